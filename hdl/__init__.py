@@ -1,0 +1,1 @@
+"""Gateware of breakwire, and the wire formats that host and gateware share."""

@@ -1,0 +1,26 @@
+"""The record of the event log: eight 32-bit words."""
+
+from enum import IntEnum
+
+from hdl.wire.format import Format
+
+EVENT = Format(
+    "event", "little", "sequence:4", "kind:1", "lane:1", "reason:1", "count:1", "at:8", "user_ref:4", "symbol:4",
+    "quantity:4", "price:4",
+)  # fmt: skip
+WORDS = 8
+NO_SYMBOL = 0xFFFF
+
+
+class Kind(IntEnum):
+    """Kinds of event. Fields a kind does not name are 0; `at` is `now`, in cycles."""
+
+    GAP = 0  # events were lost: user_ref = how many; their sequence numbers were never given
+    DROP = 1  # a lane's frame dropped: lane, reason, count = its orders; the last four are the failing message's
+    ABORT = 2  # lane's frame aborted on the egress: lane, reason KILLED, count = its orders
+    KILL = 3  # lanes newly killed: reason = source (the lowest of several), user_ref = lanes
+    ARM = 4  # user_ref = lanes opened
+    ARM_REFUSED = 5  # reason = Refusal
+    BLOCK = 6  # symbol blocked by a breach of its budget: lane, symbol
+    CLEAR = 7  # exposure and gross notional used were zeroed
+    CONFIG = 8  # CONFIG_BEGIN was written
