@@ -6,7 +6,7 @@ side EXCHANGE left there.
 
 | kind | from | side | at | payload |
 |---|---|---|---|---|
-| HELLO | board, once | 0 | now | JSON object: clock ("virtual", "wall"), core_sha256, map_hash, cycle_ns, uart_divisor |
+| HELLO | board, once | 0 | now | JSON: clock ("virtual" or "wall"), core_sha256, map_hash, cycle_ns, uart_divisor |
 | FRAME | host | in | its first preamble octet | the frame with FCS, no preamble |
 | FRAME | board | out | its first preamble octet | the frame with FCS, no preamble |
 | RUN | host | 0 | run until | none |

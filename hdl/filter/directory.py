@@ -1,0 +1,148 @@
+"""The directory: finds a symbol's index by the hash of its eight octets."""
+
+from functools import reduce
+from operator import xor
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hdl.filter.bus import Bus
+from hdl.filter.memory import Memory
+from hdl.wire.registers import BUCKET_BITS, BUCKET_SLOTS, KEY_BITS, SLOTS, SYMBOLS
+
+INDEX_BITS = ceil_log2(SYMBOLS)
+OCTETS = 8
+
+
+class Directory(wiring.Component):
+    """Finds the index of a symbol.
+
+    The Toeplitz hash of the symbol (`hdl.wire.registers.toeplitz`) is computed while its octets come in; then the slots of
+    its bucket are read, one in a cycle, and compared with all eight octets. Counting from the symbol's first octet in
+    cycle f, with the others in the cycles behind it: the slots are read in f+8 to f+15, and from f+20 on ``done`` is up, and ``found``
+    and ``index`` are the result, until the next first octet. A first octet always begins anew. A symbol that never gets its eighth
+    octet is never done. Of two slots with the same symbol the lower one counts.
+
+    The host reads and writes the slots by their 32-bit words; the fourth word of a slot reads 0 and keeps nothing. A
+    read waits while a symbol is looked up. After a reset the slots are emptied first: no symbol is found until they are
+    loaded, and the bus is answered when they are empty, 1024 cycles after the reset.
+
+    Members
+    -------
+    key : In(70)
+        The hash's key: its bit 0 meets the first bit of the symbol.
+    symbol_valid, symbol_first, symbol_data : In(1), In(1), In(8)
+        An octet of a symbol, and whether it is the first.
+    found, index, done : Out(1), Out(9), Out(1)
+    clearing : Out(1)
+        The slots are being emptied.
+    bus : In(Bus)
+        DIRECTORY; only the low 12 bits of the address count.
+    """
+
+    key: In(KEY_BITS)
+    symbol_valid: In(1)
+    symbol_first: In(1)
+    symbol_data: In(8)
+    found: Out(1)
+    index: Out(INDEX_BITS)
+    done: Out(1)
+    clearing: Out(1, init=1)
+    bus: In(Bus)
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # The hash: bit n of the symbol, from its first octet's highest, adds the window of the key that begins at bit n.
+        symbol = Signal(8 * OCTETS)
+        bucket, window = Signal(BUCKET_BITS), Signal(KEY_BITS)
+        key = Mux(self.symbol_first, self.key, window)
+        windows = [Mux(self.symbol_data[7 - n], key[n : n + BUCKET_BITS], 0) for n in range(8)]
+        count = Signal(range(OCTETS + 1))
+        with m.If(self.symbol_valid):
+            m.d.sync += [
+                symbol.eq(Cat(self.symbol_data, symbol[:-8])),
+                bucket.eq(reduce(xor, windows, Mux(self.symbol_first, 0, bucket))),
+                window.eq(key >> 8),
+            ]
+            with m.If(self.symbol_first):
+                m.d.sync += count.eq(1)
+            with m.Elif(count != OCTETS):
+                m.d.sync += count.eq(count + 1)
+        last = Signal()
+        m.d.comb += last.eq(self.symbol_valid & ~self.symbol_first & (count == OCTETS - 1))
+
+        # The slots, their words side by side, so that the host can write them one by one.
+        widths = [32, 32, 1 + INDEX_BITS]
+        columns = [Memory(width, SLOTS) for width in widths]
+        for name, column in zip(("first", "second", "entry"), columns, strict=True):
+            m.submodules[name] = column
+        first, second, entry = (column.read_data for column in columns)
+        slot = Signal(range(SLOTS))
+        m.d.comb += [column.read_addr.eq(slot) for column in columns]
+
+        # The lookup: `reading` in f+8 to f+15, a slot's words two cycles later, its octets compared, then all of them, and
+        # one more cycle to take the match.
+        reading, number = Signal(), Signal(range(BUCKET_SLOTS))
+        shown, is_last = Signal(4), Signal(4)
+        same, matched = Signal(OCTETS + 1), Signal()
+        compared, candidate = Signal(INDEX_BITS), Signal(INDEX_BITS)
+        content = Cat(second, first)
+        with m.If(last):
+            m.d.sync += [reading.eq(1), number.eq(0)]
+        with m.Elif(reading):
+            m.d.sync += [number.eq(number + 1), reading.eq(number != BUCKET_SLOTS - 1)]
+        m.d.sync += [
+            shown.eq(Cat(reading, shown)),
+            is_last.eq(Cat(reading & (number == BUCKET_SLOTS - 1), is_last)),
+            same.eq(Cat(*(content.word_select(n, 8) == symbol.word_select(n, 8) for n in range(OCTETS)), entry[-1])),
+            matched.eq(same.all()),
+            Cat(compared, candidate).eq(Cat(entry[:-1], compared)),
+        ]
+        with m.If(shown[3] & matched & ~self.found):
+            m.d.sync += [self.found.eq(1), self.index.eq(candidate)]
+        with m.If(is_last[3]):
+            m.d.sync += self.done.eq(1)
+        with m.If(self.symbol_valid & self.symbol_first):
+            m.d.sync += [self.found.eq(0), self.done.eq(0), reading.eq(0), shown.eq(0), is_last.eq(0)]
+
+        self._serve(m, columns, slot, Cat(number, bucket), reading)
+        return m
+
+    def _serve(self, m, columns, slot, wanted, reading):
+        """The host's accesses, and the emptying after a reset; `slot` is the slot to read, `wanted` the lookup's."""
+        first, second, entry = columns
+        sweep = Signal(range(SLOTS))
+        with m.If(self.clearing):
+            m.d.sync += [sweep.eq(sweep + 1), self.clearing.eq(sweep != SLOTS - 1)]
+
+        # The memory is pipelined, so a lookup that begins behind the host's read does not disturb it.
+        waiting, begin, step = Signal(), Signal(), Signal(2)
+        m.d.comb += begin.eq(waiting & ~reading & ~self.clearing)
+        m.d.sync += [waiting.eq((waiting | self.bus.request) & ~begin), step.eq(Cat(begin, step))]
+
+        host_slot, word = Signal.like(slot), Signal(2)
+        m.d.comb += [word.eq(self.bus.address), host_slot.eq(self.bus.address >> 2)]
+        m.d.comb += slot.eq(Mux(reading, wanted, host_slot))
+        value = Signal(32)
+        with m.Switch(word):
+            with m.Case(0):
+                m.d.comb += value.eq(first.read_data)
+            with m.Case(1):
+                m.d.comb += value.eq(second.read_data)
+            with m.Case(2):
+                m.d.comb += value.eq(Cat(entry.read_data[:INDEX_BITS], Const(0, 31 - INDEX_BITS), entry.read_data[-1]))
+        m.d.sync += [
+            self.bus.ack.eq(step[1]),
+            self.bus.value.eq(value),
+        ]
+
+        data = (self.bus.data, self.bus.data, Cat(self.bus.data[:INDEX_BITS], self.bus.data[-1]))
+        for number, column in enumerate(columns):
+            m.d.comb += [
+                column.write_en.eq(self.clearing | (begin & self.bus.write & (word == number))),
+                column.write_addr.eq(Mux(self.clearing, sweep, host_slot)),
+                column.write_data.eq(Mux(self.clearing, 0, data[number])),
+            ]

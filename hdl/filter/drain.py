@@ -1,0 +1,44 @@
+"""Tells whether frames from before a kill still wait to leave."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.wire.verdict import LANES
+
+
+class Drain(wiring.Component):
+    """Watches the egress queue after a kill, so that no arm lets go what the kill has caught there.
+
+    The gate discards a killed frame only when it is the head of the queue. Were its lane opened before that, it would
+    leave: an order from before the kill (P9). While ``draining`` an arm is refused as busy. It begins in the cycle of a
+    request and ends when as many frames have gone as were waiting then; at line rate that is within 11,000 cycles.
+
+    Members
+    -------
+    request : In(8)
+        Of the kill sources.
+    waiting : In(6)
+        Frames in the queue in this cycle, the head included. A frame whose verdict comes in the cycle of the request
+        counts one cycle later; those that follow have met the kill at their verdict.
+    pop : In(1)
+        The head goes.
+    draining : Out(1)
+    """
+
+    request: In(LANES)
+    waiting: In(6)
+    pop: In(1)
+    draining: Out(1, init=1)
+
+    def elaborate(self, platform):
+        m = Module()
+        stale, requested, some = Signal(6), Signal(init=1), Signal()
+        m.d.sync += requested.eq(self.request.any())
+        m.d.comb += self.draining.eq(self.request.any() | requested | some)
+        with m.If(requested):
+            left = self.waiting - self.pop
+            m.d.sync += [stale.eq(left), some.eq(left != 0)]
+        with m.Elif(self.pop & some):
+            m.d.sync += [stale.eq(stale - 1), some.eq(stale != 1)]
+        return m

@@ -1,0 +1,129 @@
+"""The journal of reservations: what to undo when a frame does not leave."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hdl.filter.blocks import SYMBOL_BITS
+from hdl.filter.gross import LANE_BITS
+from hdl.filter.memory import Memory
+from hdl.filter.multiplier import NOTIONAL_BITS, QUANTITY_BITS
+
+ENTRIES = 256
+PLACE_BITS = ceil_log2(ENTRIES)
+COUNT_BITS = 5
+MOST = (1 << COUNT_BITS) - 1  # of one frame; the longest frame has 29 orders
+FAILURES = 64
+
+ENTRY = data.StructLayout(
+    {"index": SYMBOL_BITS, "sell": 1, "lane": LANE_BITS, "quantity": QUANTITY_BITS, "notional": NOTIONAL_BITS}
+)
+FAILURE = data.StructLayout({"base": PLACE_BITS, "count": COUNT_BITS})
+
+
+class Journal(wiring.Component):
+    """Keeps an entry for each reservation in a ring, and hands out those to be undone.
+
+    The entries of the current frame begin at ``base`` and there are ``reservations`` of them. When the frame ends and is kept they
+    stay, and its descriptor carries the two numbers along; when it is dropped, its entries are owed at once and their places
+    are used again. A frame that fails later, at the gate, comes back as a ``failed`` item with the same two numbers, in any order.
+
+    An entry to be undone is handed out as follows. ``taken`` in a cycle y-1 with ``due`` takes it: it is on ``entry`` from y to
+    y+2, and the next one can be taken in y+2. Those of the dropped frame come first, and ``urgent`` says that some are left;
+    then the failed ones, in the order of their items. A drop in cycle c makes ``due`` from c+3, an item accepted in c, if
+    nothing else is left, from c+4 on.
+
+    The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame buffer, which
+    are 163 orders; and a failed frame's entries are undone faster than 93 orders can come in (3 cycles each, against 50).
+
+    Members
+    -------
+    reserve, reserved : In(1), In(ENTRY)
+        One more entry of the current frame; not in the cycle of ``frame_end``, and not when ``full``.
+    full : Out(1)
+        The frame has as many entries as its descriptor can count.
+    frame_end, kept : In(1)
+    base, reservations : Out(8), Out(5)
+        Of the current frame, up to and with the cycle of ``frame_end``.
+    failed : In(stream.Signature(FAILURE))
+        Queued, 64 deep; an item without entries is ignored.
+    due, urgent, active : Out(1)
+        ``active``: some entry is left to be undone.
+    taken : In(1)
+        Only with ``due``; not in the cycle of ``frame_end``, but for an urgent one.
+    entry : Out(ENTRY)
+    clear, place : In(1), In(8)
+        Empties the entry at ``place``, so that undoing it changes nothing; not together with ``reserve``.
+    """
+
+    reserve: In(1)
+    reserved: In(ENTRY)
+    full: Out(1)
+    frame_end: In(1)
+    kept: In(1)
+    base: Out(PLACE_BITS)
+    reservations: Out(COUNT_BITS)
+    failed: In(stream.Signature(FAILURE))
+    due: Out(1)
+    urgent: Out(1)
+    active: Out(1)
+    taken: In(1)
+    entry: Out(ENTRY)
+    clear: In(1)
+    place: In(PLACE_BITS)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.ring = ring = Memory(ENTRY.size, ENTRIES)
+        m.submodules.failures = failures = fifo.SyncFIFO(width=FAILURE.size, depth=FAILURES)
+
+        # The current frame.
+        write = Signal(PLACE_BITS)
+        m.d.comb += [
+            ring.write_en.eq(self.reserve | self.clear),
+            ring.write_addr.eq(Mux(self.clear, self.place, write)),
+            ring.write_data.eq(Mux(self.clear, 0, self.reserved)),
+            self.full.eq(self.reservations == MOST),
+        ]
+        with m.If(self.reserve):
+            m.d.sync += [write.eq(write + 1), self.reservations.eq(self.reservations + 1)]
+        with m.If(self.frame_end):
+            m.d.sync += self.reservations.eq(0)
+            with m.If(self.kept):
+                m.d.sync += self.base.eq(write)
+            with m.Else():
+                m.d.sync += write.eq(self.base)
+
+        # What is left to be undone of the dropped frame, and of the failed one at the head of the queue.
+        dropped_place, dropped_left = Signal(PLACE_BITS), Signal(COUNT_BITS)
+        failed_place, failed_left = Signal(PLACE_BITS), Signal(COUNT_BITS)
+        drop, fail = Signal(), Signal()
+        failure = data.View(FAILURE, failures.r_data)
+        m.d.comb += [
+            drop.eq(self.frame_end & ~self.kept & (self.reservations != 0)),
+            fail.eq(failures.r_rdy & ((failed_left == 0) | (self.taken & ~self.urgent & (failed_left == 1)))),
+            failures.w_en.eq(self.failed.valid & (self.failed.payload.count != 0)),
+            failures.w_data.eq(self.failed.payload),
+            failures.r_en.eq(fail),
+            self.failed.ready.eq(failures.w_rdy),
+        ]
+        with m.If(drop):
+            m.d.sync += [dropped_place.eq(self.base), dropped_left.eq(self.reservations)]
+        with m.Elif(self.taken & self.urgent):
+            m.d.sync += [dropped_place.eq(dropped_place + 1), dropped_left.eq(dropped_left - 1)]
+        with m.If(fail):
+            m.d.sync += [failed_place.eq(failure.base), failed_left.eq(failure.count)]
+        with m.Elif(self.taken & ~self.urgent):
+            m.d.sync += [failed_place.eq(failed_place + 1), failed_left.eq(failed_left - 1)]
+
+        # The ring's read address changes with these events, and its word is on `entry` three cycles later.
+        event = Signal(2)
+        m.d.sync += [event.eq(Cat(drop | self.taken | (fail & ~self.urgent), event)), self.entry.eq(ring.read_data)]
+        m.d.comb += [
+            self.urgent.eq(dropped_left != 0),
+            self.active.eq(self.urgent | (failed_left != 0) | failures.r_rdy),
+            self.due.eq(~event.any() & (self.urgent | (failed_left != 0))),
+            ring.read_addr.eq(Mux(self.urgent, dropped_place, failed_place)),
+        ]
+        return m

@@ -1,0 +1,264 @@
+"""The risk engine: releases an order only within its symbol's exposure budget and the gross limits of its lane and the firm."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.filter.blocks import SYMBOL_BITS, Blocks
+from hdl.filter.bus import Bus
+from hdl.filter.directory import Directory
+from hdl.filter.exposure import ROW_BITS, ROWS, Exposure
+from hdl.filter.gross import LANE_BITS, Gross
+from hdl.filter.journal import COUNT_BITS, ENTRY, FAILURE, PLACE_BITS, Journal
+from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
+from hdl.filter.tables import Tables
+from hdl.wire.registers import KEY_BITS
+
+CHECK_BEGINS = 9  # cycles after `price_ready`
+CHECK_CYCLES, UNDO_CYCLES, ACCESS_CYCLES = 8, 3, 3
+UNDO_WRITES = 4  # cycles after an undoing began
+
+
+class Risk(wiring.Component):
+    """Checks each Enter order against the budgets, reserves it at once, and undoes what does not leave.
+
+    An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``: the tables
+    are read in p+9; from p+15 on the results and ``decided`` show, until the next order's first octet of the symbol or ``price_ready``. In p+15 ``doomed``
+    is sampled, and unless it is up or a result forbids it, the order is reserved: its symbol and side, its lane and the firm are
+    charged, and a check that reads in p+16 or later sees it. So orders can follow every 18 cycles; on the wire they follow
+    every 50. ``missing`` stands before the other results, which mean nothing with it. An order beyond 31 reservations in
+    a frame stays undecided.
+
+    ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone: reads in e+3, e+6, …, writes two cycles later,
+    the last in e+2+3n; a check whose time comes between reads in e+3+3n. An order not yet in p+15 is forgotten: its message was cut short.
+    A price or a symbol later than ``frame_end`` belongs to the next frame.
+
+    ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are undone one after the
+    other, three cycles each, back to back, the first not before o+4; none begins in p+8 to p+15, nor in e+1 to e+2+3n. So one that
+    begins in p+7 or earlier is undone for the check of p, and one that begins later is not.
+
+    The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While ``clearing``,
+    after a reset and when the host clears the exposure, orders are checked but make no reservation, exposure and
+    gross read 0, and undoing changes nothing; after a reset accesses wait for its end, 1024 cycles.
+
+    Members
+    -------
+    key : In(70)
+        The directory's.
+    lane : In(4)
+        Of the current frame.
+    symbol_valid, symbol_first, symbol_data : In(1), In(1), In(8)
+        The eight octets of the symbol, in as many cycles; the first at p-8 at the latest, as OUCH has them 15 cycles before.
+    price_ready : In(1)
+    quantity, buy, price : In(20), In(1), In(32)
+        From ``price_ready`` on, for ten cycles.
+    doomed : In(1)
+        The order must not be reserved: its message, or one before it in the frame, has failed.
+    index, missing, blocked, over_position, over_lane, over_firm, decided : Out
+    frame_end, kept : In(1)
+        The frame's verdict.
+    base, reservations : Out(8), Out(5)
+        Of the current frame, for its descriptor, up to and with the cycle of ``frame_end``.
+    failed : In(stream.Signature(FAILURE))
+        A queue of 64 stands behind it.
+    block, block_index : In(1), In(9)
+        Blocks a symbol: for the checks of the frames behind.
+    lift : In(1)
+        Lifts all blocks: in p+12 at the latest for the check of p.
+    directory_bus, bus : In(Bus)
+        The targets for DIRECTORY; and for EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE.
+    clearing, cleared : Out(1)
+        Tables are being zeroed; the host has cleared the exposure (strobe).
+    busy : Out(1)
+    fault : Out(1)
+        More was undone than had been reserved, since the reset: an internal fault.
+    """
+
+    key: In(KEY_BITS)
+    lane: In(4)
+    symbol_valid: In(1)
+    symbol_first: In(1)
+    symbol_data: In(8)
+    price_ready: In(1)
+    quantity: In(QUANTITY_BITS)
+    buy: In(1)
+    price: In(PRICE_BITS)
+    doomed: In(1)
+    index: Out(SYMBOL_BITS)
+    missing: Out(1)
+    blocked: Out(1)
+    over_position: Out(1)
+    over_lane: Out(1)
+    over_firm: Out(1)
+    decided: Out(1)
+    frame_end: In(1)
+    kept: In(1)
+    base: Out(PLACE_BITS)
+    reservations: Out(COUNT_BITS)
+    failed: In(stream.Signature(FAILURE))
+    block: In(1)
+    block_index: In(SYMBOL_BITS)
+    lift: In(1)
+    directory_bus: In(Bus)
+    bus: In(Bus)
+    clearing: Out(1)
+    cleared: Out(1)
+    busy: Out(1)
+    fault: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.directory = directory = Directory()
+        m.submodules.multiplier = multiplier = Multiplier()
+        m.submodules.exposure = exposure = Exposure()
+        m.submodules.gross = gross = Gross()
+        m.submodules.blocks = blocks = Blocks()
+        m.submodules.journal = journal = Journal()
+        m.submodules.tables = tables = Tables()
+        wiring.connect(m, wiring.flipped(self.directory_bus), directory.bus)
+        wiring.connect(m, wiring.flipped(self.failed), journal.failed)
+        wiring.connect(m, wiring.flipped(self.bus), tables.bus)
+        for name in ("key", "symbol_valid", "symbol_first", "symbol_data"):
+            m.d.comb += getattr(directory, name).eq(getattr(self, name))
+        for name in ("block", "block_index", "lift"):
+            m.d.comb += getattr(blocks, name).eq(getattr(self, name))
+        m.d.comb += [
+            multiplier.start.eq(self.price_ready),
+            multiplier.quantity.eq(self.quantity),
+            multiplier.price.eq(self.price),
+            journal.frame_end.eq(self.frame_end),
+            journal.kept.eq(self.kept),
+            self.base.eq(journal.base),
+            self.reservations.eq(journal.reservations),
+        ]
+
+        # Who has the tables: one bit for each cycle of an operation. Decided one cycle before an operation begins.
+        check, undo, sweep = Signal(CHECK_CYCLES), Signal(UNDO_CYCLES), Signal()
+        access = Signal(ACCESS_CYCLES + 1)  # in the last one only the answer is due
+        go_check, go_undo, go_access, go_sweep = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            check.eq(Cat(go_check, check)),
+            undo.eq(Cat(go_undo, undo)),
+            access.eq(Cat(go_access, access)),
+            sweep.eq(go_sweep),
+        ]
+        free = Signal()
+        m.d.comb += free.eq(~(check[:-1].any() | undo[:-1].any() | access[:-2].any()))
+
+        # An order waits from p+1 on; `due` in p+8, `soon` from p+4: what is undone must be written before the check reads.
+        waiting, since = Signal(), Signal(range(CHECK_BEGINS))
+        soon, due = Signal(), Signal()
+        with m.If(since != CHECK_BEGINS - 1):
+            m.d.sync += since.eq(since + 1)
+        with m.If(go_check):
+            m.d.sync += waiting.eq(0)
+        with m.If(self.price_ready):
+            m.d.sync += [waiting.eq(1), since.eq(1), check.eq(0)]
+        with m.If(self.frame_end):
+            m.d.sync += [waiting.eq(0), check.eq(0)]
+        m.d.comb += [
+            soon.eq(waiting & (since >= CHECK_BEGINS - UNDO_WRITES - 1)),
+            due.eq(waiting & (since == CHECK_BEGINS - 1)),
+        ]
+        # An undoing writes behind its three cycles, which only the next one allows for.
+        clean, writing = Signal(), Signal(2)
+        m.d.sync += writing.eq(Cat(undo[-1], writing))
+        m.d.comb += [
+            clean.eq(free & ~undo[-1] & ~writing[0]),
+            go_check.eq(clean & due & ~journal.urgent),
+            go_undo.eq(free & journal.due & (journal.urgent | ~(soon | self.frame_end))),
+            go_access.eq(clean & tables.wanted & ~(journal.active | waiting | self.frame_end)),
+            go_sweep.eq(clean & tables.sweeping & ~(go_check | go_undo | go_access)),
+        ]
+
+        # The order, held while it is checked.
+        row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
+        known = Signal()
+        with m.If(go_check):
+            m.d.sync += [
+                row.eq(Cat(~self.buy, directory.index)),
+                quantity.eq(self.quantity),
+                lane.eq(self.lane),
+                known.eq(directory.done & directory.found),
+            ]
+        m.d.comb += self.index.eq(row[1:])
+        with m.If(check[-3]):
+            m.d.sync += [
+                self.missing.eq(~known),
+                self.blocked.eq(blocks.blocked),
+                self.over_position.eq(exposure.over),
+                self.over_lane.eq(gross.over_lane),
+                self.over_firm.eq(gross.over_firm),
+                self.decided.eq(~journal.full),
+            ]
+        with m.If(self.price_ready | (self.symbol_valid & self.symbol_first)):
+            m.d.sync += self.decided.eq(0)
+        failed, passed, reserve = Signal(), Signal(), Signal()
+        m.d.comb += failed.eq(self.missing | self.blocked | self.over_position | self.over_lane | self.over_firm)
+        m.d.sync += passed.eq(
+            check[-2] & ~(failed | self.doomed | journal.full | tables.sweeping | self.frame_end | self.price_ready)
+        )
+        m.d.comb += reserve.eq(passed & ~self.frame_end)
+
+        # The tables. An entry is there for three cycles, from its first on.
+        entry, undoing, accessing = journal.entry, Signal(), Signal()
+        m.d.sync += [undoing.eq(go_undo | undo[:-1].any()), accessing.eq(go_access | access[:-2].any())]
+        undo_quantity, undo_notional = Signal(QUANTITY_BITS), Signal(NOTIONAL_BITS)
+        m.d.sync += [undo_quantity.eq(entry.quantity), undo_notional.eq(entry.notional)]
+        m.d.comb += [exposure.row.eq(row), gross.lane.eq(lane)]
+        with m.If(undoing):
+            m.d.comb += [exposure.row.eq(Cat(entry.sell, entry.index)), gross.lane.eq(entry.lane)]
+        with m.If(accessing):
+            m.d.comb += [exposure.row.eq(tables.row), gross.lane.eq(tables.row)]
+        with m.If(sweep):
+            m.d.comb += [exposure.row.eq(tables.place), gross.lane.eq(tables.place)]
+        for budget in (exposure, gross):
+            m.d.comb += [
+                budget.reserve.eq(reserve),
+                budget.undo.eq(undo[-1]),
+                budget.clear.eq(sweep),
+                budget.wipe.eq(tables.wiping),
+                budget.zero.eq(tables.sweeping),
+            ]
+        m.d.comb += [
+            blocks.index.eq(row[1:]),
+            exposure.quantity.eq(quantity),
+            exposure.undo_quantity.eq(undo_quantity),
+            exposure.load.eq(tables.load_exposure),
+            exposure.data.eq(tables.data),
+            gross.notional.eq(multiplier.product),
+            gross.undo_notional.eq(undo_notional),
+            gross.load.eq(tables.load_gross),
+            gross.load_firm.eq(tables.load_firm),
+            gross.data.eq(tables.data),
+            journal.reserve.eq(reserve),
+            journal.reserved.index.eq(row[1:]),
+            journal.reserved.sell.eq(row[0]),
+            journal.reserved.lane.eq(lane),
+            journal.reserved.quantity.eq(quantity),
+            journal.reserved.notional.eq(multiplier.product),
+            journal.taken.eq(go_undo),
+            journal.clear.eq(sweep),
+            journal.place.eq(tables.place),
+            tables.swept.eq(sweep),
+            tables.step.eq(access),
+            tables.released.eq(exposure.released),
+            tables.limit.eq(exposure.limit),
+            tables.gross.eq(Mux(tables.firm, gross.firm_released, gross.released)),
+            tables.gross_limit.eq(Mux(tables.firm, gross.firm_limit, gross.limit)),
+        ]
+
+        with m.If(writing[1] & ~tables.sweeping & (exposure.below | gross.below)):
+            m.d.sync += self.fault.eq(1)
+        m.d.comb += [
+            self.clearing.eq(tables.sweeping | directory.clearing),
+            self.cleared.eq(tables.cleared),
+            self.busy.eq(
+                self.clearing | waiting | check.any() | undoing | access.any() | journal.active | tables.wanted
+            ),
+        ]
+        return m
+
+
+assert ROWS >= 1 << PLACE_BITS  # one sweep covers the journal as well
+assert ENTRY.size <= 3 * 36  # of three block RAMs

@@ -1,0 +1,72 @@
+"""The settings: single registers of the configuration."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.filter.bus import Bus
+from hdl.wire.registers import KEY_BITS, Reg
+from hdl.wire.verdict import LANES
+
+FIRST, LAST = Reg.CONFIG_BEGIN, Reg.HASH_KEY + 2
+
+
+class Settings(wiring.Component):
+    """Keeps the settings; a bus target for the addresses from `FIRST` to `LAST`.
+
+    Answers two cycles after the request; a written value is on its output from the cycle of the ack on. Bits that a register
+    does not have are ignored and read as 0. ``CONFIG_BEGIN`` takes any value, keeps none, and can't be read. All 0 after
+    reset, which passes nothing: no lane is enabled, no order is small enough, no watchdog can be restarted.
+
+    Members
+    -------
+    bus : In(Bus)
+    policy : Out(2)
+        Bit 0: ARP passes. Bit 1: ICMP passes.
+    lane_enable : Out(8)
+    order_size : Out(32)
+        Largest quantity of one order.
+    watchdog : Out(32)
+        Cycles; 0: never armable.
+    hash_key : Out(70)
+        The Toeplitz key, as in `hdl.wire.registers.toeplitz`.
+    """
+
+    bus: In(Bus)
+    policy: Out(2)
+    lane_enable: Out(LANES)
+    order_size: Out(32)
+    watchdog: Out(32)
+    hash_key: Out(KEY_BITS)
+
+    def elaborate(self, platform):
+        m = Module()
+        registers = {
+            Reg.POLICY: self.policy,
+            Reg.LANE_ENABLE: self.lane_enable,
+            Reg.ORDER_SIZE: self.order_size,
+            Reg.WATCHDOG: self.watchdog,
+            Reg.HASH_KEY: self.hash_key[:32],
+            Reg.HASH_KEY + 1: self.hash_key[32:64],
+            Reg.HASH_KEY + 2: self.hash_key[64:],
+        }
+        bus = self.bus
+        number = bus.address[: (LAST - FIRST).bit_length()]
+        asked, writes = Signal(), Signal()
+        m.d.comb += writes.eq(bus.request & bus.write)
+        m.d.sync += [asked.eq(bus.request), bus.ack.eq(asked)]
+
+        value, exists = Signal(32), Signal()
+        m.d.sync += [bus.value.eq(value), bus.error.eq(~exists)]
+        with m.Switch(number):
+            with m.Case(Reg.CONFIG_BEGIN - FIRST):
+                m.d.comb += exists.eq(bus.write)
+            for address, register in registers.items():
+                with m.Case(address - FIRST):
+                    m.d.comb += [value.eq(register), exists.eq(1)]
+        for address, register in registers.items():
+            chosen = Signal(name=f"write_{address:x}")
+            m.d.sync += chosen.eq(writes & (number == address - FIRST))
+            with m.If(chosen):
+                m.d.sync += register.eq(bus.data)
+        return m

@@ -1,0 +1,137 @@
+"""The host's access to the risk engine's tables, and the sweep that zeroes them."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.filter.bus import Bus
+from hdl.filter.exposure import ROW_BITS, ROWS, SHARE_BITS
+from hdl.filter.gross import GROSS_BITS
+from hdl.wire.registers import Reg
+from hdl.wire.verdict import LANES
+
+GROSS_ROWS = 16
+
+
+class Tables(wiring.Component):
+    """Turns bus accesses into accesses of the risk engine's tables, and counts through them when they are zeroed.
+
+    The engine gives an access four cycles when it has time; ``step`` has a bit for each. In the last one the words that
+    ``row`` (and ``firm``) select are there, a loaded one is written, and the answer follows in the next cycle. A 64-bit value is two
+    words, low word first: reading the low word latches the high one, for whichever is read next; writing the low word
+    holds it until a high word is written. Rows 9 to 15 of the gross tables are not there: they read 0 and can't be written.
+
+    A write to CLEAR_EXPOSURE is answered at once and begins a sweep, as a reset does: ``sweeping`` until the engine has given
+    1024 cycles to it (``swept``). Meanwhile exposure and gross read 0. After a reset limits are zeroed too (``wiping``), and
+    accesses wait.
+
+    Members
+    -------
+    bus : In(Bus)
+        EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE; an error for any other address.
+    wanted : Out(1)
+        An access waits or is under way.
+    step : In(4)
+    row : Out(10)
+        Of the exposure tables; its low bits are the lane of the gross tables.
+    firm : Out(1)
+        The firm's row is meant, not a lane's.
+    released, limit, gross, gross_limit : In
+    load_exposure, load_gross, load_firm, data : Out(1), Out(1), Out(1), Out(64)
+        A limit becomes ``data``.
+    sweeping, wiping : Out(1)
+    swept, place : In(1), Out(10)
+        ``place`` is being zeroed.
+    cleared : Out(1)
+        The host has begun a sweep (strobe).
+    """
+
+    bus: In(Bus)
+    wanted: Out(1)
+    step: In(4)
+    row: Out(ROW_BITS)
+    firm: Out(1)
+    released: In(SHARE_BITS)
+    limit: In(SHARE_BITS)
+    gross: In(GROSS_BITS)
+    gross_limit: In(GROSS_BITS)
+    load_exposure: Out(1)
+    load_gross: Out(1)
+    load_firm: Out(1)
+    data: Out(GROSS_BITS)
+    sweeping: Out(1, init=1)
+    wiping: Out(1, init=1)
+    swept: In(1)
+    place: Out(ROW_BITS)
+    cleared: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        asked, address = Signal(), self.bus.address
+        m.d.sync += asked.eq((asked | self.bus.request) & ~self.step[0])
+        m.d.comb += self.wanted.eq(asked & ~self.wiping & ~self.step.any())
+
+        # Which table; the address is stable, so this may take the cycles that the access waits.
+        def within(first, words):
+            return (address >= first) & (address < first + words)
+
+        is_limit, is_released, is_gross_limit, is_gross, is_clear = (Signal() for _ in range(5))
+        readable, writable, nobody = Signal(), Signal(), Signal()
+        is_high, row = address[0], address[1:5]
+        m.d.sync += [
+            is_limit.eq(within(Reg.EXPOSURE_LIMIT, 2 * ROWS)),
+            is_released.eq(within(Reg.EXPOSURE, 2 * ROWS)),
+            is_gross_limit.eq(within(Reg.GROSS_LIMIT, 2 * GROSS_ROWS)),
+            is_gross.eq(within(Reg.GROSS, 2 * GROSS_ROWS)),
+            is_clear.eq(address == Reg.CLEAR_EXPOSURE),
+            self.firm.eq(row == LANES),
+            nobody.eq(row > LANES),
+        ]
+        m.d.comb += [
+            self.row.eq(address[1:]),
+            readable.eq(is_limit | is_released | is_gross_limit | is_gross),
+            writable.eq(is_limit | (is_gross_limit & ~nobody) | is_clear),
+        ]
+
+        write, answer, content = Signal(), Signal(), Signal(GROSS_BITS)
+        held, latched = Signal(32), Signal(32)
+        m.d.comb += write.eq(self.step[2] & self.bus.write)
+        m.d.sync += [answer.eq(self.step[3]), content.eq(0)]
+        with m.If(is_limit):
+            m.d.sync += content.eq(self.limit)
+        with m.If(is_released & ~self.sweeping):
+            m.d.sync += content.eq(self.released)
+        with m.If(is_gross_limit & ~nobody):
+            m.d.sync += content.eq(self.gross_limit)
+        with m.If(is_gross & ~nobody & ~self.sweeping):
+            m.d.sync += content.eq(self.gross)
+
+        m.d.sync += [
+            self.bus.ack.eq(answer),
+            self.bus.error.eq(~Mux(self.bus.write, writable, readable)),
+            self.bus.value.eq(Mux(is_high, latched, content[:32])),
+        ]
+        with m.If(answer & ~self.bus.write & ~is_high):
+            m.d.sync += latched.eq(content[32:])
+        with m.If(write & ~is_high & ~is_clear):
+            m.d.sync += held.eq(self.bus.data)
+        load = Signal()
+        m.d.comb += [
+            load.eq(write & is_high),
+            self.data.eq(Cat(held, self.bus.data)),
+            self.load_exposure.eq(load & is_limit),
+            self.load_gross.eq(load & is_gross_limit & (row < LANES)),
+            self.load_firm.eq(load & is_gross_limit & self.firm),
+            self.cleared.eq(write & is_clear),
+        ]
+
+        with m.If(self.swept):
+            m.d.sync += self.place.eq(self.place + 1)
+            with m.If(self.place == ROWS - 1):
+                m.d.sync += [self.sweeping.eq(0), self.wiping.eq(0)]
+        with m.If(self.cleared):
+            m.d.sync += [self.sweeping.eq(1), self.place.eq(0)]
+        return m
+
+
+assert GROSS_ROWS == 2 * LANES

@@ -1,0 +1,55 @@
+"""Tells when the host has been silent for too long."""
+
+from amaranth.hdl import Const, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+NEVER = (1 << 64) - 1
+
+
+class Watchdog(wiring.Component):
+    """Expires ``timeout`` cycles of ``now`` after the last heartbeat.
+
+    A heartbeat in cycle c restarts the timer: ``deadline`` is ``now + timeout`` from cycle c + 1 on. When ``now``
+    reaches the deadline in cycle c, ``expired`` is set in c + 2 and stays until the next heartbeat. A heartbeat in the
+    very cycle in which ``now`` reaches the deadline is in time; one in the cycle after is late, and does nothing: the
+    expiry is never skipped, and the next heartbeat restarts the timer. A changed ``timeout`` counts from the next
+    heartbeat on, but 0 expires at once (in at most two cycles) and for good. Expired after reset.
+
+    Members
+    -------
+    now : In(64)
+    timeout : In(32)
+        Cycles; 0: no heartbeat ends the expiry.
+    heartbeat : In(1)
+        Strobe.
+    expired : Out(1)
+    deadline : Out(64)
+        The value of ``now`` that expires; all ones while expired.
+    """
+
+    now: In(64)
+    timeout: In(32)
+    heartbeat: In(1)
+    expired: Out(1, init=1)
+    deadline: Out(64, init=NEVER)
+
+    def elaborate(self, platform):
+        m = Module()
+        never, late = Signal(init=1), Signal()
+        higher, equal, lower = Signal(), Signal(), Signal()
+
+        # The comparison takes two cycles: halves of 32 bits, then all of it.
+        m.d.sync += [
+            never.eq(self.timeout == 0),
+            higher.eq((self.now[32:] > self.deadline[32:]) & ~self.heartbeat),
+            equal.eq((self.now[32:] == self.deadline[32:]) & ~self.heartbeat),
+            lower.eq(self.now[:32] >= self.deadline[:32]),
+        ]
+        m.d.comb += late.eq(higher | equal & lower)
+
+        with m.If(never | late):
+            m.d.sync += [self.expired.eq(1), self.deadline.eq(Const(NEVER, 64))]
+        with m.Elif(self.heartbeat):
+            m.d.sync += [self.expired.eq(0), self.deadline.eq(self.now + self.timeout)]
+        return m
