@@ -210,7 +210,7 @@ class Filter(wiring.Component):
             watchdog.heartbeat.eq(controller.heartbeat),
             drain.request.eq(sources.request),
             drain.waiting.eq(queue.count),
-            drain.pop.eq(gate.head_pop),
+            drain.pop.eq(queue.popped),
             arming.now.eq(self.now),
             arming.nonce_request.eq(controller.nonce_request),
             arming.config_crc.eq(controller.config_crc),

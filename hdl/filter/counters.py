@@ -38,8 +38,8 @@ class Counters(wiring.Component):
     over all the same, or 65,535 runts wait, ``fault`` stays high until reset. Reset zeroes all counters, which takes 1152
     cycles in which jobs wait.
 
-    The bus target (a row's 128 counters one after another, rows 9 and up always 0) answers between two additions; during
-    line-rate traffic within 40 cycles, after reset when the counters are zero. Writes are errors.
+    The bus target (a row's 128 counters one after another, rows 9 and up always 0) answers between two jobs, within 40
+    cycles, or after reset when the counters are zero. Writes are errors.
 
     Members
     -------
@@ -151,13 +151,13 @@ class Counters(wiring.Component):
                     m.next = "rest"
             with m.State("rest"):
                 m.d.sync += [step.eq(0), amount.eq(0), to_do.eq(ADDITIONS)]
-                with m.If(outcomes.some & self.log_ready):
+                with m.If(asked):
+                    m.d.sync += [address.eq(self.bus.address), asked.eq(0)]
+                    m.next = "look"
+                with m.Elif(outcomes.some & self.log_ready):
                     m.next = "outcome"
                 with m.Elif(verdicts.some):
                     m.next = "verdict"
-                with m.Elif(asked):
-                    m.d.sync += [address.eq(self.bus.address), asked.eq(0)]
-                    m.next = "look"
                 with m.Elif(runts.any()):
                     m.next = "runts"
             with m.State("look"):

@@ -137,6 +137,7 @@ class Directory(wiring.Component):
         m.d.sync += [
             self.bus.ack.eq(step[1]),
             self.bus.value.eq(value),
+            self.bus.error.eq(self.bus.write & (word == 3)),
         ]
 
         data = (self.bus.data, self.bus.data, Cat(self.bus.data[:INDEX_BITS], self.bus.data[-1]))

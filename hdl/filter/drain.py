@@ -1,6 +1,6 @@
 """Tells whether frames from before a kill still wait to leave."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,11 +18,10 @@ class Drain(wiring.Component):
     -------
     request : In(8)
         Of the kill sources.
-    waiting : In(6)
-        Frames in the queue in this cycle, the head included. A frame whose verdict comes in the cycle of the request
-        counts one cycle later; those that follow have met the kill at their verdict.
-    pop : In(1)
-        The head goes.
+    waiting, pop : In(6), In(1)
+        Of the cycle before: frames in the queue, the head included, and whether the head went. A frame whose verdict
+        comes in the cycle of the request is in the queue one cycle later; those that follow have met the kill at their
+        verdict.
     draining : Out(1)
     """
 
@@ -33,10 +32,10 @@ class Drain(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        stale, requested, some = Signal(6), Signal(init=1), Signal()
-        m.d.sync += requested.eq(self.request.any())
-        m.d.comb += self.draining.eq(self.request.any() | requested | some)
-        with m.If(requested):
+        stale, requested, some = Signal(6), Signal(2, init=0b11), Signal()
+        m.d.sync += requested.eq(Cat(self.request.any(), requested))
+        m.d.comb += self.draining.eq(self.request.any() | requested.any() | some)
+        with m.If(requested[1]):
             left = self.waiting - self.pop
             m.d.sync += [stale.eq(left), some.eq(left != 0)]
         with m.Elif(self.pop & some):

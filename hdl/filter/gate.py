@@ -8,7 +8,7 @@ from hdl.filter.fcs import INIT, crc32
 from hdl.wire.verdict import LANES
 
 GAP = 12  # idle octet times between frames (IEEE 802.3-2022 §4.4.2)
-SHORTEST = 64
+SHORTEST = 64  # octets: bits 10..6 of a length tell
 
 Descriptor = data.StructLayout(
     {
@@ -128,7 +128,7 @@ class Gate(wiring.Component):
         leaving, ending, stopped = Signal(), Signal(), Signal()
         ordered, caught, aborting = Signal(), Signal(), Signal()  # including this cycle
         m.d.comb += [
-            stopped.eq(self.head.orders.any() & self._closed(self.head.lane) | (self.head.length < SHORTEST)),
+            stopped.eq(self.head.orders.any() & self._closed(self.head.lane) | ~self.head.length[6:].any()),
             leaving.eq((self.phase == Phase.PREAMBLE) | (self.phase == Phase.OCTETS)),
             ending.eq((self.phase == Phase.OCTETS) & self.last),
             self.take.eq(self.head_valid & ~stopped & (self.phase == Phase.FREE)),

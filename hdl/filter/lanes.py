@@ -23,9 +23,9 @@ class Lanes(wiring.Component):
     whatever became of the one before. ``found`` comes three cycles after number 15. A lane that is not enabled
     is not found; ``enable`` counts one cycle before ``found``. Of several equal keys the lowest lane is found.
 
-    The keys are in distributed memory, an octet of all lanes to a word. They are 0 at power-up and outlive a reset (what
-    is enabled does not). On the bus they are 32 words, four a lane, octet 0 of the key in bits 7..0 of the first word;
-    an access is answered after 5 cycles. While a key is written, each of its octets changes at its own time.
+    The keys are in distributed memory, an octet of all lanes to a word. They are 0 at power-up and outlive a reset
+    (what is enabled does not). On the bus they are 32 words, four a lane, octet 0 of the key in bits 7..0 of the first
+    word; an access is answered after 5 cycles. While a key is written, each of its octets changes at its own time.
 
     Members
     -------

@@ -109,6 +109,8 @@ class Log(wiring.Component):
         # Write.
         record, moment, age = Signal(RECORD), Signal(64), Signal(16)
         chosen, word, wrote = Signal(total), Signal(range(WORDS)), Signal()
+        telling, gap = Signal(), Signal(RECORD)
+        m.d.comb += [gap.kind.eq(Kind.GAP), gap.user_ref.eq(lost)]
         borrow = Signal()  # of the low half of `at`; the high half is written three words later
         m.d.sync += [memory.write_en.eq(0), memory.write_addr.eq(Cat(word, self.next[:8]))]
         fields = {name: record[name] for name in RECORD.members} | {"sequence": self.next, "at": moment}
@@ -117,25 +119,25 @@ class Log(wiring.Component):
         with m.FSM() as machine:
             with m.State("idle"):
                 m.d.sync += [chosen.eq(Cat(waiting[n] & ~older[n].any() for n in range(total))), word.eq(0)]
-                with m.If(some_lost & ~full):
-                    m.d.comb += told.eq(1)
-                    m.d.sync += [record.eq(RECORD.const({"kind": Kind.GAP})), record.user_ref.eq(lost)]
-                    m.d.sync += [moment.eq(self.now), age.eq(0)]
-                    m.next = "date"
-                with m.Elif(waiting.any()):
+                m.d.sync += telling.eq(some_lost & ~full)
+                with m.If(waiting.any() | (some_lost & ~full)):
                     m.next = "take"
             with m.State("take"):
                 m.d.sync += [
-                    record.eq(_select(chosen, places)),
-                    moment.eq(_select(chosen, moments)),
-                    age.eq(_select(chosen, ages)),
+                    record.eq(Mux(telling, gap, _select(chosen, places))),
+                    moment.eq(Mux(telling, self.now, _select(chosen, moments))),
+                    age.eq(Mux(telling, 0, _select(chosen, ages))),
                 ]
-                m.next = "idle"
-                with m.If(full):
+                m.next = "date"
+                with m.If(telling):
+                    m.d.comb += told.eq(1)
+                with m.Elif(full):
                     m.d.comb += [taken.eq(chosen), losing.eq(1)]
-                with m.Elif(~some_lost):
+                    m.next = "idle"
+                with m.Elif(some_lost):
+                    m.next = "idle"  # the ring has just got room: the loss is told first
+                with m.Else():
                     m.d.comb += taken.eq(chosen)
-                    m.next = "date"
             with m.State("date"):
                 m.d.sync += Cat(moment[:32], borrow).eq(moment[:32] - age)
                 m.next = "words"

@@ -11,8 +11,10 @@ MODES = {36: 512, 18: 1024, 9: 2048}  # width of one DP16KD in bits: its depth
 def arrangement(width: int, depth: int) -> tuple[int, int, int]:
     """Return the mode (bits), the columns and the rows of the fewest DP16KD that hold `depth` words of `width` bits.
 
-    Of equally few the ones with fewest rows, since several rows need a multiplexer behind them.
+    Of equally few the ones with fewest rows, since several rows need a multiplexer behind them. Raises ValueError for no words or no bits.
     """
+    if width < 1 or depth < 1:
+        raise ValueError(f"memory must have at least 1 word of 1 bit, not {depth!r} words of {width!r}")
     shapes = [(mode, -(-width // mode), -(-depth // words)) for mode, words in MODES.items()]
     return min(shapes, key=lambda shape: (shape[1] * shape[2], shape[2]))
 
@@ -43,8 +45,7 @@ class Memory(wiring.Component):
     """
 
     def __init__(self, width: int, depth: int, distributed: bool = False):
-        if width < 1 or depth < 1:
-            raise ValueError(f"memory must have at least 1 word of 1 bit, not {depth!r} words of {width!r}")
+        self.arrangement = arrangement(width, depth)
         self.width, self.depth, self.distributed = width, depth, distributed
         address = ceil_log2(depth)
         super().__init__(
@@ -79,7 +80,7 @@ class Memory(wiring.Component):
         m.d.sync += self.read_data.eq(read.data)
 
     def _block_rams(self, m):
-        mode, columns, rows = arrangement(self.width, self.depth)
+        mode, columns, rows = self.arrangement
         bits = ceil_log2(MODES[mode])
         read = []
         for row in range(rows):

@@ -40,8 +40,8 @@ class Order(wiring.Component):
     message_end : Out(1)
         One cycle after the message's last octet, whatever is wrong with it.
     bad_message, replace, pegged, channel : Out(1)
-        Unknown type, wrong length or malformed appendage; a Replace; an order with a tag that is refused. Right
-        with ``message_end`` and two cycles longer.
+        Unknown type, wrong length or malformed appendage; a Replace; an Enter or Enable with a tag that is refused.
+        Right with ``message_end`` and two cycles longer; `pegged` and `channel` only if the message is not bad.
     """
 
     message_octet: In(8)

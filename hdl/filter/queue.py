@@ -24,8 +24,9 @@ class EgressQueue(wiring.Component):
     pop : In(1)
         Only with ``head_valid``.
     full : Out(1)
-    count : Out(6)
-        Frames that wait, the head included.
+        As of three cycles ago.
+    count, popped : Out(6), Out(1)
+        Frames that waited, the head included, in the cycle before; and ``pop`` of that cycle.
     """
 
     end: In(1)
@@ -36,6 +37,7 @@ class EgressQueue(wiring.Component):
     pop: In(1)
     full: Out(1)
     count: Out(6)
+    popped: Out(1)
 
     depth = 32
 
@@ -44,27 +46,39 @@ class EgressQueue(wiring.Component):
         size = self.depth
         m.submodules.memory = memory = Memory(shape=Descriptor, depth=size, init=[])
         write, read = memory.write_port(), memory.read_port(domain="comb")
-        waiting = Signal(range(size + 1))  # in the memory
-        some = Signal()  # waiting != 0
-        push, put, get, load = Signal(), Signal(), Signal(), Signal()
 
+        # Both the verdict and the gate decide late in a cycle, so their strobes only choose between values made before:
+        # `some` tells of frames in the memory, `single` that there is one.
+        push, load, put, get = Signal(), Signal(), Signal(), Signal()
+        some, single = Signal(), Signal()
         m.d.comb += [
             push.eq(self.keep & ~self.full),
             load.eq(~self.head_valid | self.pop),
             get.eq(load & some),
-            put.eq(push & ~(load & ~some)),
+            put.eq(push & (some | ~load)),
             write.en.eq(self.end),
             write.data.eq(self.descriptor),
         ]
-        m.d.sync += [write.addr.eq(write.addr + put), read.addr.eq(read.addr + get)]
         with m.If(load):
             m.d.sync += self.head_valid.eq(some | push)
             m.d.sync += self.head.eq(self.descriptor)
             with m.If(some):
                 m.d.sync += self.head.eq(read.data)
-        m.d.sync += self.count.eq(self.count + push - self.pop)
+        m.d.sync += some.eq(put | (some & ~(load & single)))
+        after = [(read.addr + ahead)[: len(read.addr)] == write.addr for ahead in (1, 2)]
         with m.If(put & ~get):
-            m.d.sync += [waiting.eq(waiting + 1), some.eq(1), self.full.eq(waiting == size - 2)]
+            m.d.sync += [write.addr.eq(write.addr + 1), single.eq(read.addr == write.addr)]
         with m.Elif(get & ~put):
-            m.d.sync += [waiting.eq(waiting - 1), some.eq(waiting != 1), self.full.eq(0)]
+            m.d.sync += [read.addr.eq(read.addr + 1), single.eq(after[1])]
+        with m.Elif(get & put):
+            m.d.sync += [write.addr.eq(write.addr + 1), read.addr.eq(read.addr + 1), single.eq(after[0])]
+
+        # Pushes of whole frames are far apart: by the next one `full` has long settled.
+        pushed = Signal()
+        m.d.sync += [
+            pushed.eq(push),
+            self.popped.eq(self.pop),
+            self.count.eq(self.count + pushed - self.popped),
+            self.full.eq(self.count[-1]),
+        ]
         return m

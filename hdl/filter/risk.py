@@ -22,20 +22,21 @@ UNDO_WRITES = 4  # cycles after an undoing began
 class Risk(wiring.Component):
     """Checks each Enter order against the budgets, reserves it at once, and undoes what does not leave.
 
-    An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``: the tables
-    are read in p+9; from p+15 on the results and ``decided`` show, until the next order's first octet of the symbol or ``price_ready``. In p+15 ``doomed``
-    is sampled, and unless it is up or a result forbids it, the order is reserved: its symbol and side, its lane and the firm are
-    charged, and a check that reads in p+16 or later sees it. So orders can follow every 18 cycles; on the wire they follow
-    every 50. ``missing`` stands before the other results, which mean nothing with it. An order beyond 31 reservations in
-    a frame stays undecided.
+    An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``: the tables are
+    read in p+9, and from p+15 on the results and ``decided`` show, until the next ``price_ready`` or first octet of a symbol. In
+    p+15 ``doomed`` is sampled, and unless it is up or a result forbids it, the order is reserved: its symbol and side, its
+    lane and the firm are charged in p+16, and a check that reads later sees it. The engine is occupied for 8 cycles, and orders can
+    follow every 24; on the wire they follow every 50. With ``missing`` the other results mean nothing. An order beyond
+    31 reservations of a frame stays undecided.
 
-    ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone: reads in e+3, e+6, …, writes two cycles later,
-    the last in e+2+3n; a check whose time comes between reads in e+3+3n. An order not yet in p+15 is forgotten: its message was cut short.
-    A price or a symbol later than ``frame_end`` belongs to the next frame.
+    ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone, three cycles each: they begin in e+4, e+7, …,
+    e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not beyond its p+16 in e is forgotten, its message was cut
+    short. A symbol or a price later than ``frame_end`` belongs to the next frame.
 
-    ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are undone one after the
-    other, three cycles each, back to back, the first not before o+4; none begins in p+8 to p+15, nor in e+1 to e+2+3n. So one that
-    begins in p+7 or earlier is undone for the check of p, and one that begins later is not.
+    ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are undone in
+    their order, three cycles each, back to back, the first not before o+5; and none begins in p+5 to p+16, nor in e+1, nor
+    up to e+3+3n: then it begins in the cycle behind. So one that begins in p+4 or earlier is undone for the check of p, and
+    one that begins later is not.
 
     The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While ``clearing``,
     after a reset and when the host clears the exposure, orders are checked but make no reservation, exposure and
@@ -48,10 +49,10 @@ class Risk(wiring.Component):
     lane : In(4)
         Of the current frame.
     symbol_valid, symbol_first, symbol_data : In(1), In(1), In(8)
-        The eight octets of the symbol, in as many cycles; the first at p-8 at the latest, as OUCH has them 15 cycles before.
+        The eight octets of the symbol, in as many cycles; the first in p-12 at the latest. OUCH has it in p-15.
     price_ready : In(1)
     quantity, buy, price : In(20), In(1), In(32)
-        From ``price_ready`` on, for ten cycles.
+        Held from p to p+10.
     doomed : In(1)
         The order must not be reserved: its message, or one before it in the frame, has failed.
     index, missing, blocked, over_position, over_lane, over_firm, decided : Out
@@ -64,7 +65,7 @@ class Risk(wiring.Component):
     block, block_index : In(1), In(9)
         Blocks a symbol: for the checks of the frames behind.
     lift : In(1)
-        Lifts all blocks: in p+12 at the latest for the check of p.
+        Lifts all blocks: in p+11 at the latest for the check of p.
     directory_bus, bus : In(Bus)
         The targets for DIRECTORY; and for EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE.
     clearing, cleared : Out(1)
