@@ -16,10 +16,10 @@ SYMBOL_BITS, BIT_BITS = ceil_log2(SYMBOLS), ceil_log2(WORD)
 class Blocks(wiring.Component):
     """Remembers which symbols are blocked, until all blocks are lifted at once.
 
-    ``index`` presented in cycle x and held for two cycles shows in x+3 on ``blocked`` whether the symbol is blocked: by a
-    ``block`` in x-4 or earlier, unless a ``lift`` came after it, in x+2 or earlier. ``blocked`` means nothing in the six cycles
-    behind a ``block``, and the next one must be at least five cycles behind it. A block in the cycle of a lift stays.
-    Reset lifts all blocks.
+    ``index`` presented in cycle x and held for two cycles shows in x+3 on ``blocked`` whether the symbol is blocked:
+    by a ``block`` in x-4 or earlier, unless a ``lift`` came after it, in x+2 or earlier. ``blocked`` means nothing in
+    the six cycles behind a ``block``, and the next one must be at least five cycles behind it. A block in the cycle
+    of a lift stays. Reset lifts all blocks.
 
     Members
     -------

@@ -19,15 +19,17 @@ OCTETS = 8
 class Directory(wiring.Component):
     """Finds the index of a symbol.
 
-    The Toeplitz hash of the symbol (`hdl.wire.registers.toeplitz`) is computed while its octets come in; then the slots of
-    its bucket are read, one in a cycle, and compared with all eight octets. Counting from the symbol's first octet in
-    cycle f, with the others in the cycles behind it: the slots are read in f+8 to f+15, and from f+20 on ``done`` is up, and ``found``
-    and ``index`` are the result, until the next first octet. A first octet always begins anew. A symbol that never gets its eighth
-    octet is never done. Of two slots with the same symbol the lower one counts.
+    The Toeplitz hash of the symbol (`hdl.wire.registers.toeplitz`) is computed while its octets come in; then the
+    slots of its bucket are read, one in a cycle, and compared with all eight octets. Counting from the symbol's first
+    octet in cycle f, with the others in the cycles behind it: the slots are read in f+8 to f+15, and from f+20 on
+    ``done`` is up, and ``found`` and ``index`` are the result, until the next first octet. A first octet always
+    begins anew. A symbol that never gets its eighth octet is never done. Of two slots with the same symbol the lower
+    one counts.
 
-    The host reads and writes the slots by their 32-bit words; the fourth word of a slot reads 0 and keeps nothing. A
-    read waits while a symbol is looked up. After a reset the slots are emptied first: no symbol is found until they are
-    loaded, and the bus is answered when they are empty, 1024 cycles after the reset.
+    The host reads and writes the slots by their 32-bit words; the fourth word of a slot reads 0 and keeps nothing, so
+    that slots can be written in one burst. A read waits while a symbol is looked up. After a reset the slots are
+    emptied first: no symbol is found until they are loaded, and the bus is answered when they are empty, 1024 cycles
+    after the reset.
 
     Members
     -------
@@ -55,7 +57,7 @@ class Directory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # The hash: bit n of the symbol, from its first octet's highest, adds the window of the key that begins at bit n.
+        # The hash: bit n of the symbol, its first octet's highest first, adds the window of the key from bit n on.
         symbol = Signal(8 * OCTETS)
         bucket, window = Signal(BUCKET_BITS), Signal(KEY_BITS)
         key = Mux(self.symbol_first, self.key, window)
@@ -83,8 +85,8 @@ class Directory(wiring.Component):
         slot = Signal(range(SLOTS))
         m.d.comb += [column.read_addr.eq(slot) for column in columns]
 
-        # The lookup: `reading` in f+8 to f+15, a slot's words two cycles later, its octets compared, then all of them, and
-        # one more cycle to take the match.
+        # The lookup: `reading` in f+8 to f+15, a slot's words two cycles later; its octets are compared, then all of
+        # them are seen at once, and one more cycle takes the match.
         reading, number = Signal(), Signal(range(BUCKET_SLOTS))
         shown, is_last = Signal(4), Signal(4)
         same, matched = Signal(OCTETS + 1), Signal()
@@ -134,11 +136,7 @@ class Directory(wiring.Component):
                 m.d.comb += value.eq(second.read_data)
             with m.Case(2):
                 m.d.comb += value.eq(Cat(entry.read_data[:INDEX_BITS], Const(0, 31 - INDEX_BITS), entry.read_data[-1]))
-        m.d.sync += [
-            self.bus.ack.eq(step[1]),
-            self.bus.value.eq(value),
-            self.bus.error.eq(self.bus.write & (word == 3)),
-        ]
+        m.d.sync += [self.bus.ack.eq(step[1]), self.bus.value.eq(value)]
 
         data = (self.bus.data, self.bus.data, Cat(self.bus.data[:INDEX_BITS], self.bus.data[-1]))
         for number, column in enumerate(columns):

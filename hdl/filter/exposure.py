@@ -17,13 +17,14 @@ ROW_BITS = ceil_log2(ROWS)
 class Exposure(wiring.Component):
     """Counts the shares released per symbol and side, and compares them with a limit.
 
-    ``row`` is the symbol's index times 2, plus 1 for a sell. When it is presented in cycle x and held, ``released`` and
-    ``limit`` show its words from x+3 on, and ``over`` tells from x+5 on whether released plus ``quantity`` (held from x+3)
-    is above the limit. The sum has a bit more than the limit, so it does not wrap. Nothing is released under a limit of 0.
+    ``row`` is the symbol's index times 2, plus 1 for a sell. When it is presented in cycle x and held, ``released``
+    and ``limit`` show its words from x+3 on, and ``over`` tells from x+5 on whether released plus ``quantity`` (held
+    from x+3) is above the limit. The sum has a bit more than the limit, so it does not wrap. Nothing is released
+    under a limit of 0.
 
-    What ``reserve``, ``clear`` and ``load`` write is seen by a row presented in the next cycle. ``undo`` in cycle u writes in u+2,
-    when nothing else may write. A row presented in u+3 sees it; one presented in u+1 or u+2 is good for an ``undo`` two
-    cycles later only. So undoing takes three cycles, back to back.
+    What ``reserve``, ``clear`` and ``load`` write is seen by a row presented in the next cycle. ``undo`` in cycle u
+    writes in u+2, when nothing else may write. A row presented in u+3 sees it; one presented in u+1 or u+2 is good
+    for an ``undo`` two cycles later only. So undoing takes three cycles, back to back.
 
     Members
     -------
@@ -75,7 +76,7 @@ class Exposure(wiring.Component):
         total = Signal(SHARE_BITS + 1)
         m.d.sync += [total.eq(self.released + self.quantity), self.over.eq((self.limit - total)[-1])]
 
-        # Undoing may follow undoing in three or four cycles: what was read then lacks what the one before is just writing.
+        # Undoing may follow undoing in three or four cycles: what was read then lacks what the one before it writes.
         undone = Signal(4)
         row, before = Signal(ROW_BITS), Signal(ROW_BITS)
         same, source, left = Signal(), Signal(SHARE_BITS), Signal(SHARE_BITS)

@@ -16,13 +16,14 @@ LANE_BITS = ceil_log2(LANES)
 class Gross(wiring.Component):
     """Adds up quantity times price of what was released, and compares the sums with limits; in 10⁻⁴ dollars.
 
-    When ``lane`` is presented in cycle x and held, ``released`` and ``limit`` show its words from x+2 on, and ``over_lane``
-    tells from x+5 on whether released plus ``notional`` (held from x+3) is above the lane's limit, ``over_firm`` the same
-    for the firm's. The sums have a bit more than the limits, so they do not wrap. Nothing is released under a limit of 0.
+    When ``lane`` is presented in cycle x and held, ``released`` and ``limit`` show its words from x+2 on, and
+    ``over_lane`` tells from x+5 on whether released plus ``notional`` (held from x+3) is above the lane's limit,
+    ``over_firm`` the same for the firm's. The sums have a bit more than the limits, so they do not wrap. Nothing is
+    released under a limit of 0.
 
-    What ``reserve``, ``clear`` and ``load`` write is seen by a lane presented in the next cycle. ``undo`` in cycle u writes in u+2,
-    when nothing else may write. A lane presented in u+3 sees it; one presented in u+1 or u+2 is good for an ``undo`` two
-    cycles later only. So undoing takes three cycles, back to back.
+    What ``reserve``, ``clear`` and ``load`` write is seen by a lane presented in the next cycle. ``undo`` in cycle u
+    writes in u+2, when nothing else may write. A lane presented in u+3 sees it; one presented in u+1 or u+2 is good
+    for an ``undo`` two cycles later only. So undoing takes three cycles, back to back.
 
     Members
     -------
@@ -83,7 +84,7 @@ class Gross(wiring.Component):
             self.over_firm.eq((self.firm_limit - firm_total)[-1]),
         ]
 
-        # Undoing may follow undoing in three or four cycles: what was read then lacks what the one before is just writing.
+        # Undoing may follow undoing in three or four cycles: what was read then lacks what the one before it writes.
         undone = Signal(4)
         lane, before = Signal(LANE_BITS), Signal(LANE_BITS)
         same, source, left, lane_below = Signal(), Signal(GROSS_BITS), Signal(GROSS_BITS), Signal()

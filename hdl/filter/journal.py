@@ -25,17 +25,19 @@ FAILURE = data.StructLayout({"base": PLACE_BITS, "count": COUNT_BITS})
 class Journal(wiring.Component):
     """Keeps an entry for each reservation in a ring, and hands out those to be undone.
 
-    The entries of the current frame begin at ``base`` and there are ``reservations`` of them. When the frame ends and is kept they
-    stay, and its descriptor carries the two numbers along; when it is dropped, its entries are owed at once and their places
-    are used again. A frame that fails later, at the gate, comes back as a ``failed`` item with the same two numbers, in any order.
+    The entries of the current frame begin at ``base`` and there are ``reservations`` of them. When the frame ends and
+    is kept they stay, and its descriptor carries the two numbers along; when it is dropped, its entries are owed at
+    once and their places are used again. A frame that fails later, at the gate, comes back as a ``failed`` item with
+    the same two numbers, in any order.
 
-    An entry to be undone is handed out as follows. ``taken`` in a cycle y-1 with ``due`` takes it: it is on ``entry`` from y to
-    y+2, and the next one can be taken in y+2. Those of the dropped frame come first, and ``urgent`` says that some are left;
-    then the failed ones, in the order of their items. A drop in cycle c makes ``due`` from c+3, an item accepted in c, if
-    nothing else is left, from c+4 on.
+    An entry to be undone is handed out as follows. ``taken`` in a cycle y-1 with ``due`` takes it: it is on ``entry``
+    from y to y+2, and the next one can be taken in y+2. Those of the dropped frame come first, and ``urgent`` says
+    that some are left; then the failed ones, in the order of their items. A drop in cycle c makes ``due`` from c+3,
+    an item accepted in c, if nothing else is left, from c+4 on.
 
-    The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame buffer, which
-    are 163 orders; and a failed frame's entries are undone faster than 93 orders can come in (3 cycles each, against 50).
+    The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame
+    buffer, which are 163 orders; and a failed frame's entries are undone faster than 93 orders can come in (3 cycles
+    each, against 50).
 
     Members
     -------

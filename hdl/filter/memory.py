@@ -1,4 +1,4 @@
-"""Memory with two cycles of read latency: plain in simulation and in exported Verilog, block RAM with OUTREG on ECP5."""
+"""Memory with two cycles of read latency: plain in simulation and exported Verilog, block RAM with OUTREG on ECP5."""
 
 from amaranth.hdl import Array, ClockSignal, Const, Instance, Module, Signal
 from amaranth.lib import memory, wiring
@@ -11,7 +11,8 @@ MODES = {36: 512, 18: 1024, 9: 2048}  # width of one DP16KD in bits: its depth
 def arrangement(width: int, depth: int) -> tuple[int, int, int]:
     """Return the mode (bits), the columns and the rows of the fewest DP16KD that hold `depth` words of `width` bits.
 
-    Of equally few the ones with fewest rows, since several rows need a multiplexer behind them. Raises ValueError for no words or no bits.
+    Of equally few the ones with fewest rows, since several rows need a multiplexer behind them. Raises ValueError for
+    no words or no bits.
     """
     if width < 1 or depth < 1:
         raise ValueError(f"memory must have at least 1 word of 1 bit, not {depth!r} words of {width!r}")
@@ -22,10 +23,10 @@ def arrangement(width: int, depth: int) -> tuple[int, int, int]:
 class Memory(wiring.Component):
     """Holds words; writes one and reads one in every cycle.
 
-    ``read_addr`` presented in cycle c shows its word on ``read_data`` in cycle c+2, one word per cycle. A write in cycle
-    c is seen by ``read_addr`` of cycle c+1. A read in the cycle of a write to the same address shows the old word in
-    simulation; for the two ports of a block RAM this is unspecified, so nothing may depend on it. All zero at power-up;
-    a reset changes no word.
+    ``read_addr`` presented in cycle c shows its word on ``read_data`` in cycle c+2, one word per cycle. A write in
+    cycle c is seen by ``read_addr`` of cycle c+1. A read in the cycle of a write to the same address shows the old
+    word in simulation; for the two ports of a block RAM this is unspecified, so nothing may depend on it. All zero at
+    power-up; a reset changes no word.
 
     On a platform whose attribute ``memory`` is ``"ecp5"`` it is made of DP16KD with their output registers, unless
     ``distributed``. Synthesis finds no output register by itself, and without one a block RAM takes 5.8 of the 8 ns.

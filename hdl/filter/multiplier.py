@@ -14,11 +14,12 @@ LATENCY = DIGITS + 2
 class Multiplier(wiring.Component):
     """Multiplies a quantity by a price.
 
-    ``start`` in cycle p gives ``product`` from cycle p+12 on (``LATENCY``), until the next ``start``. ``quantity`` is taken in p,
-    and ``price`` must be held from p to p+10. Every ``start`` begins anew, whether the product before was finished or not.
+    ``start`` in cycle p gives ``product`` from cycle p+12 on (``LATENCY``), until the next ``start``. ``quantity`` is
+    taken in p, and ``price`` must be held from p to p+10. Every ``start`` begins anew, whether the product before was
+    finished or not.
 
-    Three times the price is added up first; then each pair of the quantity's bits selects a multiple in one cycle, and the
-    next cycle adds it on top of the sum so far, which moves down by two bits: 34 bits are added in a cycle.
+    Three times the price is added up first; then each pair of the quantity's bits selects a multiple in one cycle,
+    and the next cycle adds it on top of the sum so far, which moves down by two bits: 34 bits are added in a cycle.
 
     Members
     -------

@@ -18,8 +18,8 @@ class EgressQueue(wiring.Component):
     Members
     -------
     end, descriptor, keep : In
-        A frame has ended; it is pushed if it is kept and the queue is not ``full``. The memory is written in any case, in
-        a place that counts only then: so its verdict, which comes late, meets nothing but counters.
+        A frame has ended; it is pushed if it is kept and the queue is not ``full``. The memory is written in any case,
+        in a place that counts only then: so its verdict, which comes late, meets nothing but counters.
     head_valid, head : Out
     pop : In(1)
         Only with ``head_valid``.

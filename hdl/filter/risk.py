@@ -1,4 +1,4 @@
-"""The risk engine: releases an order only within its symbol's exposure budget and the gross limits of its lane and the firm."""
+"""The risk engine: releases an order only within the budgets of its symbol and side, its lane and the firm."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
@@ -22,25 +22,25 @@ UNDO_WRITES = 4  # cycles after an undoing began
 class Risk(wiring.Component):
     """Checks each Enter order against the budgets, reserves it at once, and undoes what does not leave.
 
-    An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``: the tables are
-    read in p+9, and from p+15 on the results and ``decided`` show, until the next ``price_ready`` or first octet of a symbol. In
-    p+15 ``doomed`` is sampled, and unless it is up or a result forbids it, the order is reserved: its symbol and side, its
-    lane and the firm are charged in p+16, and a check that reads later sees it. The engine is occupied for 8 cycles, and orders can
-    follow every 24; on the wire they follow every 50. With ``missing`` the other results mean nothing. An order beyond
-    31 reservations of a frame stays undecided.
+    An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``:
+    the tables are read in p+9, and from p+15 on the results and ``decided`` show, until the next ``price_ready`` or
+    first octet of a symbol. In p+15 ``doomed`` is sampled, and unless it is up or a result forbids it, the order is
+    reserved: its symbol and side, its lane and the firm are charged in p+16, and a check that reads later sees it.
+    The engine is occupied for 8 cycles, and orders can follow every 24; on the wire they follow every 50. With
+    ``missing`` the other results mean nothing. An order beyond 31 reservations of a frame stays undecided.
 
-    ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone, three cycles each: they begin in e+4, e+7, …,
-    e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not beyond its p+16 in e is forgotten, its message was cut
-    short. A symbol or a price later than ``frame_end`` belongs to the next frame.
+    ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone, three cycles each: they begin in
+    e+4, e+7, …, e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not beyond its p+16 in e is
+    forgotten, its message was cut short. A symbol or a price later than ``frame_end`` belongs to the next frame.
 
-    ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are undone in
-    their order, three cycles each, back to back, the first not before o+5; and none begins in p+5 to p+16, nor in e+1, nor
-    up to e+3+3n: then it begins in the cycle behind. So one that begins in p+4 or earlier is undone for the check of p, and
-    one that begins later is not.
+    ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are
+    undone in their order, three cycles each, back to back, the first not before o+5; and none begins in p+5 to p+16,
+    nor in e+1, nor up to e+3+3n: then it begins in the cycle behind. So one that begins in p+4 or earlier is undone
+    for the check of p, and one that begins later is not.
 
-    The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While ``clearing``,
-    after a reset and when the host clears the exposure, orders are checked but make no reservation, exposure and
-    gross read 0, and undoing changes nothing; after a reset accesses wait for its end, 1024 cycles.
+    The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While
+    ``clearing``, after a reset and when the host clears the exposure, orders are checked but make no reservation,
+    exposure and gross read 0, and undoing changes nothing; after a reset accesses wait for its end, 1024 cycles.
 
     Members
     -------
@@ -146,7 +146,7 @@ class Risk(wiring.Component):
         free = Signal()
         m.d.comb += free.eq(~(check[:-1].any() | undo[:-1].any() | access[:-2].any()))
 
-        # An order waits from p+1 on; `due` in p+8, `soon` from p+4: what is undone must be written before the check reads.
+        # An order waits from p+1 on; `due` in p+8, `soon` from p+4: what is undone must be written before it reads.
         waiting, since = Signal(), Signal(range(CHECK_BEGINS))
         soon, due = Signal(), Signal()
         with m.If(since != CHECK_BEGINS - 1):

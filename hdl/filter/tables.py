@@ -16,14 +16,15 @@ GROSS_ROWS = 16
 class Tables(wiring.Component):
     """Turns bus accesses into accesses of the risk engine's tables, and counts through them when they are zeroed.
 
-    The engine gives an access four cycles when it has time; ``step`` has a bit for each. In the last one the words that
-    ``row`` (and ``firm``) select are there, a loaded one is written, and the answer follows in the next cycle. A 64-bit value is two
-    words, low word first: reading the low word latches the high one, for whichever is read next; writing the low word
-    holds it until a high word is written. Rows 9 to 15 of the gross tables are not there: they read 0 and can't be written.
+    The engine gives an access four cycles when it has time; ``step`` has a bit for each. In the last one the words
+    that ``row`` (and ``firm``) select are there, a loaded one is written, and the answer follows in the next cycle. A
+    64-bit value is two words, low word first: reading the low word latches the high one, for whichever is read next;
+    writing the low word holds it until a high word is written. Rows 9 to 15 of the gross tables are not there: they
+    read 0 and can't be written.
 
-    A write to CLEAR_EXPOSURE is answered at once and begins a sweep, as a reset does: ``sweeping`` until the engine has given
-    1024 cycles to it (``swept``). Meanwhile exposure and gross read 0. After a reset limits are zeroed too (``wiping``), and
-    accesses wait.
+    A write to CLEAR_EXPOSURE is answered at once and begins a sweep, as a reset does: ``sweeping`` until the engine
+    has given 1024 cycles to it (``swept``). Meanwhile exposure and gross read 0. After a reset limits are zeroed too
+    (``wiping``), and accesses wait.
 
     Members
     -------
