@@ -9,7 +9,7 @@ class InternetSum(wiring.Component):
     """Tells whether the one's complement sum of some 16-bit words, their checksum among them, is right.
 
     One octet a cycle; `right` includes it in the next cycle. The end-around carry of an addition is brought in by
-    the next one, so that a stage holds a single 16-bit addition; `right` allows for the carry still pending.
+    the next one, so that a stage holds a single 16-bit addition.
 
     Parameters
     ----------
@@ -57,6 +57,6 @@ class InternetSum(wiring.Component):
         with m.Elif(self.add):
             m.d.sync += [total.eq(added[:16]), carry.eq(added[16])]
 
-        # A carry can't be pending beside 0xFFFF: the largest term is 0xFF00, doubled 0xFE01.
-        m.d.comb += self.right.eq(total[1:].all() & (total[0] ^ carry))
+        # With a carry still to come the sum is at most 0xFF01: the largest term is 0xFF00 (doubled 0xFE01).
+        m.d.comb += self.right.eq(total.all())
         return m

@@ -124,7 +124,7 @@ class Framer(wiring.Component):
         m.d.comb += opens.eq(self.message_first & Cat(octet == order for order in ORDERS).any())
         m.d.comb += self.order_mark.eq(opens | marking)
         with m.If(self.message_valid):
-            m.d.sync += marking.eq(opens | (marking & ~self.message_first))
+            m.d.sync += marking.eq(opens | marking)
         with m.Else():
             m.d.sync += marking.eq(0)
         return m

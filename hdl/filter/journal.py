@@ -1,25 +1,21 @@
 """The journal of reservations: what to undo when a frame does not leave."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from hdl.filter.blocks import SYMBOL_BITS
+from hdl.filter.failures import COUNT_BITS, FAILURE, PLACE_BITS, FailureQueue
 from hdl.filter.gross import LANE_BITS
 from hdl.filter.memory import Memory
 from hdl.filter.multiplier import NOTIONAL_BITS, QUANTITY_BITS
 
-ENTRIES = 256
-PLACE_BITS = ceil_log2(ENTRIES)
-COUNT_BITS = 5
+ENTRIES = 1 << PLACE_BITS
 MOST = (1 << COUNT_BITS) - 1  # of one frame; the longest frame has 29 orders
-FAILURES = 64
 
 ENTRY = data.StructLayout(
     {"index": SYMBOL_BITS, "sell": 1, "lane": LANE_BITS, "quantity": QUANTITY_BITS, "notional": NOTIONAL_BITS}
 )
-FAILURE = data.StructLayout({"base": PLACE_BITS, "count": COUNT_BITS})
 
 
 class Journal(wiring.Component):
@@ -49,7 +45,7 @@ class Journal(wiring.Component):
     base, reservations : Out(8), Out(5)
         Of the current frame, up to and with the cycle of ``frame_end``.
     failed : In(stream.Signature(FAILURE))
-        Queued, 64 deep; an item without entries is ignored.
+        Queued, as `FailureQueue` has it.
     due, urgent, active : Out(1)
         ``active``: some entry is left to be undone.
     taken : In(1)
@@ -78,7 +74,8 @@ class Journal(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.ring = ring = Memory(ENTRY.size, ENTRIES)
-        m.submodules.failures = failures = fifo.SyncFIFO(width=FAILURE.size, depth=FAILURES)
+        m.submodules.failures = failures = FailureQueue()
+        wiring.connect(m, wiring.flipped(self.failed), failures.i)
 
         # The current frame.
         write = Signal(PLACE_BITS)
@@ -99,33 +96,30 @@ class Journal(wiring.Component):
 
         # What is left to be undone of the dropped frame, and of the failed one at the head of the queue.
         dropped_place, dropped_left = Signal(PLACE_BITS), Signal(COUNT_BITS)
-        failed_place, failed_left = Signal(PLACE_BITS), Signal(COUNT_BITS)
-        drop, fail = Signal(), Signal()
-        failure = data.View(FAILURE, failures.r_data)
+        failed_place, failed_left, holding = Signal(PLACE_BITS), Signal(COUNT_BITS), Signal()
+        drop, fail, failure = Signal(), Signal(), failures.o.payload
         m.d.comb += [
             drop.eq(self.frame_end & ~self.kept & (self.reservations != 0)),
-            fail.eq(failures.r_rdy & ((failed_left == 0) | (self.taken & ~self.urgent & (failed_left == 1)))),
-            failures.w_en.eq(self.failed.valid & (self.failed.payload.count != 0)),
-            failures.w_data.eq(self.failed.payload),
-            failures.r_en.eq(fail),
-            self.failed.ready.eq(failures.w_rdy),
+            failures.o.ready.eq(~holding | (self.taken & ~self.urgent & (failed_left == 1))),
+            fail.eq(failures.o.valid & failures.o.ready),
         ]
         with m.If(drop):
-            m.d.sync += [dropped_place.eq(self.base), dropped_left.eq(self.reservations)]
+            m.d.sync += [dropped_place.eq(self.base), dropped_left.eq(self.reservations), self.urgent.eq(1)]
         with m.Elif(self.taken & self.urgent):
             m.d.sync += [dropped_place.eq(dropped_place + 1), dropped_left.eq(dropped_left - 1)]
+            m.d.sync += self.urgent.eq(dropped_left != 1)
         with m.If(fail):
-            m.d.sync += [failed_place.eq(failure.base), failed_left.eq(failure.count)]
+            m.d.sync += [failed_place.eq(failure.base), failed_left.eq(failure.count), holding.eq(1)]
         with m.Elif(self.taken & ~self.urgent):
             m.d.sync += [failed_place.eq(failed_place + 1), failed_left.eq(failed_left - 1)]
+            m.d.sync += holding.eq(failed_left != 1)
 
         # The ring's read address changes with these events, and its word is on `entry` three cycles later.
         event = Signal(2)
         m.d.sync += [event.eq(Cat(drop | self.taken | (fail & ~self.urgent), event)), self.entry.eq(ring.read_data)]
         m.d.comb += [
-            self.urgent.eq(dropped_left != 0),
-            self.active.eq(self.urgent | (failed_left != 0) | failures.r_rdy),
-            self.due.eq(~event.any() & (self.urgent | (failed_left != 0))),
+            self.active.eq(self.urgent | holding | failures.o.valid),
+            self.due.eq(~event.any() & (self.urgent | holding)),
             ring.read_addr.eq(Mux(self.urgent, dropped_place, failed_place)),
         ]
         return m

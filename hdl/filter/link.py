@@ -45,7 +45,7 @@ class Link(wiring.Component):
     ever stops the link, and the next good frame behind a zero octet is received.
 
     A good KILL request acts at once, whatever is being executed, also when it can't be kept: its lanes are on ``kill``
-    7 cycles after the middle of the stop bit of the closing zero octet. It is executed in its turn too, behind requests
+    5 cycles after the middle of the stop bit of the closing zero octet. It is executed in its turn too, behind requests
     that came before it.
 
     Parameters

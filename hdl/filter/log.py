@@ -111,11 +111,14 @@ class Log(wiring.Component):
         chosen, word, wrote = Signal(total), Signal(range(WORDS)), Signal()
         telling, gap = Signal(), Signal(RECORD)
         m.d.comb += [gap.kind.eq(Kind.GAP), gap.user_ref.eq(lost)]
-        borrow = Signal()  # of the low half of `at`; the high half is written three words later
+        # A cycle for each half of the subtraction: the words of `at` are the third and the fourth.
+        low, high = Signal(33), Signal(32)
+        m.d.sync += [low.eq(moment[:32] - age), high.eq(moment[32:] - low[32])]
         m.d.sync += [memory.write_en.eq(0), memory.write_addr.eq(Cat(word, self.next[:8]))]
-        fields = {name: record[name] for name in RECORD.members} | {"sequence": self.next, "at": moment}
+        fields = {name: record[name] for name in RECORD.members} | {"sequence": self.next, "at": Cat(low[:32], high)}
         line = Cat(_widen(fields[field.name], 8 * field.size) for field in EVENT)
         m.d.sync += memory.write_data.eq(line.word_select(word, 32))
+        m.d.sync += taken.eq(0)
         with m.FSM() as machine:
             with m.State("idle"):
                 m.d.sync += [chosen.eq(Cat(waiting[n] & ~older[n].any() for n in range(total))), word.eq(0)]
@@ -132,18 +135,19 @@ class Log(wiring.Component):
                 with m.If(telling):
                     m.d.comb += told.eq(1)
                 with m.Elif(full):
-                    m.d.comb += [taken.eq(chosen), losing.eq(1)]
-                    m.next = "idle"
+                    m.d.comb += losing.eq(1)
+                    m.d.sync += taken.eq(chosen)
+                    m.next = "lose"
                 with m.Elif(some_lost):
                     m.next = "idle"  # the ring has just got room: the loss is told first
                 with m.Else():
-                    m.d.comb += taken.eq(chosen)
+                    m.d.sync += taken.eq(chosen)
+            with m.State("lose"):
+                m.next = "idle"
             with m.State("date"):
-                m.d.sync += Cat(moment[:32], borrow).eq(moment[:32] - age)
                 m.next = "words"
             with m.State("words"):
-                m.d.sync += [memory.write_en.eq(1), word.eq(word + 1), borrow.eq(0)]
-                m.d.sync += moment[32:].eq(moment[32:] - borrow)
+                m.d.sync += [memory.write_en.eq(1), word.eq(word + 1)]
                 with m.If(word == WORDS - 1):
                     m.d.comb += wrote.eq(1)
                     m.next = "idle"

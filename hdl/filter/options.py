@@ -53,11 +53,10 @@ class Options(wiring.Component):
                     with m.Elif(self.octet != OPTION_NOP):
                         m.d.sync += state.eq(_State.LENGTH)
                 with m.Case(_State.LENGTH):
+                    # A length of 0 or 1 leaves 254 or 255 octets, which no header has.
                     m.d.sync += [left.eq(self.octet - 2), last.eq(self.octet == 3), state.eq(_State.BODY)]
                     with m.If(self.octet == 2):
                         m.d.sync += state.eq(_State.TYPE)
-                    with m.If(self.octet[1:] == 0):
-                        m.d.sync += refused.eq(1)
                 with m.Case(_State.BODY):
                     m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
                     with m.If(last):

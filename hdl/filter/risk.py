@@ -8,8 +8,9 @@ from hdl.filter.blocks import SYMBOL_BITS, Blocks
 from hdl.filter.bus import Bus
 from hdl.filter.directory import Directory
 from hdl.filter.exposure import ROW_BITS, ROWS, Exposure
+from hdl.filter.failures import COUNT_BITS, FAILURE, PLACE_BITS
 from hdl.filter.gross import LANE_BITS, Gross
-from hdl.filter.journal import COUNT_BITS, ENTRY, FAILURE, PLACE_BITS, Journal
+from hdl.filter.journal import ENTRY, Journal
 from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
 from hdl.filter.tables import Tables
 from hdl.wire.registers import KEY_BITS
@@ -27,7 +28,7 @@ class Risk(wiring.Component):
     first octet of a symbol. In p+15 ``doomed`` is sampled, and unless it is up or a result forbids it, the order is
     reserved: its symbol and side, its lane and the firm are charged in p+16, and a check that reads later sees it.
     The engine is occupied for 8 cycles, and orders can follow every 24; on the wire they follow every 50. With
-    ``missing`` the other results mean nothing. An order beyond 31 reservations of a frame stays undecided.
+    ``missing`` the other results mean nothing; while an order is undecided all are 0. An order beyond 31 reservations of a frame stays undecided.
 
     ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone, three cycles each: they begin in
     e+4, e+7, …, e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not beyond its p+16 in e is
@@ -192,6 +193,9 @@ class Risk(wiring.Component):
                 self.over_firm.eq(gross.over_firm),
                 self.decided.eq(~journal.full),
             ]
+        with m.If(self.price_ready):
+            results = (self.missing, self.blocked, self.over_position, self.over_lane, self.over_firm)
+            m.d.sync += [result.eq(0) for result in results]
         with m.If(self.price_ready | (self.symbol_valid & self.symbol_first)):
             m.d.sync += self.decided.eq(0)
         failed, passed, reserve = Signal(), Signal(), Signal()
