@@ -1,0 +1,228 @@
+"""The limits file: lanes, policy, watchdog, order size, gross limits and symbols, checked before anything is sent.
+
+TOML. Money is in dollars with at most four decimals and never a float; quantities are shares. Whatever the file does
+not set is 0: nothing may be released. An unknown key, a wrong type or a value out of range is one line that names the
+file, the line and the key.
+"""
+
+import ipaddress
+import re
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from hdl.wire.ouch import MOST_SHARES
+from hdl.wire.registers import SYMBOLS
+from hdl.wire.verdict import LANES
+from host.errors import UsageError
+
+CYCLES_PER_MS = 125_000
+PRICE_UNIT = Decimal("0.0001")
+MOST_DOLLARS = 1 << 48
+NO_AMOUNT = "expected an amount in dollars, got text"
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Vid = Annotated[int, msgspec.Meta(ge=0, le=4094)]
+Shares = Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=((1 << 32) - 1) // CYCLES_PER_MS)]
+Largest = Annotated[int, msgspec.Meta(ge=0, le=MOST_SHARES)]
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Frames of no lane that may pass."""
+
+    arp: bool = False
+    icmp: bool = False
+
+
+class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Time without a heartbeat that kills."""
+
+    timeout_ms: Milliseconds
+
+
+class Orders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of a single order."""
+
+    largest: Largest
+
+
+class Gross(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Gross notional of the firm, in dollars."""
+
+    firm: Decimal
+
+
+class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One server's order flow: its UDP addresses and tags, and the gross notional it may release, in dollars."""
+
+    number: Annotated[int, msgspec.Meta(ge=1, le=LANES)]
+    server: str
+    source: str
+    source_port: Port
+    destination: str
+    destination_port: Port
+    gross: Decimal
+    vlan: Vid = 0
+    inner_vlan: Vid = 0
+
+
+class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares that may be bought (`long`) and sold (`short`) in a symbol: an exposure budget."""
+
+    long: Shares
+    short: Shares
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole limits file."""
+
+    watchdog: Watchdog
+    orders: Orders
+    gross: Gross
+    lane: list[Lane]
+    symbols: dict[str, Symbol]
+    policy: Policy = Policy()
+
+    def lane_of(self, number: int) -> Lane:
+        return next(lane for lane in self.lane if lane.number == number)
+
+
+def load(path: Path) -> Limits:
+    """Return the limits in a file. Raises UsageError with the line of what is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"limits file {path} cannot be read: {reason}") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str = "limits") -> Limits:
+    """Return the limits in `text`; `name` is what errors call it."""
+    try:
+        values = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name}: {str(error)[0].lower()}{str(error)[1:]}") from None
+    try:
+        limits = msgspec.convert(values, Limits)
+    except msgspec.ValidationError as error:
+        raise UsageError(explain(str(error), text, name)) from None
+    _check(limits, values, text, name)
+    return limits
+
+
+def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None:
+    """Raise UsageError for what a schema cannot say."""
+
+    def refuse(path: str, why: str) -> UsageError:
+        return UsageError(f"{name}, line {find_line(text, _steps(path))}: {path}: {why}")
+
+    seen: dict[int, int] = {}
+    keys: dict[tuple[object, ...], int] = {}
+    for at, lane in enumerate(limits.lane):
+        path = f"lane[{at}]"
+        if lane.number in seen:
+            raise refuse(f"{path}.number", f"lane {lane.number} is there twice")
+        seen[lane.number] = at
+        for field in ("source", "destination"):
+            try:
+                ipaddress.IPv4Address(getattr(lane, field))
+            except ValueError:
+                raise refuse(f"{path}.{field}", f"{getattr(lane, field)!r} is no IPv4 address") from None
+        if lane.inner_vlan and not lane.vlan:
+            raise refuse(f"{path}.inner_vlan", "an inner tag needs an outer one: set vlan too")
+        key = (lane.vlan, lane.inner_vlan, lane.source, lane.source_port, lane.destination, lane.destination_port)
+        if key in keys:
+            raise refuse(f"{path}.number", f"lane {lane.number} has the same addresses as lane {keys[key]}")
+        keys[key] = lane.number
+        if why := _bad_money(values["lane"][at]["gross"]):
+            raise refuse(f"{path}.gross", why)
+    if why := _bad_money(values["gross"]["firm"]):
+        raise refuse("gross.firm", why)
+    if len(limits.symbols) > SYMBOLS:
+        raise refuse("symbols", f"{len(limits.symbols)} symbols, the board holds {SYMBOLS}")
+    for symbol in limits.symbols:
+        if not re.fullmatch(r"[!-~]{1,8}", symbol):
+            raise refuse(f'symbols."{symbol}"', "a symbol is 1 to 8 printable ASCII characters without spaces")
+
+
+def _bad_money(amount: Decimal | int | str) -> str | None:
+    if isinstance(amount, str):  # msgspec would read a number out of it
+        return NO_AMOUNT
+    if not Decimal(amount).is_finite() or not 0 <= amount < MOST_DOLLARS:
+        return f"{amount} dollars, must be 0 to {MOST_DOLLARS - 1}"
+    return f"{amount} dollars has more than four decimals" if amount % PRICE_UNIT else None
+
+
+def explain(message: str, text: str, name: str) -> str:
+    """Turn a message of msgspec into one that names the line."""
+    what, _, path = message.partition(" - at `")
+    path = path.rstrip("`").removeprefix("$").removeprefix(".")
+    if "[...]" in path:  # msgspec does not say which entry of a table it means
+        path = path.replace("[...]", f'."{_bad_symbol(text)}"')
+    steps = _steps(path)
+    if unknown := re.search(r"unknown field `(.+)`", what):
+        steps = [*steps, unknown[1]]
+        what = "unknown key"
+    elif missing := re.search(r"missing required field `(.+)`", what):
+        what = f"{missing[1]} is missing"
+    else:
+        what = what[0].lower() + what[1:]
+    what = what.replace("expected `decimal`", "expected an amount in dollars").replace(
+        "invalid decimal string", NO_AMOUNT
+    )
+    what = what.replace("`decimal`", "a fraction").replace("`int`", "a whole number").replace("`str`", "text")
+    what = what.replace("`float`", "a float").replace("`bool`", "true or false").replace("`object`", "a table")
+    label = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    return f"{name}, line {find_line(text, steps)}: {label + ': ' if label else ''}{what}"
+
+
+def _bad_symbol(text: str) -> str:
+    for symbol, entry in tomllib.loads(text, parse_float=Decimal).get("symbols", {}).items():
+        try:
+            msgspec.convert(entry, Symbol)
+        except msgspec.ValidationError:
+            return str(symbol)
+    return "?"
+
+
+def _steps(path: str) -> list[str | int]:
+    """Return the steps of a path such as ``lane[2].gross`` or ``symbols."A.B"``."""
+    found = re.findall(r'"([^"]*)"|\[(\d+)\]|([^.\[\]"]+)', path)
+    return [int(number) if number else quoted or word for quoted, number, word in found]
+
+
+def find_line(text: str, steps: list[str | int]) -> int:
+    """Return the line (from 1) on which the value at `steps` stands, or the nearest one around it.
+
+    Knows what a limits file needs: tables, arrays of tables, plain and quoted keys, one key a line.
+    """
+    best, depth = 1, 0
+    here: list[str | int] = []
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[(\[?)\s*([^\]]+?)\s*\]", line):
+            here = list(_steps(header[2]))
+            if header[1]:
+                counts[header[2]] = counts.get(header[2], -1) + 1
+                here.append(counts[header[2]])
+            path = here
+        elif key := re.match(r'\s*((?:"[^"]*"|[A-Za-z0-9_.-])+)\s*=', line):
+            path = here + _steps(key[1])
+        else:
+            continue
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(path, steps, strict=False)) if a != b), min(len(path), len(steps))
+        )
+        if shared == len(path) and shared > depth:
+            best, depth = number, shared
+    return best
+
+
+def price_units(amount: Decimal) -> int:
+    """Return dollars in units of 10⁻⁴ dollars."""
+    return int(amount / PRICE_UNIT)

@@ -1,0 +1,350 @@
+"""The drill `knight`: the morning of 1 August 2012 on eight emulated routers, with a filter in the wire.
+
+Seven servers run the new build, the eighth the old one, and the deployer reports eight successes. At the open the
+eighth runs away until its gross notional reaches the lane's limit and the filter kills the lane; the other seven go
+on. The operator kills the firm in the middle of a burst. Arming is refused while the loop is open, and then because
+the servers, asked one by one, do not run the same build. After the repair all eight trade again.
+
+Facts, and which figure stands for what, are the reference's; rates and order flow are a model.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hdl.wire.board import Side
+from hdl.wire.event import Kind
+from hdl.wire.registers import Count, Reg
+from hdl.wire.verdict import LANES, Refusal, Source
+from host import exchange, frames, loader, router
+from host.config import Limits
+from host.device import ALL_LANES, ArmRefused, Captures, Device, Event
+from host.errors import HostError, NoBoard, VerificationError
+from host.outcome import BAD, CYCLES_PER_S, Killed, Outcome, Script, clock
+from host.recorder import Recorder
+from host.rig import Frame, Rig, last_cycle
+from host.router import Sent, What
+
+DAY_NS = 1_343_793_600_000_000_000  # 1 August 2012, 00:00 in New York
+EVENTS_FILE, LOG_FILE = "events.jsonl", "drill.log"
+
+Say = Callable[[str], None]
+
+
+class Drill:
+    """One run on a rig. `run` plays the script, `outcome` and `recorder` keep what was found whatever happens."""
+
+    def __init__(self, rig: Rig, limits: Limits, folder: Path, *, seed: int, script: Script | None = None, say: Say):
+        script = script or Script()
+        self.rig = rig
+        self.device = Device(rig.control, name=f"the {rig.name} board")
+        self.folder = folder
+        self.image = loader.build(limits)
+        self.outcome = Outcome(script, limits, seed, rig.name, rig.clock, rig.core_sha256)
+        self.recorder = Recorder(folder, limits, epoch_ns=DAY_NS + round(script.power_s * 1e9))
+        self._say = say
+        self._events = (folder / EVENTS_FILE).open("w")
+        self._log = (folder / LOG_FILE).open("w")
+        self._enter = {lane.number: frames.enter_template(lane) for lane in limits.lane}
+        self._cancel = {lane.number: frames.cancel_template(lane) for lane in limits.lane}
+        prices = router.prices_of(sorted(limits.symbols), seed)
+        self.servers = [
+            router.Server(number, router.OLD_BUILD, seed, prices, script.peg_per_s) for number in range(1, LANES + 1)
+        ]
+        self._prices = prices
+        self._now_s = script.power_s
+        self._free = 0  # first cycle at which the servers' line is free
+        self._reports: list[Frame] = []
+        self._next_event = 0
+        self._killed = ALL_LANES
+        self._last_pass = 0
+        self._baseline: list[list[int]] = []
+        self._captures: Captures | None = None
+
+    def close(self) -> None:
+        """Close the files; what was recorded until now is valid."""
+        self.recorder.close()
+        self._events.close()
+        self._log.close()
+
+    def run(self) -> None:
+        """Play the script. Raises HostError; a board that is gone by then is a failed drill, not a missing board."""
+        self.device.check()
+        try:
+            self._morning()
+            self._runaway()
+            self._kill_firm()
+            self._refuse()
+            self._repair()
+            self._close_of_drill()
+        except NoBoard as error:
+            self.say(f"the drill ends here: {error}")
+            raise HostError(f"drill failed: {error}; what was recorded is in {self.folder}") from None
+
+    def say(self, text: str, cycle: int | None = None) -> None:
+        """Tell what happened, at a cycle or now."""
+        day_s = self._now_s if cycle is None else self.outcome.day_s(cycle)
+        self.outcome.lines.append((day_s, text))
+        line = f"{clock(day_s)}  {text}"
+        print(line, file=self._log, flush=True)
+        self._say(line)
+
+    # The phases.
+
+    def _morning(self) -> None:
+        script, device = self.outcome.script, self.device
+        self.outcome.zero = self.rig.run().now
+        self._baseline = device.counters()
+        self._next_event = device.events_written()
+        self.rig.loop(closed=True)
+        if device.killed() != ALL_LANES:
+            device.kill()
+        loader.load(device, self.image)
+        count = sum(1 for _ in self.image.words())
+        self.say(
+            f"the board powered up killed; {count} words of limits loaded, CRC {self.image.crc:#010x} confirmed: "
+            f"{len(self.image.limits.symbols)} symbols, ${self.image.limits.lane_of(BAD).gross:,} gross a lane"
+        )
+        reports = router.deploy(router.NEW_BUILD, self.servers, unreachable=[BAD])
+        self.say(f"the deployer reports {len(reports)} successes: {reports[0]} ... {reports[-1]}")
+        self.outcome.builds = {server.number: server.report_build() for server in self.servers}
+        for at, parent in enumerate(router.parents_of(script.parents, self._prices, self.outcome.seed)):
+            self.servers[at % LANES].take(parent)
+        self.say(f"{script.parents} parent orders wait for the open, dealt round robin")
+        self._sleep(script.arm_s)
+        self._arm()
+        self.say("armed, as on the day: on the deployer's word, no server was asked")
+        while self._now_s < script.open_s:
+            self._sleep(min(script.open_s, self._now_s + script.step_s))
+            self.device.heartbeat()
+        self.outcome.opened = self._cycle(script.open_s)
+        self.say("the open")
+
+    def _runaway(self) -> None:
+        self._trade(self.outcome.script.operator_s)
+        counters = self._counters()
+        self.outcome.dropped_before_kill = {
+            lane: counters[lane - 1][Count.ORDERS_IN] - counters[lane - 1][Count.ORDERS_OUT]
+            for lane in range(1, LANES + 1)
+        }
+
+    def _kill_firm(self) -> None:
+        self._burst(LANES - 1)
+        self.device.kill()
+        self._settle()
+        self._drain()
+        self._trade(self._now_s + self.outcome.script.after_kill_s)
+        self.outcome.gross = self.device.gross()
+
+    def _refuse(self) -> None:
+        self._sleep(self.outcome.script.pulled_s)
+        self.rig.loop(closed=False)
+        self.say("the operator pulls the loop's key and calls for a restart")
+        try:
+            self._arm()
+        except ArmRefused as error:
+            self._refused(str(error))
+            if error.refusal != Refusal.LOOP_OPEN:
+                raise VerificationError(f"the board refused to arm for {error.refusal.name}, not LOOP_OPEN") from None
+        else:
+            raise VerificationError("the board armed while its loop was open")
+        self.rig.loop(closed=True)
+        self.say("the loop is closed again")
+        try:
+            router.attest(self.servers)
+        except router.FleetDiffers as error:
+            self._refused(str(error))
+        else:
+            raise VerificationError("the servers said that they run the same build, which they do not")
+
+    def _repair(self) -> None:
+        script = self.outcome.script
+        self._sleep(script.repaired_s)
+        router.deploy(router.NEW_BUILD, self.servers)
+        build = router.attest(self.servers)
+        self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}")
+        self.device.write(Reg.CLEAR_EXPOSURE, [1])
+        self._settle()
+        opened = self._arm()
+        self.outcome.kills = [
+            Killed(kill.at, kill.source, kill.lanes, kill.t_effective, opened) for kill in self.outcome.kills
+        ]
+        self.say("exposure cleared by the operator (logged), armed: heartbeat, nonce, CRC of the limits")
+        parents = router.parents_of(script.more_parents, self._prices, self.outcome.seed, first=script.parents + 1)
+        for at, parent in enumerate(parents):
+            self.servers[at % LANES].take(parent)
+        self._trade(self._now_s + script.clean_s)
+
+    def _close_of_drill(self) -> None:
+        begin = self._burst(LANES)
+        self.rig.loop(closed=False, at=(begin + self._free) // 2)
+        self._settle()
+        self._drain()
+        self.rig.loop(closed=True)
+        self._settle()
+        self.outcome.counters = self._counters()
+        self.outcome.ended = self.rig_now()
+        self.say("end of the drill: the loop was opened in a burst, every lane is killed")
+
+    # The parts.
+
+    def rig_now(self) -> int:
+        """Record what happened until now and return the cycle."""
+        moved = self.rig.run()
+        self._take(moved.now, self.recorder.take(moved), moved.frames)
+        return moved.now
+
+    def _cycle(self, day_s: float) -> int:
+        return self.outcome.zero + round((day_s - self.outcome.script.power_s) * CYCLES_PER_S)
+
+    def _sleep(self, day_s: float) -> None:
+        """Let quiet time pass."""
+        self.rig_now()
+        moved = self.rig.run(self._cycle(day_s))
+        self._take(moved.now, self.recorder.take(moved), moved.frames)
+        self._now_s = max(day_s, self.outcome.day_s(moved.now))
+
+    def _settle(self) -> None:
+        """Let what is queued come out."""
+        until = max(self.rig_now(), self._free) + 4000
+        moved = self.rig.run(until)
+        self._take(moved.now, self.recorder.take(moved), moved.frames)
+        self._now_s = self.outcome.day_s(moved.now)
+
+    def _arm(self) -> int:
+        """Arm all lanes; return the cycle at which that had happened."""
+        self.device.arm(self.image.crc)
+        self._killed = 0
+        self._captures = None
+        return self.rig_now()
+
+    def _trade(self, until_s: float) -> None:
+        """Let the servers trade, step by step, with a heartbeat and a look at the board in each."""
+        while self._now_s < until_s:
+            end_s = min(until_s, self._now_s + self.outcome.script.step_s)
+            self._send([sent for server in self.servers for sent in server.emit(self._now_s, end_s)])
+            self.rig.send(self._reports)
+            self.recorder.queue(self._reports)
+            self._reports = []
+            moved = self.rig.run(self._cycle(end_s))
+            self._take(moved.now, self.recorder.take(moved), moved.frames)
+            self._now_s = end_s
+            self.device.heartbeat()
+            self._look()
+
+    def _burst(self, lanes: int) -> int:
+        """Let the first `lanes` servers send back to back from now on; return the first frame's cycle."""
+        begin = self._free = max(self.rig_now() + 100, self._free)
+        now_s = self.outcome.day_s(begin)
+        self._send([self.servers[at % lanes].burst(now_s) for at in range(self.outcome.script.burst)])
+        return begin
+
+    def _send(self, messages: list[Sent]) -> None:
+        """Turn messages into frames, each at its time or as soon as the line is free."""
+        timed = sorted(messages, key=lambda sent: sent.at_s)
+        octets: dict[int, bytes] = {}
+        for what, templates in ((What.ENTER, self._enter), (What.CANCEL, self._cancel)):
+            for lane, template in templates.items():
+                mine = [(at, sent) for at, sent in enumerate(timed) if sent.what == what and sent.lane == lane]
+                if mine:
+                    rows = _build(what, template, [sent for _, sent in mine])
+                    octets |= {at: row.tobytes() for (at, _), row in zip(mine, rows, strict=True)}
+        queued = []
+        for at, sent in enumerate(timed):
+            begin = max(self._cycle(sent.at_s), self._free)
+            queued.append(Frame(begin, Side.SERVER, octets[at]))
+            self._free = last_cycle(begin, len(octets[at])) + 13
+            if sent.order_id.startswith(router.OLD_BUILD) and sent.parent and not self.outcome.first_bad:
+                self.outcome.first_bad = begin
+                self.say(f"lane {BAD}: Power Peg sends its first child order", begin)
+        self.rig.send(queued)
+        self.recorder.queue(queued)
+
+    def _take(self, now: int, whole: list[tuple[Frame, list[exchange.Order]]], arrived: list[Frame]) -> None:
+        """Let the exchange execute what reached it, and the servers book what came back."""
+        step = round(self.outcome.script.step_s * CYCLES_PER_S)
+        executed = [(max(now, frame.end + step), order) for frame, orders in whole for order in orders]
+        self._reports += self.recorder.exchange.execute(executed)
+        for frame in arrived:
+            if frame.side == Side.SERVER:
+                lane = self.recorder.exchange.lane_back(frame.octets)
+                for user_ref, quantity in exchange.executions(frame.octets):
+                    self.servers[lane - 1].filled(user_ref, quantity)
+
+    def _look(self) -> None:
+        """Read the state and a sample of the captures; read the events when a lane was killed."""
+        passage = self.device.passage()
+        if passage.start != self._last_pass:
+            self._last_pass = passage.start
+            self.outcome.t_pass.append(passage.t_pass)
+        if self.device.killed() != self._killed:
+            self._drain()
+        else:
+            # Drops of a lane known to be killed are counted, not read: the log must have room for the next kill.
+            written = self.device.events_written()
+            if written - self._next_event > 64:
+                self.outcome.events_passed_over += written - self._next_event
+                self.device.events(written, 1)
+                self._next_event = written
+
+    def _drain(self) -> None:
+        """Read the events that wait, and note the kills among them."""
+        found = self.device.events(self._next_event)
+        if found:
+            self._next_event = found[-1].sequence + 1
+        for event in found:
+            values = {name: getattr(event, name) for name in event.__dataclass_fields__}
+            print(json.dumps(values | {"kind": event.kind.name, "text": event.describe()}), file=self._events)
+        self._events.flush()
+        captures = self.device.captures()
+        for event in found:
+            if event.kind == Kind.KILL:
+                self._note_kill(event, captures)
+        self._captures = captures
+        self._killed = self.device.killed()
+
+    def _note_kill(self, event: Event, captures: Captures) -> None:
+        source = Source(event.reason)
+        first = not self._captures or not self._captures.kill_at
+        edge = captures.kill_at if first else event.at
+        later = captures.after_end if first or captures.after_end != self._captures_after_end() else 0
+        t_effective = max(0, later - edge) if later else 0
+        self.outcome.kills.append(Killed(edge, source, event.user_ref, t_effective))
+        if source == Source.BREACH:
+            self.outcome.t_breach.append(captures.breach_after)
+        text = event.describe()
+        if source == Source.BREACH and event.user_ref == 1 << (BAD - 1):
+            gross = self.device.gross()[BAD - 1]
+            text += f": ${gross / 10_000:,.2f} gross released, the next order would have crossed its limit"
+        self.say(text, edge)
+
+    def _captures_after_end(self) -> int:
+        return self._captures.after_end if self._captures else 0
+
+    def _refused(self, text: str) -> None:
+        self.outcome.refusals.append(text)
+        self.say(text)
+
+    def _counters(self) -> list[list[int]]:
+        """Return what the board counted since the drill began."""
+        return [
+            [(now - before) % (1 << 32) for now, before in zip(row, base, strict=True)]
+            for row, base in zip(self.device.counters(), self._baseline, strict=True)
+        ]
+
+
+def _build(what: What, template: frames.Template, messages: list[Sent]) -> frames.Octets:
+    user_ref = np.array([sent.user_ref for sent in messages])
+    if what == What.CANCEL:
+        return template.build(len(messages), user_ref=user_ref, quantity=np.zeros(len(messages), np.uint32))
+    return template.build(
+        len(messages),
+        user_ref=user_ref,
+        side=np.array([ord("B" if sent.buy else "S") for sent in messages]),
+        quantity=np.array([sent.quantity for sent in messages]),
+        symbol=np.array([sent.symbol.encode().ljust(8) for sent in messages], "S8"),
+        price=np.array([sent.price * 100 for sent in messages]),
+        order_id=np.array([sent.order_id.encode().ljust(14) for sent in messages], "S14"),
+    )

@@ -1,0 +1,115 @@
+"""Turns limits into configuration writes, loads them into a board and reads them back."""
+
+import ipaddress
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hdl.wire import registers
+from hdl.wire.lane import LANE_KEY
+from hdl.wire.registers import Reg
+from hdl.wire.verdict import FIRM
+from host.config import CYCLES_PER_MS, Limits, price_units
+from host.device import ALL_LANES, Device
+from host.directory import Directory, place
+from host.errors import HostError, VerificationError
+
+ROWS = FIRM + 1  # of the gross limits: lanes and firm
+
+
+@dataclass(frozen=True)
+class Image:
+    """A configuration as the board gets it: runs of registers in the order of writing."""
+
+    limits: Limits
+    directory: Directory
+    runs: tuple[tuple[int, tuple[int, ...]], ...]
+
+    def words(self) -> Iterator[tuple[int, int]]:
+        """Yield (address, value) in the order of writing."""
+        for address, values in self.runs:
+            yield from enumerate(values, address)
+
+    @property
+    def crc(self) -> int:
+        """CRC-32 (zlib's) over address and value of every write, both little-endian."""
+        return zlib.crc32(b"".join(struct.pack("<II", *word) for word in self.words()))
+
+
+def build(limits: Limits) -> Image:
+    """Return the configuration that says what `limits` says; every table is written whole."""
+    directory = place(list(limits.symbols))
+    keys = [0] * (8 * 4)
+    gross = [0] * (ROWS * 2)
+    enabled = 0
+    for lane in limits.lane:
+        row = lane.number - 1
+        enabled |= 1 << row
+        key = LANE_KEY.pack(
+            outer_vid=lane.vlan,
+            inner_vid=lane.inner_vlan,
+            source=ipaddress.IPv4Address(lane.source).packed,
+            destination=ipaddress.IPv4Address(lane.destination).packed,
+            source_port=lane.source_port,
+            destination_port=lane.destination_port,
+        )
+        keys[row * 4 : row * 4 + 4] = struct.unpack("<4I", key)
+        gross[row * 2 : row * 2 + 2] = _halves(price_units(lane.gross))
+    gross[FIRM * 2 : FIRM * 2 + 2] = _halves(price_units(limits.gross.firm))
+    exposure = [0] * (registers.SYMBOLS * 4)
+    for symbol, limit in limits.symbols.items():
+        at = directory.index(symbol) * 4
+        exposure[at : at + 4] = *_halves(limit.long), *_halves(limit.short)
+    settings = (
+        limits.policy.arp | limits.policy.icmp << 1,
+        enabled,
+        limits.orders.largest,
+        limits.watchdog.timeout_ms * CYCLES_PER_MS,
+        *directory.key_words(),
+    )
+    return Image(
+        limits,
+        directory,
+        (
+            (Reg.POLICY, settings),
+            (Reg.LANE_KEY, tuple(keys)),
+            (Reg.GROSS_LIMIT, tuple(gross)),
+            (Reg.EXPOSURE_LIMIT, tuple(exposure)),
+            (Reg.DIRECTORY, directory.words),
+        ),
+    )
+
+
+def load(device: Device, image: Image) -> None:
+    """Write `image` into a board whose lanes are all killed, and confirm its CRC-32.
+
+    Raises VerificationError when the board's CRC differs, HostError when a lane is open.
+    """
+    killed = device.killed()
+    if killed != ALL_LANES:
+        raise HostError(f"{device.name}: lanes are open (killed {killed:#04x}); limits load after `breakwire kill`")
+    device.write(Reg.CONFIG_BEGIN, [1])
+    for address, values in image.runs:
+        device.write(address, values)
+    if (crc := device.read(Reg.CONFIG_CRC)[0]) != image.crc:
+        raise VerificationError(
+            f"{device.name} has configuration CRC {crc:#010x}, not {image.crc:#010x}; load it again"
+        )
+
+
+def verify(device: Device, image: Image) -> int:
+    """Read the whole configuration back and return how many words hold. Raises VerificationError at the first other."""
+    count = 0
+    for address, values in image.runs:
+        for at, (found, wanted) in enumerate(zip(device.read(address, len(values)), values, strict=True)):
+            if found != wanted:
+                raise VerificationError(
+                    f"{device.name}: register {address + at:#06x} holds {found:#010x}, not {wanted:#010x}; load again"
+                )
+            count += 1
+    return count
+
+
+def _halves(value: int) -> tuple[int, int]:
+    return value & 0xFFFFFFFF, value >> 32

@@ -1,0 +1,142 @@
+"""Records what goes into a board and comes out, as it happens: two pcapng files, and what is counted from the links.
+
+Nothing here trusts the board: orders, bytes and times are taken from the frames alone, to be compared with the
+board's counters and captures afterwards.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from hdl.wire import ethernet
+from hdl.wire.board import CYCLE_NS, Side
+from host import frames
+from host.config import Limits
+from host.exchange import Exchange, Order
+from host.pcapng import INBOUND, OUTBOUND, PcapngWriter
+from host.rig import Frame, Movement
+
+FCS = ethernet.FCS_OCTETS
+SERVER_FILE, EXCHANGE_FILE = "server.pcapng", "exchange.pcapng"
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A frame of a server as it went in: `value` is the notional of its orders in 10⁻⁴ dollars."""
+
+    at: int
+    lane: int
+    orders: int
+    value: int
+    octets: int
+
+    @property
+    def end(self) -> int:
+        return self.at + ethernet.PREAMBLE_OCTETS + self.octets - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A frame that left towards the exchange; `good` if its FCS is right and no tx_er was seen."""
+
+    at: int
+    end: int
+    lane: int
+    orders: int
+    value: int
+    good: bool
+
+
+@dataclass
+class Recorder:
+    """Records into a folder. `epoch_ns` is the time of the board's cycle 0, for the files."""
+
+    folder: Path
+    limits: Limits
+    epoch_ns: int = 0
+    offered: list[Offered] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    t_pass: list[int] = field(default_factory=list)  # from the frames' times, against P7's reference
+    altered: int = 0  # frames that left and had not come in so, or not in that order, or not once
+
+    def __post_init__(self) -> None:
+        self.exchange = Exchange(self.limits)
+        self._server = PcapngWriter(self.folder / SERVER_FILE, "server side", epoch_ns=self.epoch_ns)
+        self._exchange = PcapngWriter(self.folder / EXCHANGE_FILE, "exchange side", epoch_ns=self.epoch_ns)
+        self._queued: dict[Side, deque[Frame]] = {Side.SERVER: deque(), Side.EXCHANGE: deque()}
+        self._numbers: dict[bytes, int] = {}
+        self._last_number = -1
+        self._last_end = -(1 << 20)
+
+    def queue(self, sent: list[Frame]) -> None:
+        """Note frames that were given to the rig; they are recorded when the board says that they began."""
+        for frame in sent:
+            self._queued[frame.side].append(frame)
+
+    def take(self, moved: Movement) -> list[tuple[Frame, list[Order]]]:
+        """Record what happened; return the frames that left whole towards the exchange, with their orders."""
+        happened = [(Frame(at, side, self._queued[side].popleft().octets), INBOUND) for side, at in moved.started]
+        happened += [(frame, OUTBOUND) for frame in moved.frames]
+        whole = []
+        for frame, direction in sorted(happened, key=lambda item: item[0].at):
+            comment = "aborted by the filter" if frame.error and direction == OUTBOUND else ""
+            file = self._server if frame.side == Side.SERVER else self._exchange
+            file.write(frame.at * CYCLE_NS, frame.octets, direction=direction, error=frame.error, comment=comment)
+            if frame.side == Side.SERVER and direction == INBOUND:
+                self._goes_in(frame)
+            elif frame.side == Side.EXCHANGE and direction == OUTBOUND:
+                orders = self._comes_out(frame)
+                if not frame.error:
+                    whole.append((frame, orders))
+        self._server.flush()
+        self._exchange.flush()
+        return whole
+
+    def _goes_in(self, frame: Frame) -> None:
+        orders = self.exchange.orders(frame.octets)
+        lane = self.exchange.lane(frame.octets)
+        value = sum(order.quantity * order.price for order in orders)
+        self._numbers[frame.octets[:-FCS]] = len(self.offered)
+        self.offered.append(Offered(frame.at, lane, len(orders), value, len(frame.octets)))
+
+    def _comes_out(self, frame: Frame) -> list[Order]:
+        number = self._numbers.get(frame.octets[:-FCS], -1)
+        good = frames.has_good_fcs(frame.octets) and not frame.error
+        orders = self.exchange.orders(frame.octets) if number >= 0 else []
+        if number <= self._last_number or good == frame.error:
+            self.altered += 1
+        else:
+            entered = self.offered[number]
+            begin = max(entered.end + 5, self._last_end + ethernet.GAP_OCTETS + 1)  # P7's reference
+            self.t_pass.append(4 + frame.at - begin)
+            self._last_number = number
+        self._last_end = frame.end
+        lane = self.exchange.lane(frame.octets) if number >= 0 else 0
+        value = sum(order.quantity * order.price for order in orders)
+        self.left.append(Left(frame.at, frame.end, lane, len(orders), value, good))
+        return orders
+
+    def orders_offered(self, lane: int) -> int:
+        return sum(frame.orders for frame in self.offered if frame.lane == lane)
+
+    def orders_left(self, lane: int) -> int:
+        return sum(frame.orders for frame in self.left if frame.lane == lane and frame.good)
+
+    def completed_between(self, lanes: int, after: int, before: int) -> int:
+        """Return the orders of a mask of lanes that completed later than `after` and not later than `before`."""
+        return sum(
+            frame.orders
+            for frame in self.left
+            if frame.good and frame.lane and lanes >> (frame.lane - 1) & 1 and after < frame.end <= before
+        )
+
+    def close(self) -> None:
+        self._server.close()
+        self._exchange.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,122 @@
+"""host.config: a limits file says one thing or is refused with the line of what is wrong."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from host import config
+from host.errors import UsageError
+from host.runs import packaged_limits
+
+GOOD = """\
+[watchdog]
+timeout_ms = 500
+
+[orders]
+largest = 1_000
+
+[gross]
+firm = 5_000_000.25
+
+[[lane]]
+number = 1
+server = "one"
+source = "10.1.0.1"
+source_port = 26001
+destination = "10.9.0.1"
+destination_port = 9001
+gross = 1_000_000
+
+[[lane]]
+number = 2
+server = "two"
+vlan = 100
+source = "10.1.0.2"
+source_port = 26002
+destination = "10.9.0.1"
+destination_port = 9001
+gross = 2_000_000
+
+[symbols]
+AAA = { long = 100, short = 200 }
+"B.C" = { long = 1, short = 0 }
+"""
+
+
+def test_a_good_file_says_what_it_says():
+    limits = config.parse(GOOD)
+    assert limits.watchdog.timeout_ms == 500 and limits.orders.largest == 1000
+    assert limits.gross.firm == Decimal("5000000.25")
+    assert config.price_units(limits.gross.firm) == 50_000_002_500
+    assert [(lane.number, lane.server, lane.vlan) for lane in limits.lane] == [(1, "one", 0), (2, "two", 100)]
+    assert limits.lane_of(2).gross == 2_000_000
+    assert limits.symbols["B.C"] == config.Symbol(long=1, short=0)
+    assert not limits.policy.arp and not limits.policy.icmp
+
+
+def test_the_packaged_file_is_the_drills():
+    """$2 m gross is what the 33 Account was limited to; 154 symbols, as many as on the day."""
+    limits = packaged_limits()
+    assert [lane.number for lane in limits.lane] == list(range(1, 9))
+    assert {lane.gross for lane in limits.lane} == {Decimal(2_000_000)}
+    assert len(limits.symbols) == 154
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("timeout_ms = 500", "timeout = 500", "limits, line 2: watchdog.timeout: unknown key"),
+        ("timeout_ms = 500", "", "limits, line 1: watchdog: timeout_ms is missing"),
+        ("timeout_ms = 500", 'timeout_ms = "500"', "limits, line 2: watchdog.timeout_ms: expected a whole number, got text"),
+        ("timeout_ms = 500", "timeout_ms = 0", "limits, line 2: watchdog.timeout_ms: expected a whole number >= 1"),
+        ("largest = 1_000", "largest = 1.5", "limits, line 5: orders.largest: expected a whole number, got a fraction"),
+        ("largest = 1_000", "largest = 1_000_000", "limits, line 5: orders.largest: expected a whole number <= 999999"),
+        ("[orders]", "[order]", "limits, line 4: order: unknown key"),
+        ("5_000_000.25", '"1"', "limits, line 8: gross.firm: expected an amount in dollars, got text"),
+        ("5_000_000.25", "0.00001", "limits, line 8: gross.firm: 0.00001 dollars has more than four decimals"),
+        ("5_000_000.25", "-1", "limits, line 8: gross.firm: -1 dollars, must be 0 to 281474976710655"),
+        ("5_000_000.25", "nan", "limits, line 8: gross.firm: NaN dollars, must be 0 to 281474976710655"),
+        ("gross = 2_000_000", "gross = true", "limits, line 27: lane[1].gross: expected an amount in dollars, got true or false"),
+        ("number = 2", "number = 1", "limits, line 20: lane[1].number: lane 1 is there twice"),
+        ("number = 2", "number = 9", "limits, line 20: lane[1].number: expected a whole number <= 8"),
+        ("vlan = 100", "vlan = 100\nvlann = 1", "limits, line 23: lane[1].vlann: unknown key"),
+        ("vlan = 100", "inner_vlan = 1", "limits, line 22: lane[1].inner_vlan: an inner tag needs an outer one: set vlan too"),
+        ('"10.1.0.2"', '"10.1.0"', "limits, line 23: lane[1].source: '10.1.0' is no IPv4 address"),
+        ("source_port = 26002", "source_port = 0", "limits, line 24: lane[1].source_port: expected a whole number >= 1"),
+        ("long = 100,", "long = 100, middle = 1,", "limits, line 30: symbols.AAA.middle: unknown key"),
+        ("long = 1,", 'long = "1",', "limits, line 31: symbols.B.C.long: expected a whole number, got text"),
+        ("long = 1,", "", "limits, line 31: symbols.B.C: long is missing"),
+        (
+            "AAA =",
+            "ABCDEFGHI =",
+            'limits, line 30: symbols."ABCDEFGHI": a symbol is 1 to 8 printable ASCII characters without spaces',
+        ),
+        ("[gross]", "[gross", "limits: expected ']' at the end of a table declaration (at line 7, column 7)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line_that_names_it(old, new, message):
+    assert old in GOOD
+    with pytest.raises(UsageError) as caught:
+        config.parse(GOOD.replace(old, new, 1))
+    assert str(caught.value) == message
+    assert caught.value.exit_code == 2
+
+
+def test_two_lanes_with_the_same_addresses_are_refused():
+    twice = GOOD.replace("vlan = 100\n", "").replace("10.1.0.2", "10.1.0.1").replace("26002", "26001")
+    with pytest.raises(
+        UsageError, match=r"^limits, line 20: lane\[1\]\.number: lane 2 has the same addresses as lane 1$"
+    ):
+        config.parse(twice)
+
+
+def test_more_symbols_than_the_board_holds_are_refused():
+    many = GOOD + "".join(f"S{number} = {{ long = 1, short = 1 }}\n" for number in range(511))
+    with pytest.raises(UsageError, match="^limits, line 29: symbols: 513 symbols, the board holds 512$"):
+        config.parse(many)
+
+
+def test_a_file_that_is_not_there_is_one_line():
+    with pytest.raises(UsageError, match="^limits file nowhere.toml cannot be read: No such file or directory$"):
+        config.load(Path("nowhere.toml"))

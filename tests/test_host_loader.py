@@ -1,0 +1,123 @@
+"""host.directory and host.loader: from limits to registers, and the proof that they arrived."""
+
+import zlib
+
+import pytest
+
+from hdl.wire.control import Op
+from hdl.wire.registers import ENTRY_VALID, Reg, toeplitz
+from host import config, directory, loader
+from host.device import Device
+from host.errors import HostError, UsageError, VerificationError
+from host.runs import packaged_limits
+from tests.fake_board import FakeBoard, FakeLink
+from tests.test_host_config import GOOD
+
+
+def make(**faults):
+    board = FakeBoard(**faults)
+    return board, Device(FakeLink(board))
+
+
+def test_every_symbol_is_found_by_the_boards_rule_and_no_other_is():
+    symbols = [f"SYM{number}" for number in range(512)]
+    placed = directory.place(symbols)
+    assert [directory.lookup(placed.words, placed.key, symbol) for symbol in symbols] == list(range(512))
+    assert directory.lookup(placed.words, placed.key, "SYM512") is None
+    assert directory.lookup(placed.words, placed.key, "SYM") is None
+
+
+def test_a_slot_in_words():
+    """By hand from the register map: octets 0 to 3 first in bits 31..24, 4 to 7, then valid and index."""
+    placed = directory.place(["AAPL"])
+    slot = toeplitz(b"AAPL    ", placed.key) * 8
+    assert placed.words[slot * 4 : slot * 4 + 4] == (0x4141504C, 0x20202020, ENTRY_VALID, 0)
+    assert sum(word != 0 for word in placed.words) == 3
+
+
+def test_a_bucket_never_runs_over():
+    placed = directory.place([f"{number:08}" for number in range(512)])
+    for bucket in range(128):
+        entries = placed.words[bucket * 32 + 2 : bucket * 32 + 32 : 4]
+        assert len(entries) == 8
+        filled = [bool(entry) for entry in entries]
+        assert filled == sorted(filled, reverse=True)
+
+
+def test_too_many_symbols_are_refused():
+    with pytest.raises(UsageError, match="^513 symbols, the board holds 512$"):
+        directory.place([str(number) for number in range(513)])
+
+
+def test_a_symbol_that_is_not_in_the_directory_is_one_line():
+    with pytest.raises(UsageError, match="^symbol 'XYZ' is not in the directory of 2 symbols$"):
+        directory.place(["AAA", "BBB"]).index("XYZ")
+
+
+def test_limits_in_registers():
+    """By hand: lane 2 is row 1; dollars times 10,000; lane key octet 0 in bits 7..0 of the first word."""
+    words = dict(loader.build(config.parse(GOOD)).words())
+    assert words[Reg.POLICY] == 0
+    assert words[Reg.LANE_ENABLE] == 0b11
+    assert words[Reg.ORDER_SIZE] == 1000
+    assert words[Reg.WATCHDOG] == 62_500_000
+    assert [words[Reg.LANE_KEY + 4 + at] for at in range(4)] == [0x0000_6400, 0x0200010A, 0x0100090A, 0x29239265]
+    gross = [words[Reg.GROSS_LIMIT + at] for at in range(18)]
+    assert gross[:4] == [10_000_000_000 & 0xFFFFFFFF, 2, 20_000_000_000 & 0xFFFFFFFF, 4]
+    assert gross[4:16] == [0] * 12
+    assert gross[16:] == [50_000_002_500 & 0xFFFFFFFF, 11]
+    assert [words[Reg.EXPOSURE_LIMIT + at] for at in range(9)] == [100, 0, 200, 0, 1, 0, 0, 0, 0]
+
+
+def test_tables_are_written_whole_so_that_nothing_old_stays():
+    addresses = [address for address, _ in loader.build(config.parse(GOOD)).words()]
+    assert len(addresses) == len(set(addresses))
+    for first, count in ((Reg.LANE_KEY, 32), (Reg.GROSS_LIMIT, 18), (Reg.EXPOSURE_LIMIT, 2048), (Reg.DIRECTORY, 4096)):
+        assert set(range(first, first + count)) <= set(addresses)
+
+
+def test_a_load_is_large_bursts_and_its_crc_is_confirmed():
+    board, device = make()
+    image = loader.build(packaged_limits())
+    loader.load(device, image)
+    assert board.crc == image.crc != 0
+    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 32 + 64
+    assert loader.verify(device, image) == 6201
+
+
+def test_the_crc_is_over_address_and_value():
+    """One write of 0x11223344 to 0x0101, little-endian: CRC-32 of 01 01 00 00 44 33 22 11."""
+    limits = config.parse(GOOD)
+    image = loader.Image(limits, directory.place([]), ((0x101, (0x11223344,)),))
+    assert image.crc == zlib.crc32(bytes.fromhex("0101000044332211"))
+
+
+def test_a_write_that_was_lost_is_found():
+    board, device = make()
+    image = loader.build(config.parse(GOOD))
+
+    def lose_one(op, address, words, execute=board._execute):
+        return (0, []) if op == Op.WRITE and address == Reg.LANE_KEY else execute(op, address, words)
+
+    board._execute = lose_one
+    with pytest.raises(VerificationError, match=r"^board has configuration CRC 0x\w{8}, not 0x\w{8}; load it again$"):
+        loader.load(device, image)
+
+
+def test_a_register_that_does_not_hold_is_found_on_reading_back():
+    _, device = make(forget=Reg.ORDER_SIZE)
+    image = loader.build(config.parse(GOOD))
+    loader.load(device, image)
+    message = r"^board: register 0x0103 holds 0x00000000, not 0x000003e8; load again$"
+    with pytest.raises(VerificationError, match=message):
+        loader.verify(device, image)
+
+
+def test_an_armed_board_takes_no_limits():
+    board, device = make()
+    image = loader.build(config.parse(GOOD))
+    loader.load(device, image)
+    device.arm(image.crc)
+    with pytest.raises(HostError, match=r"^board: lanes are open \(killed 0x00\); limits load after `breakwire kill`$"):
+        loader.load(device, image)
+    assert board.crc == image.crc
