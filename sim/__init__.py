@@ -1,0 +1,1 @@
+"""Golden model, benches, formal specs, the compiled engine and the virtual board."""

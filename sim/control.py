@@ -1,0 +1,118 @@
+"""The control link with everything that answers it, but without the filter: what `sim.tb_control` drives."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hdl.filter import settings, status
+from hdl.filter.arming import Arming
+from hdl.filter.bus import Bus, BusDecoder
+from hdl.filter.controller import Controller
+from hdl.filter.link import Link
+from hdl.filter.log import Log, Offer
+from hdl.wire.registers import KEY_BITS, Reg
+from hdl.wire.verdict import LANES
+
+
+class Control(wiring.Component):
+    """Link, controller, settings, status, event log and arming, wired as in the filter.
+
+    What kills, opens and fails comes from the bench: ``killed`` is its input, and ``table`` a bus target of its own in
+    place of the tables, one range of which is configuration.
+    """
+
+    def __init__(self, divisor: int):
+        self.divisor = divisor
+        super().__init__(
+            {
+                "now": In(64),
+                "rx": In(1, init=1),
+                "tx": Out(1, init=1),
+                "killed": In(LANES),
+                "kill": Out(LANES),
+                "heartbeat": Out(1),
+                "opened": Out(LANES),
+                "armed": Out(1),
+                "loop_open": In(1),
+                "fault": In(1),
+                "watchdog_expired": In(1),
+                "tables_busy": In(1),
+                "config_crc": Out(32),
+                "config_begun": Out(1),
+                "kill_at": In(64),
+                "aborts": In(32),
+                "event": In(Offer),
+                "table": Out(Bus),
+                "policy": Out(2),
+                "lane_enable": Out(LANES),
+                "order_size": Out(32),
+                "watchdog": Out(32),
+                "hash_key": Out(KEY_BITS),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.link = link = Link(self.divisor)
+        m.submodules.controller = controller = Controller()
+        m.submodules.settings = registers = settings.Settings()
+        m.submodules.log = log = Log(["event"])
+        m.submodules.arming = arming = Arming()
+        m.submodules.bus = bus = BusDecoder(
+            {
+                "status": [(status.FIRST, status.LAST)],
+                "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7)],
+                "table": [(Reg.CLEAR_EXPOSURE, Reg.CLEAR_EXPOSURE), (0x1000, 0x1FFF), (0x2000, 0x2FFF)],
+            }
+        )
+        m.submodules.status = state = status.Status(
+            {
+                Reg.NOW: self.now,
+                Reg.STATE: self.killed,
+                Reg.CONFIG_CRC: controller.config_crc,
+                Reg.KILL_AT: self.kill_at,
+                Reg.ABORTS: self.aborts,
+                Reg.EVENTS: log.next,
+                Reg.EVENTS_KEPT: log.kept,
+            }
+        )
+        connect(m, link.requests, controller.requests)
+        connect(m, controller.bus, bus.bus)
+        connect(m, controller.events, log.reader)
+        connect(m, bus.status, state.bus)
+        connect(m, bus.settings, registers.bus)
+        connect(m, bus.table, flipped(self.table))
+        connect(m, flipped(self.event), log.event)
+        m.d.comb += [
+            link.rx.eq(self.rx),
+            self.tx.eq(link.tx),
+            log.now.eq(self.now),
+            controller.link_kill.eq(link.kill),
+            controller.killed.eq(self.killed),
+            controller.nonce.eq(arming.nonce),
+            controller.arm_done.eq(arming.done),
+            controller.arm_refusal.eq(arming.refusal),
+            arming.now.eq(self.now),
+            arming.nonce_request.eq(controller.nonce_request),
+            arming.arm.eq(controller.arm),
+            arming.arm_nonce.eq(controller.arm_nonce),
+            arming.arm_lanes.eq(controller.arm_lanes),
+            arming.arm_crc.eq(controller.arm_crc),
+            arming.config_crc.eq(controller.config_crc),
+            arming.loop_open.eq(self.loop_open),
+            arming.fault.eq(self.fault),
+            arming.watchdog_expired.eq(self.watchdog_expired),
+            arming.tables_busy.eq(self.tables_busy),
+            arming.request.eq(controller.kill),
+            self.kill.eq(controller.kill),
+            self.heartbeat.eq(controller.heartbeat),
+            self.opened.eq(arming.open),
+            self.armed.eq(arming.done),
+            self.config_crc.eq(controller.config_crc),
+            self.config_begun.eq(controller.config_begun),
+            self.busy.eq(link.busy | controller.busy | log.busy),
+        ]
+        for name in ("policy", "lane_enable", "order_size", "watchdog", "hash_key"):
+            m.d.comb += getattr(self, name).eq(getattr(registers, name))
+        return m

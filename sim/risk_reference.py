@@ -1,0 +1,104 @@
+"""What the risk engine promises, in plain Python: one step a cycle, with whole operations at once."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+READS, SHOWS, CHARGES = 9, 15, 16  # cycles after `price_ready`
+MOST = 31
+
+
+@dataclass
+class Order:
+    """An order on its way: `price_ready` in cycle `at`."""
+
+    at: int
+    lane: int
+    index: int | None
+    sell: bool
+    quantity: int
+    price: int
+    results: tuple | None = None
+    passed: bool = False
+
+    @property
+    def notional(self):
+        return self.quantity * self.price
+
+
+@dataclass
+class Reference:
+    """The budgets, and what is reserved, undone and when.
+
+    `limits` and `released` are by (index, sell), gross ones by lane with 8 for the firm. Only frames with legal gaps:
+    no check may come while a dropped frame is still being undone.
+    """
+
+    limits: dict = field(default_factory=dict)
+    released: dict = field(default_factory=dict)
+    gross_limits: dict = field(default_factory=dict)
+    gross: dict = field(default_factory=dict)
+    blocked: set = field(default_factory=set)
+
+    def __post_init__(self):
+        self.order, self.frame = None, []
+        self.failed = deque()  # (earliest cycle, order)
+        self.next, self.forbidden = 0, -1  # earliest cycle of the next undoing; none up to `forbidden`
+        self.began = []
+
+    def room(self, key):
+        return self.limits.get(key, 0) - self.released.get(key, 0)
+
+    def gross_room(self, row):
+        return self.gross_limits.get(row, 0) - self.gross.get(row, 0)
+
+    def _charge(self, order, sign):
+        key = (order.index, order.sell)
+        self.released[key] = self.released.get(key, 0) + sign * order.quantity
+        for row in (order.lane, 8):
+            self.gross[row] = self.gross.get(row, 0) + sign * order.notional
+        assert min(self.released[key], self.gross[order.lane], self.gross[8]) >= 0
+
+    def ready(self, order):
+        self.order = order
+
+    def fail(self, cycle, orders):
+        """A kept frame did not leave: `orders` are those it had reserved."""
+        for number, order in enumerate(orders):
+            self.failed.append((cycle + 5 if number == 0 else 0, order))
+
+    def end(self, cycle, kept):
+        """Return the orders that the frame had reserved."""
+        orders, self.frame = self.frame, []
+        self.forbidden = max(self.forbidden, cycle + 1)
+        if not kept and orders:
+            for order in orders:
+                self._charge(order, -1)
+            self.forbidden = cycle + 3 + 3 * len(orders)
+            self.next = 0
+        if self.order and cycle <= self.order.at + CHARGES:
+            self.order = None
+        return orders
+
+    def step(self, cycle, doomed):
+        """Go through `cycle`; `doomed` as it is in this cycle."""
+        order = self.order
+        if order and cycle == order.at + READS:
+            key = (order.index, order.sell)
+            order.results = (
+                order.index is None,
+                order.index in self.blocked,
+                order.quantity > self.room(key),
+                order.notional > self.gross_room(order.lane),
+                order.notional > self.gross_room(8),
+            )
+        if order and cycle == order.at + SHOWS:
+            order.passed = not doomed and not any(order.results) and len(self.frame) < MOST
+        if order and cycle == order.at + CHARGES and order.passed:
+            self._charge(order, 1)
+            self.frame.append(order)
+        if order and order.at + 5 <= cycle <= order.at + CHARGES:
+            return
+        if self.failed and cycle > self.forbidden and cycle >= max(self.next, self.failed[0][0]):
+            self._charge(self.failed.popleft()[1], -1)
+            self.began.append(cycle)
+            self.next = cycle + 3

@@ -1,0 +1,258 @@
+"""Bench of `hdl.filter.counters` against sums in Python (P8)."""
+
+import random
+from collections import Counter
+
+import cocotb
+
+from sim.serial import reset, start
+
+# By hand from hdl.wire: counters of a row, reasons, kinds of outcome.
+FRAMES_IN, FRAMES_OUT, ORDERS_IN, ORDERS_OUT, FRAME_DROP, ORDER_DROP = 0, 1, 3, 4, 16, 64
+RUNT, NO_LANE, KILLED, SIBLING, ABORTED = 1, 13, 18, 34, 35
+SENT, DISCARDED, ABORT = 0, 1, 2
+BASE = 0x3000
+
+
+def booking(row, *cells):
+    return Counter({(row, cell): amount for cell, amount in cells if amount})
+
+
+def of_verdict(row, reason, orders, failing_is_order):
+    """What a verdict adds, from the plan of the counters."""
+    total = booking(row, (FRAMES_IN, 1))
+    if reason:
+        total += booking(row, (FRAME_DROP + reason, 1))
+    if reason == 0 or reason >= KILLED:
+        total += booking(row, (ORDERS_IN, orders))
+    if reason >= KILLED and orders:
+        failing = int(failing_is_order)
+        total += booking(row, (ORDER_DROP + reason, failing), (ORDER_DROP + SIBLING, orders - failing))
+    return total
+
+
+def of_outcome(lane, kind, orders):
+    if kind == SENT:
+        return booking(lane, (FRAMES_OUT, 1), (ORDERS_OUT, orders))
+    reason = KILLED if kind == DISCARDED else ABORTED
+    total = booking(lane, (FRAME_DROP + reason, 1))
+    if orders:
+        total += booking(lane, (ORDER_DROP + reason, 1), (ORDER_DROP + SIBLING, orders - 1))
+    return total
+
+
+class Bench:
+    """Gives jobs, reads counters, and keeps the sums of what was given."""
+
+    def __init__(self, dut):
+        self.dut, self.expected, self.now = dut, Counter(), random.getrandbits(16)
+        self.leaving, self.left, self.booked = None, [], []  # outcomes: (kind, lane, orders, when)
+        dut.judged.value = dut.runt.value = dut.outcome_valid.value = dut.bus__request.value = 0
+        dut.log_ready.value = 1
+        dut.now.value = self.now
+        self.lazy_log = False
+
+    async def start(self):
+        await start(self.dut)
+        cocotb.start_soon(self.time())
+
+    async def time(self):
+        """Runs `now`, and records what is booked as (kind, lane, orders, when it came)."""
+        while True:
+            await self.dut.clk.falling_edge
+            if self.dut.booked.value == 1:
+                fields = (self.dut.booked_kind, self.dut.booked_lane, self.dut.booked_orders)
+                came = (self.now - int(self.dut.booked_age.value)) % 2**16
+                self.booked.append((*(int(field.value) for field in fields), came))
+            await self.dut.clk.rising_edge
+            self.now = (self.now + 1) % 2**16
+            self.dut.now.value = self.now
+            self.dut.log_ready.value = not self.lazy_log or random.random() < 0.1
+
+    async def cycles(self, number):
+        for _ in range(number):
+            await self.dut.clk.rising_edge
+
+    def judge(self, row, reason, orders, failing_is_order):
+        """Offer a verdict in this cycle."""
+        self.dut.judged.value = 1
+        self.dut.row.value, self.dut.reason.value = row, reason
+        self.dut.counted_orders.value, self.dut.failing_is_order.value = orders, failing_is_order
+        self.expected += of_verdict(row, reason, orders, failing_is_order)
+
+    def leave(self, lane, kind, orders):
+        """Offer an outcome in this cycle; the layout is `hdl.filter.gate.Outcome`: kind 2, lane 4, orders 7 bits, …"""
+        self.dut.outcome_valid.value = 1
+        self.dut.outcome.value = kind | lane << 2 | orders << 6 | random.getrandbits(24) << 13
+        self.expected += of_outcome(lane, kind, orders)
+        self.leaving = kind, lane, orders
+
+    def run(self):
+        self.dut.runt.value = 1
+        self.expected += booking(8, (FRAMES_IN, 1), (FRAME_DROP + RUNT, 1))
+
+    async def cycle(self):
+        """End a cycle in which jobs were offered."""
+        await self.dut.clk.falling_edge
+        if self.leaving:
+            self.left.append((*self.leaving, self.now))
+            self.leaving = None
+        await self.dut.clk.rising_edge
+        self.dut.judged.value = self.dut.outcome_valid.value = self.dut.runt.value = 0
+
+    async def rest(self):
+        await self.cycles(2)
+        while self.dut.busy.value == 1:
+            await self.cycles(1)
+
+    async def access(self, address, write=False):
+        """Return (value, error, cycles until the ack)."""
+        self.dut.bus__address.value, self.dut.bus__write.value = address, write
+        self.dut.bus__data.value = 0xFFFFFFFF
+        self.dut.bus__request.value = 1
+        await self.dut.clk.rising_edge
+        self.dut.bus__request.value = 0
+        waited = 0
+        while True:
+            await self.dut.clk.falling_edge
+            waited += 1
+            if self.dut.bus__ack.value == 1:
+                break
+        answer = int(self.dut.bus__value.value), self.dut.bus__error.value == 1, waited
+        await self.dut.clk.rising_edge
+        return answer
+
+    async def check(self, cells=None):
+        """Compare counters, those that should not be 0 and some others, with the sums."""
+        await self.rest()
+        cells = {*self.expected, *((random.randrange(16), random.randrange(128)) for _ in range(50)), *(cells or ())}
+        for row, cell in sorted(cells):
+            value, error, _ = await self.access(BASE + 128 * row + cell)
+            assert (value, error) == (self.expected[row, cell], False), f"{row=} {cell=}"
+        assert self.dut.fault.value == 0
+
+
+def any_verdict():
+    """A row and reason that go together."""
+    reason = random.choice([0, 0, *range(2, 34)])
+    row = 8 if 1 <= reason <= NO_LANE else random.randrange(9)
+    orders = random.choice([0, 1, 2, 29, 127])
+    return row, reason, orders, bool(orders) and reason >= KILLED and random.random() < 0.5
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def every_kind_of_job_is_booked_once(dut):
+    """Each reason, each kind of outcome, each number of orders at its edges."""
+    bench = Bench(dut)
+    await bench.start()
+    jobs = [(bench.judge, (8 if 1 <= reason <= NO_LANE else 5, reason, orders, failing))
+            for reason in [0, *range(2, 34)] for orders in (0, 1, 127) for failing in ({False, orders > 0 and reason >= KILLED})]  # fmt: skip
+    jobs += [(bench.leave, (lane, kind, orders)) for lane in (0, 7, 8) for kind in range(3) for orders in (0, 1, 2, 127)]
+    jobs += [(bench.run, ())]
+    random.shuffle(jobs)
+    for job, arguments in jobs:
+        job(*arguments)
+        await bench.cycle()
+        await bench.rest()
+    await bench.check((row, cell) for row in (5, 8) for cell in range(128))
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def nothing_is_lost_at_line_rate(dut):
+    """P8: a verdict every 65 cycles, outcomes as often and in bursts of 32, runts every other cycle, the bus in between."""
+    bench = Bench(dut)
+    await bench.start()
+    waits = []
+
+    async def read():
+        while True:
+            waits.append((await bench.access(BASE + random.randrange(2048)))[2])
+            await bench.cycles(random.randrange(100))
+
+    await bench.rest()
+    reading = cocotb.start_soon(read())
+    for cycle in range(20000):
+        if cycle % 65 == 0:
+            bench.judge(*any_verdict())
+        if cycle % 65 == 40 or cycle % 6500 < 32:
+            bench.leave(random.randrange(8), random.randrange(3), random.choice([0, 1, 2, 30]))
+        if cycle % 2 and cycle % 1000 > 300:
+            bench.run()
+        await bench.cycle()
+    reading.cancel()
+    await bench.cycles(1000)
+    await bench.check()
+    assert bench.booked == bench.left
+    assert len(waits) > 200 and max(waits) <= 40
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def outcomes_wait_for_the_log(dut):
+    """In order, each once, with the cycle in which it came, however long the log takes."""
+    bench = Bench(dut)
+    await bench.start()
+    await bench.rest()
+    bench.lazy_log = True
+    for _ in range(5):
+        for _ in range(32):
+            bench.leave(random.randrange(8), random.randrange(1, 3), random.randrange(1, 5))
+            await bench.cycle()
+        await bench.rest()
+    assert bench.booked == bench.left
+    await bench.check()
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def reset_zeroes_every_counter_and_loses_no_job_after_it(dut):
+    bench = Bench(dut)
+    await bench.start()
+    for _ in range(300):
+        bench.judge(*any_verdict())
+        bench.run()
+        await bench.cycle()
+        await bench.cycles(64)
+    await reset(dut)
+    bench.expected.clear()
+    for cycle in range(1300):
+        assert dut.busy.value == 1 or cycle > 1152
+        if cycle % 65 == 64:
+            bench.judge(*any_verdict())
+        if cycle % 65 == 1:
+            bench.leave(random.randrange(9), SENT, 0)
+        if cycle % 2:
+            bench.run()
+        await bench.cycle()
+    await bench.check((row, cell) for row in range(9) for cell in range(128))
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.parametrize(queue=["verdicts", "outcomes"])
+async def a_queue_that_runs_over_is_a_fault(dut, queue):
+    """P4: what can't be counted is told, and stays told. Until then nothing was."""
+    bench = Bench(dut)
+    await bench.start()
+    depth = {"verdicts": 32, "outcomes": 64}[queue]
+    for number in range(depth + 1):
+        assert dut.fault.value == 0, number
+        if queue == "verdicts":
+            bench.judge(*any_verdict())
+        else:
+            bench.leave(3, SENT, 1)
+        await bench.cycle()
+    await bench.cycles(3)
+    assert dut.fault.value == 1
+    await bench.cycles(3000)
+    assert dut.fault.value == 1
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def a_counter_cannot_be_written(dut):
+    bench = Bench(dut)
+    await bench.start()
+    await bench.rest()
+    bench.judge(3, 0, 5, False)
+    await bench.cycle()
+    await bench.rest()
+    _, error, _ = await bench.access(BASE + 3 * 128 + ORDERS_IN, write=True)
+    assert error
+    await bench.check()

@@ -1,0 +1,282 @@
+"""Bench of `hdl.filter.order`: messages from Nasdaq's document and their neighbours, one wrong field at a time."""
+
+import random
+import struct
+
+import cocotb
+
+from hdl.filter.order import Order
+from sim.play import Packed, play, reset
+
+FIELDS = ("is_enter", "is_order", "user_ref", "quantity", "buy", "price")
+CHECKS = ("bad_side", "bad_quantity", "over_size", "zero_price", "market", "early")
+LATE = ("bad_message", "replace", "pegged", "channel")
+SYMBOL = ("symbol_octet", "symbol_valid", "symbol_first")
+OUTPUTS = Packed(Order()).fields
+
+# Whole messages of the project's protocol reference, section 10.
+ENTER = bytes.fromhex("4f0000000142000000644141504c20202020000000000012d6443059504e4e434c3120202020202020202020200000")
+ENTER_TAGS = bytes.fromhex(
+    "4f0000000254000000644141504c20202020000000000012d6443359504e4e434c322020202020202020202020000c05024b43474d021959021c01"
+)
+REPLACE = bytes.fromhex("550000000100000003000000c8000000000012d6a830594e434c3320202020202020202020200000")
+REPLACE_TAG = bytes.fromhex("550000000100000004000000c8000000000012d6a830594e434c3320202020202020202020200003021b54")
+CANCEL, CANCEL_TAG = bytes.fromhex("580000000300000000"), bytes.fromhex("5800000003000000000003021c01")
+MODIFY = bytes.fromhex("4d000000035400000032")
+MASS_CANCEL = bytes.fromhex("43000000054b43474d20202020202020200000")
+MASS_CANCEL_TAG = bytes.fromhex("43000000064b43474d4141504c202020200003021b42")
+DISABLE, ENABLE = bytes.fromhex("44000000074b43474d0000"), bytes.fromhex("45000000084b43474d0000")
+QUERY = b"Q"
+SAMPLES = (
+    ENTER, ENTER_TAGS, REPLACE, REPLACE_TAG, CANCEL, CANCEL_TAG, MODIFY, MASS_CANCEL, MASS_CANCEL_TAG, DISABLE, ENABLE,
+    QUERY,
+)  # fmt: skip
+# The shortest message of each type, without its appendage length.
+BARE = {"O": ENTER[:-2], "U": REPLACE[:-2], "X": CANCEL, "M": MODIFY, "C": MASS_CANCEL[:-2], "D": DISABLE[:-2]}
+BARE |= {"E": ENABLE[:-2], "Q": QUERY}
+# Option tags: size, and the messages that may carry the tag; from the table of the protocol reference, section 3.
+TAGS = {
+    2: (4, "O"), 3: (4, "OU"), 4: (1, "O"), 5: (4, "OU"), 6: (1, "OU"), 7: (4, "OU"), 9: (8, "OU"), 10: (1, "OU"),
+    11: (4, "OU"), 12: (1, "OU"), 13: (4, "OU"), 15: (4, "OU"), 16: (1, "OU"), 17: (1, "OU"), 24: (2, "OC"),
+    25: (1, "OUM"), 26: (4, "OUM"), 27: (1, "UC"), 28: (1, "OUXMCDEQ"),
+}  # fmt: skip
+
+
+def enter(**fields):
+    """An Enter with some fields changed."""
+    values = {"side": b"B", "quantity": 100, "price": 1234500, "symbol": b"AAPL    "} | fields
+    head = struct.pack(">cIcI8sQ", b"O", 77, values["side"], values["quantity"], values["symbol"], values["price"])
+    return head + b"0YPNN" + b"ORDER-ID-00001" + b"\0\0"
+
+
+def tag(number, size):
+    return bytes([1 + size, number]) + bytes(size)
+
+
+def rows(message, *, gap=3, noise=lambda: 0):
+    table = []
+    for number, octet in enumerate(message):
+        table.append(
+            {
+                "message_octet": octet,
+                "message_valid": 1,
+                "message_first": int(not number),
+                "message_last": int(number == len(message) - 1),
+                "message_left": len(message) - number,
+                "message_short": int(len(message) < 47),
+                "end": 0,
+            }
+        )
+    idle = {"message_valid": 0, "message_first": 0, "message_last": 0, "end": 0}
+    return table + [{**idle, "message_octet": noise(), "message_left": noise()} for _ in range(gap)]
+
+
+async def decode(dut, messages, *, order_size=1000, **options):
+    """Return for each message the outputs in every cycle from its type octet on, to two cycles behind its end."""
+    table, starts = [], []
+    for message in messages:
+        starts.append(len(table))
+        table += rows(message, **options)
+    table[0] |= {"order_size": order_size}
+    record = await play(dut, table, OUTPUTS)
+    ends = [start + len(message) for start, message in zip(starts, messages, strict=True)]
+    assert [cycle for cycle, row in enumerate(record) if row["message_end"]] == ends
+    return [record[start : end + 3] for start, end in zip(starts, ends, strict=True)]
+
+
+def late(window):
+    """The flags that come with the message's end, of those that are set; they hold for two cycles more.
+
+    The tags of a malformed message say nothing.
+    """
+    flags = [{name for name in LATE if row[name]} for row in window[-3:]]
+    flags = [some - {"pegged", "channel"} if "bad_message" in some else some for some in flags]
+    assert flags[0] == flags[1] == flags[2]
+    return flags[0]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_fields_of_an_enter_come_in_time(dut):
+    """Symbol in s0 + 11 to 18, price_ready in s0 + 26 with the fields, the checks from s0 + 27, the end in s0 + 47."""
+    await reset(dut)
+    (window,) = await decode(dut, [ENTER])
+    assert [n for n, row in enumerate(window) if row["symbol_valid"]] == list(range(11, 19))
+    assert [n for n, row in enumerate(window) if row["symbol_first"]] == [11]
+    assert bytes(row["symbol_octet"] for row in window[11:19]) == b"AAPL    "
+    assert [n for n, row in enumerate(window) if row["price_ready"]] == [26]
+    assert [n for n, row in enumerate(window) if row["message_end"]] == [47]
+    for row in window[26:]:
+        fields = {name: row[name] for name in FIELDS}
+        assert fields == {
+            "is_enter": 1, "is_order": 1, "user_ref": 1, "quantity": 100, "buy": 1, "price": 1234500,
+        }  # fmt: skip
+    assert all(row["is_enter"] for row in window[1:])
+    assert not any(row[name] for row in window[27:] for name in CHECKS)
+    assert late(window) == set()
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_documents_samples_are_right(dut):
+    """All message types in a row, three cycles apart; only Enter, Replace and Enable are orders."""
+    await reset(dut)
+    rng = random.Random(1)
+    windows = await decode(dut, SAMPLES, noise=lambda: rng.randrange(256))
+    results = {message: (late(window), window[-1]) for message, window in zip(SAMPLES, windows, strict=True)}
+    for message, (flags, row) in results.items():
+        expected = {ENTER_TAGS: {"channel"}, REPLACE: {"replace"}, REPLACE_TAG: {"replace"}}
+        assert flags == expected.get(message, set()), message
+        assert row["is_order"] == (message[:1] in b"OUE"), message
+        assert row["is_enter"] == (message[:1] == b"O"), message
+    assert results[ENTER_TAGS][1]["buy"] == 0
+    references = {ENTER: 1, ENTER_TAGS: 2, REPLACE: 3, REPLACE_TAG: 4, CANCEL: 3, MODIFY: 3, ENABLE: 8, QUERY: 0}
+    assert {message: results[message][1]["user_ref"] for message in references} == references
+    for message, window in zip(SAMPLES, windows, strict=True):
+        some = any(row["symbol_valid"] or row["price_ready"] for row in window)
+        assert some == (message[:1] == b"O"), message
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def only_exact_lengths_are_right(dut):
+    """Each type bare where it may be, with an empty appendage, and wrong with any other length."""
+    await reset(dut)
+    for kind, bare in BARE.items():
+        messages = [(bare + bytes(70))[:size] for size in (*range(1, 52), 63, 64, 65, 70)]
+        right = [len(bare) + 2] + ([len(bare)] if kind in "XMQ" else [])
+        windows = await decode(dut, messages)
+        for message, window in zip(messages, windows, strict=True):
+            assert ("bad_message" not in late(window)) == (len(message) in right), (kind, len(message))
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def unknown_types_are_bad_and_no_orders(dut):
+    """Also those that an exchange sends, and long ones that end in zeros; each behind an Enter."""
+    await reset(dut)
+    messages = [bytes([n]) + ENTER[1:] for n in (0, *range(0x40, 0x60), 0x6F, 0xCF, 0xFF) if n not in b"OUXMCDEQ"]
+    messages += [b"A" + bytes(size) for size in (1, 2, 8, 9, 61, 62, 63, 64, 65, 66, 70, 130)]
+    between = [octets for message in messages for octets in (ENTER, message)]
+    for message, window in zip(messages, (await decode(dut, between))[1::2], strict=True):
+        assert late(window) == {"bad_message"}, message
+        assert not window[-1]["is_order"] and not any(row["price_ready"] for row in window)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_side(dut):
+    """B buys; S, T and E sell; nothing else is a side."""
+    await reset(dut)
+    sides = (0, *range(0x40, 0x60), 0x62, 0x73, 0xC2, 0xD3, 0xFF)
+    messages = [enter(side=bytes([n])) for n in sides]
+    for n, window in zip(sides, await decode(dut, messages), strict=True):
+        for row in window[27:]:
+            assert row["bad_side"] == (n not in b"BSTE"), n
+            assert row["early"] == row["bad_side"]
+            assert row["buy"] == (n == ord("B")), n
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def limits_of_quantity_and_price(dut):
+    """At, below and above each limit; every octet of a price counts."""
+    await reset(dut)
+    quantities = {
+        0: {"bad_quantity"}, 1: set(), 500: set(), 501: {"over_size"}, 999_999: {"over_size"},
+        1_000_000: {"bad_quantity", "over_size"}, 1 << 20: {"bad_quantity", "over_size"},
+        1 << 31: {"bad_quantity", "over_size"}, 0xFFFFFFFF: {"bad_quantity", "over_size"}, 1 << 8: set(),
+    }  # fmt: skip
+    prices = {0: {"zero_price"}, 1: set(), 1_999_999_900: set(), 1_999_999_901: {"market"}, 0x7FFFFFFF: {"market"}}
+    prices |= {0xFFFFFFFF: {"market"}, 0xFFFFFFFFFFFFFFFF: {"market"}}
+    prices |= {1 << shift: {"market"} if shift > 30 else set() for shift in range(64)}
+    cases = [(enter(quantity=q), "quantity", q, flags) for q, flags in quantities.items()]
+    cases += [(enter(price=p), "price", p & 0xFFFFFFFF, flags) for p, flags in prices.items()]
+    for (_, field, value, flags), window in zip(
+        cases, await decode(dut, [case[0] for case in cases], order_size=500), strict=True
+    ):
+        for row in window[27:]:
+            assert {name for name in CHECKS[:-1] if row[name]} == flags, (field, value)
+            assert row["early"] == bool(flags)
+            assert row[field] == value
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def an_enter_that_is_too_short_fails_early(dut):
+    """So that no reservation is made for it: 46 octets fail, 47 and more may still be right."""
+    await reset(dut)
+    for size, window in zip(
+        (46, 47, 48, 30), await decode(dut, [(ENTER + b"\0")[:n] for n in (46, 47, 48, 30)]), strict=True
+    ):
+        assert [row["early"] for row in window[27:]] == [int(size < 47)] * (len(window) - 27), size
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def each_tag_in_each_message(dut):
+    """Right only where Nasdaq's table has it, and with its size; pegs and channels are named in orders."""
+    await reset(dut)
+    cases = []
+    for number in [*range(33), 255]:
+        for kind, bare in BARE.items():
+            right = TAGS.get(number, (3, ""))[0]
+            for size in {right, 8 if right == 4 else 4}:
+                octets = tag(number, size)
+                cases.append((number, kind, size, bare + struct.pack(">H", len(octets)) + octets))
+    windows = await decode(dut, [case[3] for case in cases])
+    for (number, kind, size, _), window in zip(cases, windows, strict=True):
+        flags = late(window)
+        right = number in TAGS and size == TAGS[number][0] and kind in TAGS[number][1]
+        assert ("bad_message" in flags) == (not right), (number, kind, size)
+        assert ("replace" in flags) == (kind == "U")
+        if right and kind != "U":
+            assert ("pegged" in flags) == (number in (6, 7, 9, 10, 11)), (number, kind)
+            assert ("channel" in flags) == (number == 28 and kind in "OE"), (number, kind)
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def appendages_at_random(dut):
+    """Seeded: several tags, lengths one off, octets missing or too many, a length of 0; read the plain way."""
+    await reset(dut)
+    rng = random.Random(4)
+    cases = []
+    for _ in range(300):
+        kind = rng.choice("OOOUXMCDEQ")
+        legal = [n for n in TAGS if kind in TAGS[n][1]]
+        octets = b"".join(tag(n, TAGS[n][0]) for n in rng.choices(legal, k=rng.randrange(5)))
+        if rng.random() < 0.3 and octets:
+            place = rng.randrange(len(octets))
+            octets = octets[:place] + bytes([rng.choice((0, 1, 2, 3, 5, 9, 12, 255))]) + octets[place + 1 :]
+        length = max(0, len(octets) + rng.choice((0,) * 12 + (1, -1, 256, 3)))
+        octets = octets[: len(octets) - rng.choice((0,) * 12 + (1, 2))] + bytes(rng.choice((0,) * 12 + (1, 3)))
+        right, at, seen = length == len(octets), 0, set()
+        while right and at < len(octets):
+            size, number = octets[at] - 1, (octets[at + 1 : at + 2] or b"\0")[0]
+            right = number in legal and size == TAGS[number][0] and at + 2 + size <= len(octets)
+            at, seen = at + 2 + size, seen | {number}
+        cases.append((kind, BARE[kind] + struct.pack(">H", length) + octets, right or length == len(octets) == 0, seen))
+    windows = await decode(dut, [case[1] for case in cases], noise=lambda: rng.randrange(256))
+    rights = 0
+    for (kind, message, right, seen), window in zip(cases, windows, strict=True):
+        flags = late(window)
+        assert ("bad_message" in flags) == (not right), message.hex()
+        if right and kind in "OE":
+            rights += 1
+            assert ("pegged" in flags) == bool(seen & {6, 7, 9, 10, 11}), message.hex()
+            assert ("channel" in flags) == (28 in seen), message.hex()
+    assert rights > 40
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def p12_a_message_that_was_cut_leaves_nothing(dut):
+    """P12: cut behind any octet by the frame's end, it never ends, and the next message is read as if alone."""
+    await reset(dut)
+    rng = random.Random(5)
+    for size in range(1, len(ENTER_TAGS)):
+        cut = rows(ENTER_TAGS)[:size]
+        together = size % 2
+        if together:
+            cut[-1]["end"] = 1
+        quiet = [{"message_valid": 0, "message_first": 0, "message_last": 0, "end": 0}] * 2
+        if not together:
+            quiet = [{**quiet[0], "end": 1}, *quiet]
+        record = await play(dut, cut + quiet, OUTPUTS)
+        assert not any(row["message_end"] for row in record), size
+        message = rng.choice((ENTER, CANCEL_TAG, QUERY, MODIFY))
+        (window,) = await decode(dut, [message])
+        assert late(window) == set(), size
+        if message == ENTER:
+            assert (window[-1]["user_ref"], window[-1]["price"], window[-1]["early"]) == (1, 1234500, 0), size

@@ -1,0 +1,570 @@
+"""Bench of the risk engine against plain arithmetic: every decision, in its cycle, and what is charged in the end."""
+
+import random
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import Event
+
+from hdl.wire.registers import BUCKET_SLOTS, ENTRY_VALID, KEY_BITS, SLOTS, Reg, toeplitz
+from sim.bus import BusMaster
+from sim.risk_reference import CHARGES, MOST, READS, SHOWS, Order, Reference
+
+SYMBOLS = {f"SYM{index}".ljust(8).encode(): index for index in (0, 1, 2, 3, 255, 511)}
+UNKNOWN = b"NOTHERE "
+OCTETS_BEFORE = 15  # cycles from a symbol's first octet to `price_ready`
+SPACING = 50  # of orders packed in a frame
+TO_END = 25  # cycles from the last order's `price_ready` to `frame_end`, when nothing stands behind it
+NEXT = 84  # cycles from `frame_end` to the next frame's first `price_ready`, at the least
+QUIET = 40
+RESULTS = ("missing", "blocked", "over_position", "over_lane", "over_firm")
+STROBES = ("symbol_valid", "symbol_first", "price_ready", "frame_end", "block", "lift", "failed__valid")
+
+
+class Bench:
+    """Drives one value of every input in each cycle, at its falling edge, and steps the reference along.
+
+    `at(cycle, name=value)` plans an input; strobes are 0 where nothing is planned, and `doomed` is random.
+    """
+
+    def __init__(self, dut):
+        self.dut, self.rng = dut, random.Random(cocotb.RANDOM_SEED)
+        self.bus, self.directory = BusMaster(dut), BusMaster(dut, "directory_bus")
+        self.reference = Reference()
+        self.cycle, self.plan, self.calls, self.waits = 0, {}, {}, {}
+        self.decided = []  # orders, in order
+        self.key = self.rng.getrandbits(KEY_BITS)
+
+    def at(self, cycle, **values):
+        assert cycle > self.cycle, f"planned too late: {values}"
+        self.plan.setdefault(cycle, {}).update(values)
+
+    def call(self, cycle, function):
+        """Call `function` in `cycle`, before the reference steps through it."""
+        self.calls.setdefault(cycle, []).append(function)
+
+    async def start(self, *, limit=10**6, gross=10**16):
+        dut = self.dut
+        Clock(dut.clk, 8, unit="ns").start()
+        for name in (*STROBES, "symbol_data", "quantity", "price", "buy", "lane", "doomed", "kept", "block_index"):
+            getattr(dut, name).value = 0
+        dut.failed__payload.value, dut.key.value, dut.rst.value = 0, self.key, 1
+        await dut.clk.falling_edge
+        await dut.clk.falling_edge
+        dut.rst.value = 0
+        await self.settle(2000)
+        taken = {}
+        for symbol, index in SYMBOLS.items():
+            bucket = toeplitz(symbol, self.key)
+            slot = BUCKET_SLOTS * bucket + taken.setdefault(bucket, 0)
+            taken[bucket] += 1
+            words = (int.from_bytes(symbol[:4], "big"), int.from_bytes(symbol[4:], "big"), index | ENTRY_VALID)
+            for word, value in enumerate(words):
+                await self.directory.write(Reg.DIRECTORY + 4 * slot + word, value)
+            for sell in (0, 1):
+                await self.limit(index, sell, limit)
+        for row in range(9):
+            await self.gross_limit(row, gross)
+        cocotb.start_soon(self._run())
+        await self.until(1)
+
+    async def limit(self, index, sell, value):
+        await self.bus.write_pair(Reg.EXPOSURE_LIMIT + 4 * index + 2 * sell, value)
+        self.reference.limits[index, bool(sell)] = value
+
+    async def gross_limit(self, row, value):
+        await self.bus.write_pair(Reg.GROSS_LIMIT + 2 * row, value)
+        self.reference.gross_limits[row] = value
+
+    async def settle(self, most=5000):
+        """Wait until the engine is at rest."""
+        for _ in range(most):
+            await self.dut.clk.falling_edge
+            if not self.dut.busy.value and self.dut.clearing.value == 0:
+                return
+        raise AssertionError(f"busy for {most} cycles")
+
+    async def until(self, cycle):
+        if self.cycle < cycle:
+            await self.waits.setdefault(cycle, Event()).wait()
+
+    async def _run(self):
+        dut = self.dut
+        while True:
+            await dut.clk.falling_edge
+            self.cycle += 1
+            self._check()
+            values = dict.fromkeys(STROBES, 0) | {"doomed": self.rng.getrandbits(1)}
+            values |= self.plan.pop(self.cycle, {})
+            for name, value in values.items():
+                getattr(dut, name).value = value
+            for function in self.calls.pop(self.cycle, ()):
+                function()
+            self.reference.step(self.cycle, values["doomed"])
+            if self.cycle in self.waits:
+                self.waits.pop(self.cycle).set()
+
+    def _check(self):
+        """The results of the current order show in the promised cycle, and stay."""
+        order = self.reference.order
+        if order is None:
+            return
+        since, full = self.cycle - order.at, len(self.reference.frame) == MOST and order not in self.reference.frame
+        if 0 < since < SHOWS:
+            assert not self.dut.decided.value, f"{since=}"
+        elif since in (SHOWS, SHOWS + 6):
+            shown = tuple(bool(getattr(self.dut, name).value) for name in RESULTS)
+            assert bool(self.dut.decided.value) == (not full), f"{order=}"
+            assert shown == order.results or (shown[0] and order.results[0]), f"{order=} {shown=}"
+            assert order.results[0] or self.dut.index.value == order.index
+            if since == SHOWS:
+                self.decided.append(order)
+
+    def order(self, at, *, lane, symbol, sell, quantity, price, doomed=False):
+        """Plan an order whose `price_ready` is in cycle `at`."""
+        for number, octet in enumerate(symbol):
+            self.at(at - OCTETS_BEFORE + number, symbol_valid=1, symbol_first=int(number == 0), symbol_data=octet)
+        self.at(at - OCTETS_BEFORE, lane=lane)
+        self.at(at, price_ready=1, quantity=quantity, price=price, buy=int(not sell))
+        garbage = {
+            "quantity": self.rng.getrandbits(20),
+            "price": self.rng.getrandbits(32),
+            "buy": self.rng.getrandbits(1),
+        }
+        self.at(at + 11, **garbage)
+        self.at(at + SHOWS, doomed=int(doomed))
+        order = Order(at, lane, SYMBOLS.get(symbol), bool(sell), quantity, price)
+        self.call(at, lambda: self.reference.ready(order))
+        return order
+
+    def end(self, cycle, kept):
+        """Plan a frame's end; returns a dict that holds its base and its reserved orders after that."""
+        frame = {}
+        self.at(cycle, frame_end=1, kept=int(kept))
+
+        def call():
+            frame.update(base=int(self.dut.base.value), orders=self.reference.end(cycle, kept))
+            assert self.dut.reservations.value == len(frame["orders"])
+
+        self.call(cycle, call)
+        return frame
+
+    def fail(self, cycle, frame):
+        """Plan the failure of a kept `frame` at the gate."""
+
+        def call():
+            assert self.dut.failed__ready.value
+            self.dut.failed__valid.value = 1
+            self.dut.failed__payload.value = frame["base"] | len(frame["orders"]) << 8
+            self.reference.fail(cycle, frame["orders"])
+
+        self.call(cycle, call)
+
+    async def compare(self):
+        """At rest, exposure and gross are what the reference says."""
+        await self.settle()
+        assert not self.dut.fault.value
+        for index in SYMBOLS.values():
+            for sell in (0, 1):
+                value = await self.bus.read_pair(Reg.EXPOSURE + 4 * index + 2 * sell)
+                assert value == self.reference.released.get((index, bool(sell)), 0), f"{index=} {sell=}"
+        for row in range(9):
+            assert await self.bus.read_pair(Reg.GROSS + 2 * row) == self.reference.gross.get(row, 0), f"{row=}"
+
+
+class Traffic:
+    """Random frames of orders that crowd the limits, random verdicts and outcomes in any order, and kills."""
+
+    def __init__(self, bench, *, drops, failures):
+        self.bench, self.drops, self.failures = bench, drops, failures
+        self.next = bench.cycle + 30
+        self.kept, self.busy_until = [], 0
+
+    def order(self, at, lane):
+        bench, rng = self.bench, self.bench.rng
+        symbol = rng.choice([*SYMBOLS, *SYMBOLS, UNKNOWN])
+        sell, price = rng.getrandbits(1), rng.randrange(1, 10**6)
+        room = bench.reference.room((SYMBOLS.get(symbol), bool(sell)))
+        quantity = rng.choice([1, rng.randrange(1, 400), room, room + 1, rng.randrange(1, 10**6)])
+        row = rng.choice([lane, 8])
+        if rng.random() < 0.3:
+            quantity, price = 1, bench.reference.gross_room(row) + rng.choice([0, 1])
+        quantity, price = min(max(quantity, 1), 999_999), min(max(price, 1), 2**32 - 1)
+        doomed = rng.random() < 0.1
+        bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price, doomed=doomed)
+
+    async def frame(self, count):
+        """One frame of `count` orders."""
+        bench, rng = self.bench, self.bench.rng
+        lane, at = rng.randrange(8), self.next + OCTETS_BEFORE
+        for _ in range(count):
+            await bench.until(at - OCTETS_BEFORE - 1)
+            self.order(at, lane)
+            last, at = at, at + rng.choice([SPACING, SPACING, SPACING + rng.randrange(30), 24])
+        end = (last + TO_END if count else at) + rng.choice([0, 0, rng.randrange(20)])
+        kept = rng.random() > self.drops
+        frame = bench.end(end, kept)
+        if kept:
+            self.kept.append((end, frame))
+        await bench.until(end - 2)
+        self.next = max(end + NEXT - OCTETS_BEFORE, self.next) + rng.choice([0, 0, rng.randrange(200)])
+        if rng.random() < self.failures:
+            self.gate(end)
+
+    def gate(self, now):
+        """Some of the kept frames leave; others do not, in any order and as little as a cycle apart."""
+        bench, rng = self.bench, self.bench.rng
+        rng.shuffle(self.kept)
+        at = max(now + 1 + rng.choice([0, 1, 2, rng.randrange(150)]), self.busy_until)
+        for end, frame in self.kept:
+            if rng.random() < 0.7:
+                at = max(at, end + 1) + rng.choice([1, 1, 1, 4, rng.randrange(60)])
+                bench.fail(at, frame)
+        self.kept, self.busy_until = [], at + 1
+
+
+async def disturb(bench):
+    """The host reads and rewrites limits all the time; it gets its answers, and no order's cycle moves."""
+    while True:
+        address = bench.rng.choice([Reg.EXPOSURE, Reg.GROSS, Reg.EXPOSURE_LIMIT, Reg.GROSS_LIMIT])
+        await bench.bus.read_pair(address + 2 * bench.rng.randrange(9))
+        (index, sell), value = bench.rng.choice(list(bench.reference.limits.items()))
+        await bench.bus.write_pair(Reg.EXPOSURE_LIMIT + 4 * index + 2 * sell, value)
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+@cocotb.parametrize(mix=["drops", "failures", "both"])
+async def every_decision_and_every_charge_is_that_of_plain_arithmetic(dut, mix):
+    """Frames of 0 to 29 orders, packed and not, while the host reads: results, their cycle, and the final tables."""
+    bench = Bench(dut)
+    await bench.start(limit=3000, gross=4 * 10**8)
+    await bench.gross_limit(8, 15 * 10**8)
+    host = cocotb.start_soon(disturb(bench))
+    drops, failures = {"drops": (0.7, 0), "failures": (0.1, 0.6), "both": (0.4, 0.3)}[mix]
+    traffic = Traffic(bench, drops=drops, failures=failures)
+    for _ in range(60):
+        await traffic.frame(bench.rng.choice([0, 1, 1, 1, 2, 2, 3, 4, 12, 29]))
+    traffic.gate(bench.cycle + 30)
+    await bench.until(traffic.busy_until + 1000)
+    host.cancel()
+    await bench.until(bench.cycle + 40)
+    seen = [order.results for order in bench.decided]
+    assert len(seen) > 150
+    assert all(any(results[n] for results in seen) for n in (0, 2, 3, 4))
+    assert sum(not any(results) for results in seen) > 25
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+@cocotb.parametrize(over=[0, 1])
+async def exactly_at_a_limit_passes_and_one_over_is_a_breach(dut, over):
+    """Shares, the lane's notional and the firm's, at widths up to the highest there are."""
+    bench = Bench(dut)
+    await bench.start(limit=2**40 - 1, gross=2**64 - 1)
+    await bench.limit(1, 0, 1000)
+    await bench.limit(2, 1, 999_999)
+    await bench.gross_limit(3, 999_999 * 1_999_999_900)
+    await bench.gross_limit(8, 5 * 10**15)
+    flag = [False] * 5
+    at = bench.cycle + QUIET
+
+    def order(symbol, lane, sell, quantity, price, breach):
+        nonlocal at
+        bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price)
+        expected.append([n == breach and bool(over) for n in range(5)])
+        end = at + TO_END
+        bench.end(end, True)
+        at += TO_END + NEXT
+
+    expected, one = [], b"SYM1    "
+    order(one, 0, 0, 600, 1, None)
+    order(one, 0, 0, 400 + over, 1, 2)
+    order(b"SYM2    ", 1, 1, 999_999 if not over else 999_998, 1, None)
+    order(b"SYM2    ", 1, 1, over + 1 if over else 1, 1, 2)
+    if not over:
+        expected[-1][2] = True  # the limit is used up: nothing more passes
+    order(b"SYM3    ", 3, 0, 999_999, 1_999_999_900 - over, None)
+    order(b"SYM3    ", 3, 1, 1, 999_999 * over + over or 1, 3)
+    if not over:
+        expected[-1][3] = True
+    used = sum(frame for frame in (600 + 400 * (not over), 999_999 - over, 999_999 * (1_999_999_900 - over)))
+    left = 5 * 10**15 - used
+    order(b"SYM255  ", 4, 0, 750_000, 4_000_000_000 - 1, None)
+    left -= 750_000 * (4_000_000_000 - 1)
+    assert 0 < left < 2**32
+    order(b"SYM255  ", 4, 0, 1, left + over, 4)
+    await bench.until(at)
+    assert [list(order.results) for order in bench.decided] == expected, flag
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def an_unset_limit_releases_nothing(dut):
+    """P4: after a reset every limit is 0, whatever it was before."""
+    bench = Bench(dut)
+    await bench.start(limit=0)
+    at = bench.cycle + QUIET
+    bench.order(at, lane=0, symbol=b"SYM0    ", sell=0, quantity=1, price=1)
+    await bench.until(at + 30)
+    await bench.limit(0, 0, 10)
+    await bench.gross_limit(0, 0)
+    bench.order(at + 500, lane=0, symbol=b"SYM0    ", sell=0, quantity=1, price=1)
+    await bench.until(at + 530)
+    assert [order.results[2:] for order in bench.decided] == [(True, False, False), (False, True, False)]
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def what_is_undone_counts_from_its_own_cycle_on(dut):
+    """A failed frame's entry that begins in p+4 makes room for the check of p; one that would begin in p+5 does not."""
+    bench = Bench(dut)
+    await bench.start(limit=100)
+    for offset in range(-4, 8):
+        for entries in (1, 3):
+            at = bench.cycle + QUIET
+            share = 100 // entries
+            for number in range(entries):
+                quantity = share if number else 100 - share * (entries - 1)
+                bench.order(at, lane=1, symbol=b"SYM511  ", sell=1, quantity=quantity, price=7)
+                at += SPACING
+            frame = bench.end(at - SPACING + TO_END, True)
+            at += TO_END + NEXT
+            order = bench.order(at, lane=1, symbol=b"SYM511  ", sell=1, quantity=100, price=7)
+            began = at + 4 + offset  # the last entry
+            await bench.until(at - 40)
+            bench.fail(began - 3 * (entries - 1) - 5, frame)
+            last = bench.end(at + TO_END, True)
+            await bench.until(at + TO_END + 1)
+            assert order.results[2] == (offset > 0), f"{offset=} {entries=}"
+            bench.fail(bench.cycle + 30, last)
+            await bench.until(bench.cycle + 60)
+            assert sorted(bench.reference.released.values())[-1] == 0
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def a_dropped_frame_of_29_orders_is_undone_before_the_next_one(dut):
+    """Orders every 50 cycles; the first check of the next frame sees none of them. Then two that are kept."""
+    bench = Bench(dut)
+    await bench.start(limit=29)
+    at = bench.cycle + QUIET
+    for kept in (False, False, True):
+        for number in range(29):
+            sell = number & 1
+            bench.order(at, lane=5, symbol=b"SYM2    ", sell=sell, quantity=2 - sell, price=2**31)
+            at += SPACING
+        bench.end(at - SPACING + TO_END, kept)
+        at += TO_END - SPACING + NEXT
+        await bench.until(at - QUIET)
+    passed = [not any(order.results) for order in bench.decided]
+    assert passed == [number & 1 or number <= 26 for number in range(29)] * 3
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def a_check_waits_for_a_frame_that_is_being_undone(dut):
+    """Only with gaps that Ethernet does not have: a check reads in e+6+3n, and its results show six cycles later."""
+    bench = Bench(dut)
+    await bench.start(limit=29)
+    at = bench.cycle + QUIET
+    for _ in range(29):
+        bench.order(at, lane=5, symbol=b"SYM2    ", sell=0, quantity=1, price=2**31)
+        at += SPACING
+    end = at - SPACING + TO_END
+    bench.end(end, False)
+    await bench.until(end + 2)
+    at = end + 40
+    bench.order(at, lane=5, symbol=b"SYM2    ", sell=0, quantity=29, price=1)
+    bench.calls.pop(at)  # not for the reference: it does not know such gaps
+    bench.plan.pop(at + 11)  # the fields stay: the next message is far
+    shows = end + 6 + 3 * 29 + SHOWS - READS
+    bench.at(shows, doomed=0)
+    await bench.until(shows - 1)
+    assert not dut.decided.value
+    await bench.until(shows)
+    assert dut.decided.value and not dut.over_position.value
+    await bench.until(shows + 2)
+    assert dut.reservations.value == 1
+    assert not dut.fault.value
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def a_message_cut_short_by_the_end_of_its_frame_reserves_nothing(dut):
+    """A frame may end anywhere behind the price; from p+17 on the reservation is there, and is undone."""
+    bench = Bench(dut)
+    await bench.start(limit=50)
+    for since in range(20):
+        at = bench.cycle + QUIET
+        bench.order(at, lane=6, symbol=b"SYM1    ", sell=0, quantity=50, price=3)
+        frame = bench.end(at + since, since & 1)
+        await bench.until(at + since + 1)
+        assert len(frame["orders"]) == (since > CHARGES), f"{since=}"
+        await bench.until(at + since + NEXT)
+        if since & 1:
+            bench.fail(bench.cycle + 1, frame)
+        await bench.until(bench.cycle + 20)
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def an_order_beyond_31_reservations_stays_undecided(dut):
+    """No frame holds so many; a count that wrapped would lose reservations."""
+    bench = Bench(dut)
+    await bench.start()
+    at = bench.cycle + QUIET
+    for _ in range(34):
+        bench.order(at, lane=0, symbol=b"SYM0    ", sell=0, quantity=1, price=1)
+        at += SPACING
+    bench.end(at, False)
+    await bench.until(at + NEXT + 30)
+    assert len(bench.decided) == 34
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def a_block_holds_both_sides_until_all_are_lifted(dut):
+    """The host writes nothing here: blocks come from the verdict and go with a firm arm. A block in the lift's cycle stays."""
+    bench = Bench(dut)
+    await bench.start()
+
+    async def check(**blocks):
+        """Look at every symbol once; `blocks` are strobes for the first frame's end."""
+        at = bench.cycle + QUIET
+        for number, symbol in enumerate([*SYMBOLS, b"SYM511  "]):
+            bench.order(at, lane=0, symbol=symbol, sell=number & 1, quantity=1, price=1)
+            at += SPACING
+        bench.end(at, True)
+        bench.at(at, **blocks)
+        if blocks.get("lift"):
+            bench.call(at, bench.reference.blocked.clear)
+        if blocks.get("block"):
+            bench.call(at, lambda: bench.reference.blocked.add(blocks["block_index"]))
+        await bench.until(at + NEXT)
+
+    await check(block=1, block_index=511)
+    await check(block=1, block_index=2)
+    await check(block=1, block_index=0)
+    await check()
+    assert bench.reference.blocked == {511, 2, 0}
+    await check(lift=1)
+    await check(block=1, block_index=3, lift=1)
+    await check()
+    assert bench.reference.blocked == {3}
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def clearing_zeroes_what_is_released_and_forgets_what_was_reserved(dut):
+    """From the answer on everything reads 0; frames that fail afterwards give nothing back; then counting begins again."""
+    bench = Bench(dut)
+    await bench.start(limit=100)
+    at = bench.cycle + QUIET
+    frames = []
+    for symbol in SYMBOLS:
+        bench.order(at, lane=SYMBOLS[symbol] & 7, symbol=symbol, sell=1, quantity=60, price=2**31)
+        frames.append(bench.end(at + TO_END, True))
+        at += TO_END + NEXT
+    await bench.until(at)
+    await bench.compare()
+
+    cleared = []
+    bench.call(bench.cycle + 1, lambda: cocotb.start_soon(count(dut, cleared)))
+    await bench.bus.write(Reg.CLEAR_EXPOSURE, 1)
+    answered = bench.cycle
+    for frame in frames:
+        frame["orders"] = [Order(o.at, o.lane, o.index, o.sell, 0, 0) for o in frame["orders"]]  # count for nothing now
+    for number, frame in enumerate(frames[:3]):
+        bench.fail(answered + 20 + 300 * number, frame)
+    bench.reference.released.clear()
+    bench.reference.gross.clear()
+    assert dut.clearing.value
+    for symbol in SYMBOLS.values():
+        assert await bench.bus.read_pair(Reg.EXPOSURE + 4 * symbol + 2) == 0
+        assert await bench.bus.read_pair(Reg.GROSS + 2 * (symbol & 7)) == 0
+    assert await bench.bus.read_pair(Reg.GROSS + 16) == 0
+    at = answered + 500
+    bench.order(at, lane=0, symbol=b"SYM0    ", sell=1, quantity=100, price=1, doomed=True)
+    bench.plan[at + SHOWS]["doomed"] = 0  # nothing but the clearing keeps it from being reserved
+    bench.reference.step = lambda cycle, doomed, step=bench.reference.step: step(cycle, doomed or dut.clearing.value)
+    await bench.until(answered + 1000)
+    assert dut.clearing.value
+    await bench.settle()
+    assert cleared == [1]
+    for frame in frames[3:]:
+        bench.fail(bench.cycle + 5, frame)
+        await bench.until(bench.cycle + 20)
+    bench.order(bench.cycle + QUIET, lane=0, symbol=b"SYM0    ", sell=1, quantity=100, price=1)
+    bench.end(bench.cycle + QUIET + TO_END, True)
+    await bench.until(bench.cycle + QUIET + TO_END + 10)
+    assert not any(bench.decided[-1].results)
+    await bench.compare()
+
+
+async def count(dut, cleared):
+    """Count the strobes of `cleared`."""
+    while True:
+        await dut.clk.falling_edge
+        if dut.cleared.value:
+            cleared.append(1)
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def a_reset_zeroes_every_table_and_arms_nothing(dut):
+    """In the middle of undoing: limits, exposure, gross and directory are 0 afterwards, and the host waits for that."""
+    bench = Bench(dut)
+    await bench.start()
+    at = bench.cycle + QUIET
+    for _ in range(8):
+        bench.order(at, lane=7, symbol=b"SYM511  ", sell=0, quantity=9, price=9)
+        at += SPACING
+    bench.end(at, False)
+    await bench.until(at + 8)
+    dut.rst.value = 1
+    await dut.clk.falling_edge
+    dut.rst.value = 0
+    bench.bus.patience = 1100
+    assert await bench.bus.read_pair(Reg.EXPOSURE_LIMIT + 4 * 511) == 0
+    assert await bench.bus.read_pair(Reg.EXPOSURE + 4 * 511) == 0
+    for row in range(9):
+        assert await bench.bus.read_pair(Reg.GROSS_LIMIT + 2 * row) == 0
+        assert await bench.bus.read_pair(Reg.GROSS + 2 * row) == 0
+    assert dut.reservations.value == 0
+    assert not dut.fault.value
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def limits_read_back_and_other_addresses_are_errors(dut):
+    """A limit changes with its high word only; the high word read is that of the low word read before."""
+    bench = Bench(dut)
+    await bench.start(limit=0, gross=0)
+    limits = {(i, s): bench.rng.getrandbits(40) for i in bench.rng.sample(range(512), 30) for s in (0, 1)}
+    for (index, sell), value in limits.items():
+        await bench.limit(index, sell, value)
+    rows = {row: bench.rng.getrandbits(64) for row in range(9)}
+    for row, value in rows.items():
+        await bench.gross_limit(row, value)
+    for (index, sell), value in limits.items():
+        assert await bench.bus.read_pair(Reg.EXPOSURE_LIMIT + 4 * index + 2 * sell) == value
+    for row, value in rows.items():
+        assert await bench.bus.read_pair(Reg.GROSS_LIMIT + 2 * row) == value
+
+    (index, sell), value = limits.popitem()
+    address = Reg.EXPOSURE_LIMIT + 4 * index + 2 * sell
+    await bench.bus.write(address, 0x12345678)
+    assert await bench.bus.read_pair(address) == value
+    await bench.bus.write(address + 1, 0x9A)
+    assert await bench.bus.read(address) == 0x12345678
+    await bench.gross_limit(2, 5 << 32)
+    assert await bench.bus.read(address + 1) == 0x9A
+
+    for row in range(9, 16):
+        assert await bench.bus.read_pair(Reg.GROSS_LIMIT + 2 * row) == 0
+        assert await bench.bus.read_pair(Reg.GROSS + 2 * row) == 0
+        assert await bench.bus.access(Reg.GROSS_LIMIT + 2 * row + 1, 1) is None
+    for address in (Reg.EXPOSURE, Reg.GROSS, Reg.EXPOSURE + 1, Reg.COUNTER, Reg.DIRECTORY):
+        assert await bench.bus.access(address, 1) is None
+    for address in (Reg.CLEAR_EXPOSURE, Reg.COUNTER, Reg.POLICY, 0):
+        assert await bench.bus.access(address) is None
+    await bench.compare()
+
+
+assert SLOTS == 1024

@@ -1,0 +1,10 @@
+"""The control link, from pin to pin."""
+
+import pytest
+
+from sim.control import Control
+
+
+@pytest.mark.parametrize("divisor", [4, 42])
+def test_control(run_cocotb, divisor):
+    run_cocotb(Control(divisor), testbench="sim.tb_control", env={"DIVISOR": str(divisor)})
