@@ -1,0 +1,48 @@
+"""Puts a core of any width behind three pins, with a flip-flop before every input and behind every output."""
+
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+
+class Pads(wiring.Component):
+    """The core between registers, so that only its own paths are timed and no pin count limits it.
+
+    Inputs come out of one shift register fed by ``serial_in``, but for ``now``, which a counter drives as on a board.
+    Outputs are registered, and the registers folded to ``serial_out`` by parities of four with a register each. Nothing
+    of the core can be optimised away, and what the harness adds itself is outside of ``core`` in every cell's name.
+    """
+
+    def __init__(self, core: wiring.Component):
+        self.core = core
+        super().__init__({"clk": In(1), "serial_in": In(1), "serial_out": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.submodules.core = self.core
+        inputs, outputs = [], []
+        for path, member, value in self.core.signature.flatten(self.core):
+            value = Value.cast(value)
+            if member.flow == Out:
+                outputs.append(value)
+            elif path == ("now",):
+                now = Signal(len(value))
+                m.d.sync += now.eq(now + 1)
+                m.d.comb += value.eq(now)
+            else:
+                inputs.append(value)
+
+        # Not reset: it carries the reset itself, and would clear what follows it.
+        shift = Signal(sum(map(len, inputs)) + 1, reset_less=True)
+        m.d.sync += shift.eq(Cat(self.serial_in, shift))
+        m.d.comb += [ClockSignal().eq(self.clk), Cat(ResetSignal(), *inputs).eq(shift)]
+
+        level = Signal(sum(map(len, outputs)))
+        m.d.sync += level.eq(Cat(*outputs))
+        while len(level) > 1:
+            parities = Signal(-(-len(level) // 4))
+            m.d.sync += parities.eq(Cat(level[n : n + 4].xor() for n in range(0, len(level), 4)))
+            level = parities
+        m.d.comb += self.serial_out.eq(level)
+        return m
