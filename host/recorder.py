@@ -18,6 +18,8 @@ from host.pcapng import INBOUND, OUTBOUND, PcapngWriter
 from host.rig import Frame, Movement
 
 FCS = ethernet.FCS_OCTETS
+HOLD = 16_000  # cycles: longer than the longest frame
+FOREVER = 1 << 64
 SERVER_FILE, EXCHANGE_FILE = "server.pcapng", "exchange.pcapng"
 
 
@@ -66,6 +68,7 @@ class Recorder:
         self._exchange = PcapngWriter(self.folder / EXCHANGE_FILE, "exchange side", epoch_ns=self.epoch_ns)
         self._queued: dict[Side, deque[Frame]] = {Side.SERVER: deque(), Side.EXCHANGE: deque()}
         self._numbers: dict[bytes, int] = {}
+        self._unwritten: list[tuple[Frame, int]] = []
         self._last_number = -1
         self._last_end = -(1 << 20)
 
@@ -80,18 +83,30 @@ class Recorder:
         happened += [(frame, OUTBOUND) for frame in moved.frames]
         whole = []
         for frame, direction in sorted(happened, key=lambda item: item[0].at):
-            comment = "aborted by the filter" if frame.error and direction == OUTBOUND else ""
-            file = self._server if frame.side == Side.SERVER else self._exchange
-            file.write(frame.at * CYCLE_NS, frame.octets, direction=direction, error=frame.error, comment=comment)
             if frame.side == Side.SERVER and direction == INBOUND:
                 self._goes_in(frame)
             elif frame.side == Side.EXCHANGE and direction == OUTBOUND:
                 orders = self._comes_out(frame)
                 if not frame.error:
                     whole.append((frame, orders))
+        # A frame is told when it ends, but stands in the file when it began.
+        self._unwritten = sorted(self._unwritten + happened, key=lambda item: item[0].at)
+        self._write(moved.now - HOLD)
+        return whole
+
+    def _write(self, until: int) -> None:
+        """Write the frames that began until a cycle."""
+        kept = []
+        for frame, direction in self._unwritten:
+            if frame.at > until:
+                kept.append((frame, direction))
+                continue
+            comment = "aborted by the filter" if frame.error and direction == OUTBOUND else ""
+            file = self._server if frame.side == Side.SERVER else self._exchange
+            file.write(frame.at * CYCLE_NS, frame.octets, direction=direction, error=frame.error, comment=comment)
+        self._unwritten = kept
         self._server.flush()
         self._exchange.flush()
-        return whole
 
     def _goes_in(self, frame: Frame) -> None:
         orders = self.exchange.orders(frame.octets)
@@ -132,6 +147,7 @@ class Recorder:
         )
 
     def close(self) -> None:
+        self._write(FOREVER)
         self._server.close()
         self._exchange.close()
 

@@ -1,6 +1,6 @@
 """The control link with everything that answers it, but without the filter: what `sim.tb_control` drives."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -14,18 +14,21 @@ from hdl.wire.registers import KEY_BITS, Reg
 from hdl.wire.verdict import LANES
 
 
+NOW = 0xFFFF_FFF0
+
+
 class Control(wiring.Component):
     """Link, controller, settings, status, event log and arming, wired as in the filter.
 
-    What kills, opens and fails comes from the bench: ``killed`` is its input, and ``table`` a bus target of its own in
-    place of the tables, one range of which is configuration.
+    What kills and fails comes from the bench: ``killed`` is an input, and ``table`` a bus target of its own in place of
+    the tables, one range of which is configuration. ``now`` counts cycles, through resets, from a little below 2^32.
     """
 
     def __init__(self, divisor: int):
         self.divisor = divisor
         super().__init__(
             {
-                "now": In(64),
+                "now": Out(64),
                 "rx": In(1, init=1),
                 "tx": Out(1, init=1),
                 "killed": In(LANES),
@@ -54,6 +57,8 @@ class Control(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        now = Signal(64, init=NOW, reset_less=True)
+        m.d.sync += now.eq(now + 1)
         m.submodules.link = link = Link(self.divisor)
         m.submodules.controller = controller = Controller()
         m.submodules.settings = registers = settings.Settings()
@@ -68,7 +73,7 @@ class Control(wiring.Component):
         )
         m.submodules.status = state = status.Status(
             {
-                Reg.NOW: self.now,
+                Reg.NOW: now,
                 Reg.STATE: self.killed,
                 Reg.CONFIG_CRC: controller.config_crc,
                 Reg.KILL_AT: self.kill_at,
@@ -87,13 +92,14 @@ class Control(wiring.Component):
         m.d.comb += [
             link.rx.eq(self.rx),
             self.tx.eq(link.tx),
-            log.now.eq(self.now),
+            self.now.eq(now),
+            log.now.eq(now),
             controller.link_kill.eq(link.kill),
             controller.killed.eq(self.killed),
             controller.nonce.eq(arming.nonce),
             controller.arm_done.eq(arming.done),
             controller.arm_refusal.eq(arming.refusal),
-            arming.now.eq(self.now),
+            arming.now.eq(now),
             arming.nonce_request.eq(controller.nonce_request),
             arming.arm.eq(controller.arm),
             arming.arm_nonce.eq(controller.arm_nonce),

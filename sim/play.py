@@ -46,7 +46,8 @@ async def play(dut, rows, outputs, react=None):
     """Return one dict of outputs for each of `rows`, sampled in the same cycle, after combinational paths.
 
     A row holds the inputs that change; the others keep their values. `outputs` are the `fields` of a `Packed`
-    component, or the names of the outputs of any other. `react(cycle, outputs)` may return inputs for the next cycle (a part of the surroundings that answers).
+    component, or the names of the outputs of any other. `react(cycle, outputs)` may return inputs for the next cycle
+    (a part of the surroundings that answers).
     """
     inputs, driven, record, answer = {}, {}, [], {}
     handles = {} if isinstance(outputs, dict) else {name: getattr(dut, name) for name in outputs}

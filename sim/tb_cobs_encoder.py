@@ -1,5 +1,6 @@
 """Bench of `hdl.filter.cobs.CobsEncoder` against the decoder of the `cobs` package."""
 
+import itertools
 import random
 
 import cocotb
@@ -86,7 +87,7 @@ async def an_octet_is_offered_every_fourth_cycle(dut):
     await dut.clk.falling_edge
     assert (dut.busy.value, dut.i__ready.value) == (1, 0)
     await bench.frame()
-    gaps = [after - before for before, after in zip(bench.offered_at[:-1], bench.offered_at[1:], strict=True)]
+    gaps = [after - before for before, after in itertools.pairwise(bench.offered_at)]
     assert gaps == [4] * 10
     await dut.clk.rising_edge
     await dut.clk.falling_edge

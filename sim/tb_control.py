@@ -1,5 +1,6 @@
 """Bench of the control link: requests on the UART's pin, replies from it, and what they do (P2, P3, P11, P12)."""
 
+import itertools
 import os
 import random
 import struct
@@ -7,7 +8,7 @@ import zlib
 
 import cocotb
 from cobs import cobs
-from cocotb.triggers import Timer
+from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
 from sim.serial import CYCLE_NS, Receiver, Sender, framed, request, reset, start
 
@@ -23,54 +24,55 @@ MOST = 64
 
 
 class Bench:
-    """The two ends of the line, a table on the bus, and a record of every strobe with its time in cycles."""
+    """The two ends of the line, a table on the bus, and a record of every strobe: (name, value, `now`).
 
-    def __init__(self, dut):
+    With `sticky` a kill strobe sets `killed`, and an arm clears it.
+    """
+
+    def __init__(self, dut, *, killed=0xFF, sticky=False):
         self.dut = dut
         self.line, self.ear = Sender(dut.rx, DIVISOR), Receiver(dut.tx, DIVISOR)
         self.table, self.accesses, self.refused, self.delay = {}, [], set(), 0
-        self.strobes, self.cycle, self.killed, self.sequence = [], 0, 0xFF, 0
-        self.sticky = False  # the kill strobe sets `killed`, and an arm clears it
-        for name in ("table__ack", "table__error", "event__valid", "loop_open", "fault", "watchdog_expired"):
+        self.strobes, self.sticky, self.sequence = [], sticky, 0
+        for name in ("table__ack", "table__error", "event__valid", "event__age", "kill_at", "aborts"):
             getattr(dut, name).value = 0
-        dut.tables_busy.value = dut.kill_at.value = dut.aborts.value = dut.now.value = dut.event__age.value = 0
-        dut.killed.value = 0xFF
+        for name in ("loop_open", "fault", "watchdog_expired", "tables_busy"):
+            getattr(dut, name).value = 0
+        self.set_killed(killed)
+
+    def set_killed(self, lanes):
+        self.killed = lanes
+        self.dut.killed.value = lanes
 
     async def start(self):
         await start(self.dut)
         cocotb.start_soon(self.ear.run())
-        cocotb.start_soon(self.watch())
         cocotb.start_soon(self.serve())
+        for name in ("kill", "opened", "heartbeat", "config_begun"):
+            cocotb.start_soon(self.watch(name))
 
-    async def watch(self):
-        """Advance `now` with the cycles, and record strobes."""
-        dut = self.dut
+    async def watch(self, name):
+        """Record each cycle in which something is strobed; no two follow each other."""
+        signal = getattr(self.dut, name)
         while True:
-            await dut.clk.falling_edge
-            self.cycle += 1
-            if kill := int(dut.kill.value):
-                self.strobes.append(("kill", kill, self.cycle))
-                if self.sticky:
-                    self.killed |= kill
-            if opened := int(dut.opened.value):
-                self.strobes.append(("open", opened, self.cycle))
-                self.killed &= ~opened
-            for name in ("heartbeat", "config_begun"):
-                if getattr(dut, name).value == 1:
-                    self.strobes.append((name, 1, self.cycle))
-            await dut.clk.rising_edge
-            dut.now.value = 0xFFFF_FFF0 + self.cycle
-            dut.killed.value = self.killed
+            await signal.value_change
+            await self.dut.clk.falling_edge
+            if value := int(signal.value):
+                self.strobes.append((name, value, int(self.dut.now.value)))
+                await self.dut.clk.rising_edge
+                if self.sticky and name == "kill":
+                    self.set_killed(self.killed | value)
+                if self.sticky and name == "opened":
+                    self.set_killed(self.killed & ~value)
 
     async def serve(self):
-        """Answer as a bus target: after `delay` cycles, with an error for addresses in `refused`."""
+        """Answer as a bus target: after up to `delay` cycles, with an error for addresses in `refused`."""
         dut = self.dut
+        asked = [dut.table__address, dut.table__write, dut.table__data]
         while True:
+            await RisingEdge(dut.table__request)
             await dut.clk.falling_edge
-            if dut.table__request.value != 1:
-                continue
-            asked = [dut.table__address, dut.table__write, dut.table__data]
-            address, write, data = (int(signal.value) for signal in asked)
+            address, write, data = now_asked = [int(signal.value) for signal in asked]
             self.accesses.append((address, data if write else None))
             for _ in range(1 + (random.randrange(self.delay) if self.delay else 0)):
                 await dut.clk.rising_edge
@@ -80,7 +82,7 @@ class Bench:
             dut.table__error.value = address in self.refused
             dut.table__ack.value = 1
             await dut.clk.falling_edge
-            assert [int(signal.value) for signal in asked][0] == address, "not stable until the ack"
+            assert [int(signal.value) for signal in asked] == now_asked, "not stable until the ack"
             await dut.clk.rising_edge
             dut.table__ack.value = 0
             dut.table__value.value = random.getrandbits(32)
@@ -109,7 +111,8 @@ class Bench:
         """Wait until everything is at rest, and check that no reply came meanwhile."""
         await Timer(3 * OCTET_NS, unit="ns")
         while self.dut.busy.value == 1:
-            await self.dut.clk.rising_edge
+            await FallingEdge(self.dut.busy)
+            await Timer(OCTET_NS, unit="ns")
         await Timer(2 * OCTET_NS, unit="ns")
         assert self.ear.octets.empty()
 
@@ -169,10 +172,10 @@ async def reading_a_low_word_latches_the_high_one(dut):
     assert await bench.read(KILL_AT + 1) == [0], "0 until the low word was read"
     times = []
     for _ in range(4):
-        before = 0xFFFF_FFF0 + bench.cycle
+        before = int(dut.now.value)
         low, high = await bench.read(NOW, 2)
         times.append(low | high << 32)
-        assert before < times[-1] < 0xFFFF_FFF0 + bench.cycle
+        assert before < times[-1] < int(dut.now.value)
     assert times[0] >> 32 == 1
     low = (await bench.read(KILL_AT))[0]
     dut.kill_at.value = 0
@@ -224,19 +227,19 @@ async def configuration_is_written_only_while_every_lane_is_killed(dut):
     await bench.start()
     assert await bench.ask(WRITE, CONFIG_TABLE, [1]) == (OK, [])
     for killed in (0xFE, 0x7F, 0x00):
-        bench.killed = killed
+        bench.set_killed(killed)
         for address in (BEGIN, POLICY, LANE_ENABLE, CLEAR, CONFIG_TABLE, 0x01FF, 0x1FFF):
             assert await bench.ask(WRITE, address, [1]) == (LOCKED, []), hex(address)
         assert await bench.read(CONFIG_TABLE) == [1]
         assert await bench.ask(WRITE, TABLE, [killed]) == (OK, [])
         assert await bench.read(LANE_ENABLE) == [0]
-    assert bench.named("open") == bench.named("config_begun") == []
+    assert bench.named("opened") == bench.named("config_begun") == []
     # Of words that run into the configuration those before it are written.
     bench.accesses.clear()
     assert await bench.ask(WRITE, 0xFE, [1, 2, 3]) == (ADDRESS, [])
-    bench.killed = 0xFF
+    bench.set_killed(0xFF)
     assert await bench.ask(WRITE, 0x1FFE, [1, 2, 3]) == (OK, [])
-    bench.killed = 0xFE
+    bench.set_killed(0xFE)
     assert await bench.ask(WRITE, 0x1FFE, [4, 5, 6]) == (LOCKED, [])
     assert bench.accesses == [(0x1FFE, 1), (0x1FFF, 2), (0x2000, 3)]
 
@@ -270,17 +273,16 @@ async def the_configuration_has_the_crc_32_of_its_writes(dut):
 @cocotb.test(timeout_time=10, timeout_unit="ms")
 async def a_kill_acts_when_its_frame_is_checked(dut):
     """P3: 6 cycles from the middle of the last stop bit to the strobe; the same again in its turn, and a reply."""
-    bench = Bench(dut)
-    bench.sticky = True
+    bench = Bench(dut, sticky=True)
     await bench.start()
     for lanes in (0x01, 0x80, 0xFF, 0x100, 0xFFFFFF5A):
         bench.strobes.clear()
-        bench.killed = before = random.choice([0, 0x10])
-        await dut.clk.rising_edge
+        before = random.choice([0, 0x10])
+        bench.set_killed(before)
+        await dut.clk.falling_edge
         frame = framed(request(KILL, random.getrandbits(32), [lanes], sequence=bench.sequence))
-        # The bit is on the pin in the next cycle, seen two later, and each sample is counted from there.
-        await Timer(CYCLE_NS // 4, unit="ns")  # clear of the edge, in the cycle that has begun
-        begun = bench.cycle + 1
+        # The bit is on the pin in this cycle, seen two later, and each sample is counted from there.
+        begun = int(dut.now.value)
         sample = begun + 2 + DIVISOR // 2 + 9 * DIVISOR + (len(frame) - 1) * 10 * DIVISOR
         cocotb.start_soon(bench.line.send(frame))
         body = await bench.ear.frame()
@@ -317,8 +319,7 @@ async def a_kill_acts_whatever_is_being_executed(dut):
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def requests_are_executed_in_order(dut):
     """Up to four are kept while the replies before them are sent; a KILL behind an ARM leaves the lanes killed."""
-    bench = Bench(dut)
-    bench.sticky = True
+    bench = Bench(dut, sticky=True)
     await bench.start()
     for number in range(10):
         await bench.line.send(framed(request(WRITE, TABLE, [number] * 30, sequence=1)))
@@ -340,8 +341,7 @@ async def requests_are_executed_in_order(dut):
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def an_arm_takes_two_steps(dut):
     """P2: a nonce serves once; each refusal has its status; nothing but an ARM that was not refused opens a lane."""
-    bench = Bench(dut)
-    bench.sticky = True
+    bench = Bench(dut, sticky=True)
     await bench.start()
     assert await bench.ask(WRITE, POLICY, [3]) == (OK, [])
     crc = (await bench.read(CONFIG_CRC))[0]
@@ -357,13 +357,13 @@ async def an_arm_takes_two_steps(dut):
         getattr(dut, name).value = 0
     assert await arm(0xFF, crc=crc ^ 1) == (REFUSED + 3, [0xFF])
     assert await arm(0xFF, wrong=1 << random.randrange(32)) == (REFUSED + 5, [0xFF])
-    assert bench.named("open") == []
+    assert bench.named("opened") == []
     assert await arm(0x21) == (OK, [0xDE])
     nonce = (await bench.ask(NONCE))[1][0]
     assert await bench.ask(ARM, 0, [nonce, 0x02, crc]) == (OK, [0xDC])
     assert await bench.ask(ARM, 0, [nonce, 0xFF, crc]) == (REFUSED + 5, [0xDC]), "used before"
     assert await bench.ask(KILL, 0, [0x01]) == (OK, [0xDD])
-    assert bench.named("open") == [0x21, 0x02]
+    assert bench.named("opened") == [0x21, 0x02]
     nonces = {(await bench.ask(NONCE))[1][0] for _ in range(8)}
     assert len(nonces) == 8
 
@@ -504,21 +504,19 @@ async def it_is_busy_from_the_first_bit_to_the_last(dut):
     edges = []
 
     async def watch():
-        before = 0
         while True:
+            await dut.busy.value_change
             await dut.clk.falling_edge
-            if int(dut.busy.value) != before:
-                before = int(dut.busy.value)
-                edges.append((before, bench.cycle))
+            edges.append((int(dut.busy.value), int(dut.now.value)))
 
     cocotb.start_soon(watch())
     await Timer(OCTET_NS, unit="ns")
     assert dut.busy.value == 0
-    begun = bench.cycle
+    begun = int(dut.now.value)
     await bench.read(TABLE, MOST)
     await Timer(OCTET_NS, unit="ns")
     assert dut.busy.value == 0
     # Between the stop bit's middle and the next start bit there is nothing to be done.
-    idle = [after[1] - before[1] for before, after in zip(edges[:-1], edges[1:], strict=True) if before[0] == 0]
+    idle = [after[1] - before[1] for before, after in itertools.pairwise(edges) if before[0] == 0]
     assert max(idle, default=0) <= DIVISOR
     assert edges[0][1] - begun < 8

@@ -145,9 +145,14 @@ async def every_kind_of_job_is_booked_once(dut):
     """Each reason, each kind of outcome, each number of orders at its edges."""
     bench = Bench(dut)
     await bench.start()
-    jobs = [(bench.judge, (8 if 1 <= reason <= NO_LANE else 5, reason, orders, failing))
-            for reason in [0, *range(2, 34)] for orders in (0, 1, 127) for failing in ({False, orders > 0 and reason >= KILLED})]  # fmt: skip
-    jobs += [(bench.leave, (lane, kind, orders)) for lane in (0, 7, 8) for kind in range(3) for orders in (0, 1, 2, 127)]
+    jobs = []
+    for reason in [0, *range(2, 34)]:
+        for orders in (0, 1, 127):
+            for failing in {False, orders > 0 and reason >= KILLED}:
+                jobs.append((bench.judge, (8 if 1 <= reason <= NO_LANE else 5, reason, orders, failing)))
+    jobs += [
+        (bench.leave, (lane, kind, orders)) for lane in (0, 7, 8) for kind in range(3) for orders in (0, 1, 2, 127)
+    ]
     jobs += [(bench.run, ())]
     random.shuffle(jobs)
     for job, arguments in jobs:
@@ -159,7 +164,7 @@ async def every_kind_of_job_is_booked_once(dut):
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def nothing_is_lost_at_line_rate(dut):
-    """P8: a verdict every 65 cycles, outcomes as often and in bursts of 32, runts every other cycle, the bus in between."""
+    """P8: a verdict every 65 cycles, outcomes as often and in bursts of 32, runts every other cycle, and the bus."""
     bench = Bench(dut)
     await bench.start()
     waits = []

@@ -24,13 +24,12 @@ def anything():
 
 
 class Bench:
-    """Offers events and reads them back. `now` runs from a random start; `offered` are (source, fields, at, accepted)."""
+    """Offers events and reads them back. `offered` are (source, fields, at, accepted)."""
 
     def __init__(self, dut):
         self.dut = dut
         self.now = random.choice([0, (1 << 32) - 900, random.getrandbits(60)])
         self.offered = []
-        self.free_number = self.next_offers = None
         for name in SOURCES:
             getattr(dut, f"{name}__valid").value = 0
         dut.now.value = self.now
@@ -150,7 +149,9 @@ async def events_are_written_in_the_order_of_offering(dut):
             await bench.cycles(random.randrange(3))
             await bench.offer({name: (anything(), 0)})
         await bench.rest()
-        assert [told(event) for event in await bench.read_all()] == [(f, at) for _, f, at, _ in bench.offered], first + then
+        assert [told(event) for event in await bench.read_all()] == [(f, at) for _, f, at, _ in bench.offered], (
+            first + then
+        )
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -176,7 +177,7 @@ async def an_event_offered_to_a_taken_place_is_a_gap(dut):
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
 async def a_full_ring_loses_exactly_what_the_gap_says(dut):
-    """P11: 256 are kept; then everything is lost until events are freed, and the gap comes first, without being asked."""
+    """P11: 256 are kept; then everything is lost until events are freed, and the gap comes first, unasked."""
     bench = Bench(dut)
     await bench.start()
     for _ in range(CAPACITY):

@@ -33,6 +33,7 @@ class Bench:
         self.reference = Reference()
         self.cycle, self.plan, self.calls, self.waits = 0, {}, {}, {}
         self.decided = []  # orders, in order
+        self.hosting = True
         self.key = self.rng.getrandbits(KEY_BITS)
 
     def at(self, cycle, **values):
@@ -225,7 +226,7 @@ class Traffic:
 
 async def disturb(bench):
     """The host reads and rewrites limits all the time; it gets its answers, and no order's cycle moves."""
-    while True:
+    while bench.hosting:
         address = bench.rng.choice([Reg.EXPOSURE, Reg.GROSS, Reg.EXPOSURE_LIMIT, Reg.GROSS_LIMIT])
         await bench.bus.read_pair(address + 2 * bench.rng.randrange(9))
         (index, sell), value = bench.rng.choice(list(bench.reference.limits.items()))
@@ -242,12 +243,12 @@ async def every_decision_and_every_charge_is_that_of_plain_arithmetic(dut, mix):
     host = cocotb.start_soon(disturb(bench))
     drops, failures = {"drops": (0.7, 0), "failures": (0.1, 0.6), "both": (0.4, 0.3)}[mix]
     traffic = Traffic(bench, drops=drops, failures=failures)
-    for _ in range(60):
+    for _ in range(80):
         await traffic.frame(bench.rng.choice([0, 1, 1, 1, 2, 2, 3, 4, 12, 29]))
     traffic.gate(bench.cycle + 30)
     await bench.until(traffic.busy_until + 1000)
-    host.cancel()
-    await bench.until(bench.cycle + 40)
+    bench.hosting = False
+    await host
     seen = [order.results for order in bench.decided]
     assert len(seen) > 150
     assert all(any(results[n] for results in seen) for n in (0, 2, 3, 4))
@@ -450,6 +451,21 @@ async def a_block_holds_both_sides_until_all_are_lifted(dut):
     await check()
     assert bench.reference.blocked == {3}
     await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def a_lift_counts_up_to_two_cycles_before_the_results_show(dut):
+    """In p+13 at the latest for the check of p."""
+    bench = Bench(dut)
+    await bench.start()
+    for since in range(11, 17):
+        at = bench.cycle + QUIET
+        bench.at(at - 30, block=1, block_index=255)
+        bench.order(at, lane=0, symbol=b"SYM255  ", sell=0, quantity=1, price=1)
+        bench.at(at + since, lift=1)
+        bench.reference.blocked = {255} if since > 13 else set()
+        await bench.until(at + QUIET)
+    assert [order.results[1] for order in bench.decided] == [False] * 3 + [True] * 3
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")

@@ -169,6 +169,7 @@ class FakeBoard:
             Reg.PASS_GAP: self.gap,
             Reg.BREACH_AFTER: self.breach_after,
             Reg.EVENTS: len(self.events),
+            Reg.EVENTS_KEPT: len(self.events),
         }
         for low, value in wide.items():
             values |= {low: value & 0xFFFFFFFF, low + 1: value >> 32}
@@ -299,7 +300,7 @@ class FakeBoard:
         self.leaving = stay
 
     def event(self, kind, at=None, **fields):
-        values = {name: 0 for name in ("lane", "reason", "count", "user_ref", "symbol", "quantity", "price")} | fields
+        values = dict.fromkeys(("lane", "reason", "count", "user_ref", "symbol", "quantity", "price"), 0) | fields
         at = self.now if at is None else at
         self.events.append(EVENT.pack(sequence=len(self.events), kind=kind, at=at, **values))
 
@@ -343,6 +344,7 @@ class FakeRig:
 
     def send(self, frames):
         for frame in frames:
+            frame = Frame(max(frame.at, self.board.now), frame.side, frame.octets)
             (self.board.server if frame.side == Side.SERVER else self.board.exchange).append(frame)
 
     def run(self, until=0):

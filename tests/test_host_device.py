@@ -127,7 +127,7 @@ def test_an_arm_with_another_configuration_is_a_failed_verification():
 def test_configuration_of_an_armed_board_is_locked():
     _, device = make()
     arm(device)
-    message = "^board: configuration is locked while a lane is open; `breakwire kill` first$"
+    message = r"^board: configuration is locked while a lane is open; `breakwire kill` first$"
     with pytest.raises(HostError, match=message):
         device.write(Reg.POLICY, [3])
 

@@ -45,12 +45,12 @@ def test_a_bucket_never_runs_over():
 
 
 def test_too_many_symbols_are_refused():
-    with pytest.raises(UsageError, match="^513 symbols, the board holds 512$"):
+    with pytest.raises(UsageError, match=r"^513 symbols, the board holds 512$"):
         directory.place([str(number) for number in range(513)])
 
 
 def test_a_symbol_that_is_not_in_the_directory_is_one_line():
-    with pytest.raises(UsageError, match="^symbol 'XYZ' is not in the directory of 2 symbols$"):
+    with pytest.raises(UsageError, match=r"^symbol 'XYZ' is not in the directory of 2 symbols$"):
         directory.place(["AAA", "BBB"]).index("XYZ")
 
 

@@ -66,11 +66,11 @@ class CobsDecoder(wiring.Component):
 class CobsEncoder(wiring.Component):
     """Encodes a frame as it is given, and sends it when it is complete, between two zero octets.
 
-    One octet is taken per cycle, two cycles after a block of 254; none from the last octet on until the closing zero has
-    been taken. An octet is offered at least 4 cycles after the one before. A frame that is longer than ``depth`` allows
-    (``depth`` less one octet for the first code and one for each 254 octets) is not sent right: the caller keeps to it.
-    When the run after the last zero is a multiple of 254 octets, the frame ends in a code 1 that other encoders leave out.
-    Reset forgets the frame.
+    One octet is taken per cycle, two cycles after a block of 254; none from the last octet on until the closing zero
+    has been taken. An octet is offered at least 4 cycles after the one before. A frame that is longer than ``depth``
+    allows (``depth`` less one octet for the first code and one for each 254 octets) is not sent right: the caller
+    keeps to it. When the run after the last zero is a multiple of 254 octets, the frame ends in a code 1 that other
+    encoders leave out. Reset forgets the frame.
 
     Parameters
     ----------

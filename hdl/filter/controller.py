@@ -22,12 +22,13 @@ class Controller(wiring.Component):
     """Executes the requests of the link in order and has each one answered: `hdl.wire.control` says what they do.
 
     Words are read and written on the bus one after another; each waits for its ack. A failing word ends the request
-    with its status, and the words before it have taken effect. A reply with a status other than OK has no words, but for
-    that of a refused ARM. Words of configuration are written only while ``killed`` shows every lane; this is looked
-    at for every word, and lanes are opened only here, so they stay killed until the word's ack.
+    with its status, and the words before it have taken effect. A reply with a status other than OK has no words, but
+    for that of a refused ARM. Words of configuration are written only while ``killed`` shows every lane; this is
+    looked at for every word, and lanes are opened only here, so they stay killed until the word's ack.
 
-    ``config_crc`` is the CRC-32 of all words of configuration written without error since ``CONFIG_BEGIN``, or since reset: for
-    each the address and the value, 32 bits each, low octet first. ``CONFIG_BEGIN`` and ``CLEAR_EXPOSURE`` do not count.
+    ``config_crc`` is the CRC-32 of all words of configuration written without error since ``CONFIG_BEGIN``, or since
+    reset: for each the address and the value, 32 bits each, low octet first. ``CONFIG_BEGIN`` and ``CLEAR_EXPOSURE``
+    do not count.
 
     A kill strobe of the link is passed on in the next cycle in every state, also while a request waits for its ack. The
     same KILL acts again in its turn: were there an ARM before it in the queue, the lanes would stay open otherwise.
@@ -83,7 +84,8 @@ class Controller(wiring.Component):
         header, address = Signal(32), Signal(32)
         arguments = [Signal(32, name=f"argument_{number}") for number in range(ARGUMENTS)]
         op = header[16:24]
-        item, items = Signal(7), Signal(7)  # the word being handled, and how many there are
+        item = Signal(7)  # the word being handled
+        items = Signal(7, init=1)  # how many are left, this one included
         item_at = Signal(7)  # its place in the request
         result = Signal(32)  # the word on its way to or from the bus, or into the reply
         status, reply_words = Signal(8), Signal(7)
@@ -107,7 +109,7 @@ class Controller(wiring.Component):
         # What the states decide by, one cycle behind the registers it is taken from.
         all_killed, is_config, is_counted, is_begin, no_address = (Signal() for _ in range(5))
         no_word, some_words, one_word, three_words, some_events = (Signal() for _ in range(5))
-        enough = Signal()
+        enough, last_item = Signal(), Signal()
         m.d.sync += [
             all_killed.eq(self.killed == ALL),
             is_config.eq((address[:ADDRESS_BITS] >= CONFIG_FIRST) & (address[:ADDRESS_BITS] <= CONFIG_LAST)),
@@ -120,6 +122,7 @@ class Controller(wiring.Component):
             some_words.eq((requests.words == 1) & (arguments[0] != 0) & (arguments[0] <= MOST_WORDS)),
             some_events.eq((requests.words == 1) & (arguments[0] != 0) & (arguments[0] <= MOST_EVENTS)),
             enough.eq(events.kept >= arguments[0][:4]),
+            last_item.eq(items == 1),
         ]
 
         # The CRC-32 of the configuration, an octet a cycle.
@@ -226,7 +229,8 @@ class Controller(wiring.Component):
                         m.next = "fetch"
                     with m.Default():
                         m.next = "event"
-                with m.If(item == items - 1):
+                m.d.sync += items.eq(items - 1)
+                with m.If(last_item):
                     m.next = "header"
 
             with m.State("header"):

@@ -133,14 +133,16 @@ class Filter(wiring.Component):
             headers.policy.eq(settings.policy),
             lanes.enable.eq(settings.lane_enable),
             order.order_size.eq(settings.order_size),
-            order.end.eq(receiver.end),
             framer.end.eq(receiver.end),
         ]
         follow(m, receiver, headers, "octet", "valid", "start", "end", "length")
+        follow(m, receiver, order, "end", domain="sync")
         follow(m, headers, lanes, "key_octet", "key_index", "key_valid")
         follow(m, lanes, headers, "found", "found_lane")
         follow(m, headers, framer, "payload_octet", "payload_valid", "payload_last", "payload_start")
-        follow(m, framer, order, *(f"message_{part}" for part in ("octet", "valid", "first", "last", "left", "short")))
+        # The framer answers without a clock: the decoder takes its messages, and the frame's end, one cycle later.
+        parts = ("octet", "valid", "first", "last", "left", "short")
+        follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
         m.d.comb += [
             risk.key.eq(settings.hash_key),
             risk.lane.eq(headers.lane),
@@ -363,10 +365,14 @@ class Filter(wiring.Component):
         record(m, log.notice, kind=Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG))
 
 
-def follow(m, source, target, *names):
-    """Drive the inputs of `target` from the outputs of the same names of `source`."""
+def follow(m, source, target, *names, domain="comb"):
+    """Drive the inputs of `target` from the outputs of the same names of `source`; in `sync`, one cycle later."""
     for name in names:
-        m.d.comb += getattr(target, name).eq(getattr(source, name))
+        value = getattr(source, name)
+        if domain == "sync":
+            m.d.sync += (later := Signal.like(value, name=f"{name}_later")).eq(value)
+            value = later
+        m.d.comb += getattr(target, name).eq(value)
 
 
 def record(m, offer, **fields):

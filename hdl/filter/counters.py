@@ -27,16 +27,17 @@ class Counters(wiring.Component):
 
     Three kinds of job are booked, each whole before the next begins, so that what goes in balances what comes out:
 
-    - a verdict (``judged``): FRAMES_IN of its row; with a reason, FRAME_DROP + reason. Its orders are booked when it passed
-      or its reason is KILLED or higher: ORDERS_IN, and when dropped ORDER_DROP + reason for one, if the failing message
-      is an order, and ORDER_DROP + SIBLING for the others;
-    - an outcome of the gate: SENT is FRAMES_OUT and ORDERS_OUT; DISCARDED is a drop for KILLED, ABORTED one for ABORTED, in
-      both FRAME_DROP and ORDER_DROP: of the orders one has that reason and the others are SIBLING;
-    - runts, which can come every other cycle: they are added up, and booked in the row of no lane when nothing else waits.
+    - a verdict (``judged``): FRAMES_IN of its row; with a reason, FRAME_DROP + reason. Its orders are booked when it
+      passed or its reason is KILLED or higher: ORDERS_IN, and when dropped ORDER_DROP + reason for one, if the
+      failing message is an order, and ORDER_DROP + SIBLING for the others;
+    - an outcome of the gate: SENT is FRAMES_OUT and ORDERS_OUT; DISCARDED is a drop for KILLED, ABORTED one for
+      ABORTED, in both FRAME_DROP and ORDER_DROP: of the orders one has that reason and the others are SIBLING;
+    - runts, which can come every other cycle: they are added up, and booked in the row of no lane when nothing else
+      waits.
 
     Nothing is lost: 32 verdicts and 64 outcomes wait in queues, and a job takes at most 30 cycles. Should a queue run
-    over all the same, or 65,535 runts wait, ``fault`` stays high until reset. Reset zeroes all counters, which takes 1152
-    cycles in which jobs wait.
+    over all the same, or 65,535 runts wait, ``fault`` stays high until reset. Reset zeroes all counters, which takes
+    1152 cycles in which jobs wait.
 
     The bus target (a row's 128 counters one after another, rows 9 and up always 0) answers between two jobs, within 40
     cycles, or after reset when the counters are zero. Writes are errors.
@@ -53,8 +54,8 @@ class Counters(wiring.Component):
     log_ready : In(1)
         An outcome is booked only then.
     booked, booked_kind, booked_lane, booked_orders, booked_age : Out(1), …
-        Strobe: an outcome is being booked, which came ``booked_age`` cycles ago. For the event log: in a burst the gate has an
-        outcome in every cycle, this strobe follows at the pace of the log.
+        Strobe: an outcome is being booked, which came ``booked_age`` cycles ago. For the event log: in a burst the
+        gate has an outcome in every cycle, this strobe follows at the pace of the log.
     fault : Out(1)
     busy : Out(1)
         Jobs wait or are being booked, or the counters are being zeroed.

@@ -43,8 +43,9 @@ class FailureQueue(wiring.Component):
         write, read = items.write_port(), items.read_port(domain="comb")
         head, tail = Signal(ceil_log2(self.depth)), Signal(ceil_log2(self.depth))
         waiting = Signal(range(self.depth))
-        push, pop = Signal(), Signal()
+        push, pop, room = Signal(), Signal(), Signal(init=1)
         m.d.comb += [
+            self.i.ready.eq(room),
             push.eq(self.i.valid & self.i.ready & (self.i.payload.count != 0)),
             pop.eq(self.o.valid & self.o.ready),
             # The place behind the last item is always free, so it may be written in any cycle.
@@ -58,7 +59,7 @@ class FailureQueue(wiring.Component):
             tail.eq(tail + push),
             head.eq(head + pop),
             waiting.eq(waiting + push - pop),
-            self.i.ready.eq(waiting < self.depth - 4),
+            room.eq(waiting < self.depth - 4),
         ]
         with m.If(push):
             m.d.sync += self.o.valid.eq(1)

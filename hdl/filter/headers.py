@@ -26,11 +26,11 @@ class _Section(enum.Enum):
 class Headers(wiring.Component):
     """Reads the headers as they pass, says what is wrong with them, and hands on the payload of a lane's datagram.
 
-    Every failure of the frame is in ``flags``, which are right with ``end`` and for a frame of at least 64 octets; of a
-    shorter one they say nothing. Failures that leave no doubt where fields are only raise their flag; a version other
-    than 4, a header length below 5, a total length below the header's, a fragment and an unknown protocol also keep
-    the frame from having a lane and a payload. IP_HEADER also means that the header reaches into the FCS. Flags of
-    failures that come later than the frame's end are set: a check counts as failed until it was passed.
+    Every failure of the frame is in ``flags``, which are right with ``end`` for a frame of at least 64 octets; those of
+    a shorter one say nothing. What the frame ended too early to show counts as failed. A wrong version, a header length
+    below 5, a total length below the header's, a fragment and an unknown protocol also keep the frame from having a
+    lane and a payload; any other failure only raises its flag. IP_HEADER also means that the header reaches into the
+    FCS.
 
     An octet at ``octet`` in cycle c is at ``payload_octet`` in c + 1. No state outlives ``end``, so that no frame,
     however it is cut, changes the reading of the next. There is no backpressure.

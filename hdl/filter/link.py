@@ -29,18 +29,19 @@ Requests = wiring.Signature(
 )
 """A request as the controller sees it, word by word, and its place for the reply.
 
-While `waiting`, a request is at hand: its HEADER in words 0 and 1, then `words` words more (0 to MOST_WORDS). `value` is
-the word at `address` of two cycles before. `write` puts `data` at `address` in the cycles in which `written` (combinational)
-is high. The `reply` strobe, with `reply_words` (1 to HEADER_WORDS + MOST_WORDS), sends the first words as they are now;
-`waiting` is low from the next cycle on until the whole reply has left and another request is there.
+While `waiting`, a request is at hand: its HEADER in words 0 and 1, then `words` words more (0 to MOST_WORDS). `value`
+is the word at `address` of two cycles before. `write` puts `data` at `address` in the cycles in which `written`
+(combinational) is high. The `reply` strobe, with `reply_words` (1 to HEADER_WORDS + MOST_WORDS), sends the first
+words as they are now; `waiting` is low from the next cycle on until the whole reply has left and another request is
+there.
 """
 
 
 class Link(wiring.Component):
     """Receives requests and sends replies: `hdl.wire.control` says how they look on the wire.
 
-    A request is kept, in order, when its frame was whole, its length fits, version and CRC-32 are right and it is not itself
-    a reply (an echo). Up to four are kept, the one being executed included; a request that comes when all four
+    A request is kept, in order, when its frame was whole, its length fits, version and CRC-32 are right and it is not
+    itself a reply (an echo). Up to four are kept, the one being executed included; a request that comes when all four
     places are taken is forgotten without a reply, and so is everything else that comes: nothing that the line carries
     ever stops the link, and the next good frame behind a zero octet is received.
 

@@ -13,27 +13,28 @@ RECORD = data.StructLayout(
 )
 
 Offer = wiring.Signature({"valid": Out(1), "record": Out(RECORD), "age": Out(16), "ready": In(1)})
-"""From a source of events: an event happens in a cycle of `valid`, or `age` cycles before. `ready` says that the source's
-place is free: a source that can wait offers only then."""
+"""From a source of events: an event happens in a cycle of `valid`, or `age` cycles before. `ready` says that the
+source's place is free: a source that can wait offers only then."""
 
 READ_DELAY = 3  # cycles from `index` to its `value`
 
 Reader = wiring.Signature(
     {"free": Out(1), "number": Out(32), "kept": In(9), "index": Out(6), "value": In(32)},
 )
-"""From the controller. The `free` strobe forgets the events before `number`, if that is the number of a kept event or of the
-next one, and none otherwise; that has taken effect 6 cycles later. `kept` is how many there are; `value` is word `index` of
-them, 8 words an event, counted from the oldest, READ_DELAY cycles later."""
+"""From the controller. The `free` strobe forgets the events before `number`, if that is the number of a kept event or
+of the next one, and none otherwise; that has taken effect 6 cycles later. `kept` is how many there are; `value` is
+word `index` of them, 8 words an event, counted from the oldest, READ_DELAY cycles later."""
 
 
 class Log(wiring.Component):
     """Writes events into a ring of 256, from where the controller reads and frees them.
 
-    Each source has one place, in which an offered event waits for its turn: events are written in the order in which they
-    were offered, those of one cycle in the order of ``sources``, at most one in `CYCLES` cycles. An event is lost when it is
-    offered while its source's place is taken, or when its turn comes while the ring is full. Losses are counted, and as
-    soon as there is room, before any other event, they are written as one event GAP, so that written events carry
-    consecutive numbers and no loss is silent. Numbers begin at 0 after reset, which forgets every event.
+    Each source has one place, in which an offered event waits for its turn: events are written in the order in which
+    they were offered, those of one cycle in the order of ``sources``, at most one in `CYCLES` cycles. An event is
+    lost when it is offered while its source's place is taken, or when its turn comes while the ring is full. Losses
+    are counted, and as soon as there is room, before any other event, they are written as one event GAP, so that
+    written events carry consecutive numbers and no loss is silent. A gap of 2^31 or more means at least so many.
+    Numbers begin at 0 after reset, which forgets every event.
 
     ``at`` of a written event is ``now`` in the cycle of the offer, less ``age``.
 
@@ -98,10 +99,9 @@ class Log(wiring.Component):
         full = self.kept[8]
         arrivals, losing = Signal(range(total + 2)), Signal()
         lost, some_lost, told = Signal(32), Signal(), Signal()
-        sum_lost = Mux(told, 0, lost) + arrivals
         m.d.sync += [
             arrivals.eq(sum(overrun, losing)),
-            lost.eq(Mux(sum_lost[32], 0xFFFFFFFF, sum_lost)),
+            lost.eq(Mux(told, 0, lost) + Mux(lost[31] & ~told, 0, arrivals)),
             some_lost.eq(lost.any()),
             self.lost.eq(self.lost | some_lost),
         ]

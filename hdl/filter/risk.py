@@ -28,7 +28,8 @@ class Risk(wiring.Component):
     first octet of a symbol. In p+15 ``doomed`` is sampled, and unless it is up or a result forbids it, the order is
     reserved: its symbol and side, its lane and the firm are charged in p+16, and a check that reads later sees it.
     The engine is occupied for 8 cycles, and orders can follow every 24; on the wire they follow every 50. With
-    ``missing`` the other results mean nothing; while an order is undecided all are 0. An order beyond 31 reservations of a frame stays undecided.
+    ``missing`` the other results mean nothing; while an order is undecided all are 0. An order beyond 31 reservations
+    of a frame stays undecided.
 
     ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone, three cycles each: they begin in
     e+4, e+7, …, e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not beyond its p+16 in e is
@@ -66,7 +67,7 @@ class Risk(wiring.Component):
     block, block_index : In(1), In(9)
         Blocks a symbol: for the checks of the frames behind.
     lift : In(1)
-        Lifts all blocks: in p+11 at the latest for the check of p.
+        Lifts all blocks: in p+13 at the latest for the check of p.
     directory_bus, bus : In(Bus)
         The targets for DIRECTORY; and for EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE.
     clearing, cleared : Out(1)

@@ -14,9 +14,10 @@ FIRST, LAST = Reg.CONFIG_BEGIN, Reg.HASH_KEY + 2
 class Settings(wiring.Component):
     """Keeps the settings; a bus target for the addresses from `FIRST` to `LAST`.
 
-    Answers two cycles after the request; a written value is on its output from the cycle of the ack on. Bits that a register
-    does not have are ignored and read as 0. ``CONFIG_BEGIN`` takes any value, keeps none, and can't be read. All 0 after
-    reset, which passes nothing: no lane is enabled, no order is small enough, no watchdog can be restarted.
+    Answers two cycles after the request; a written value is on its output from the cycle of the ack on. Bits that a
+    register does not have are ignored and read as 0. ``CONFIG_BEGIN`` takes any value, keeps none, and can't be read.
+    All 0 after reset, which passes nothing: no lane is enabled, no order is small enough, no watchdog can be
+    restarted.
 
     Members
     -------

@@ -24,9 +24,9 @@ def sizes() -> int:
 class Status(wiring.Component):
     """Reads registers that others drive; a bus target for the addresses from `FIRST` to `LAST`.
 
-    A register is sampled one cycle after the request, and the answer comes in the third. Reading the low word of a 64-bit
-    register latches its high word of the same cycle, separately for each; the high word is read from that latch, which is 0
-    until then. Writes, and addresses of no register, are errors. Reset clears the latches.
+    A register is sampled one cycle after the request, and the answer comes in the third. Reading the low word of a
+    64-bit register latches its high word of the same cycle, separately for each; the high word is read from that
+    latch, which is 0 until then. Writes, and addresses of no register, are errors. Reset clears the latches.
 
     Parameters
     ----------

@@ -94,8 +94,8 @@ class UartReceiver(wiring.Component):
 class UartTransmitter(wiring.Component):
     """Sends octets, back to back when they are offered in time.
 
-    An octet accepted in cycle c has its start bit on the pin from c+1 on; the next one is accepted in its stop bit's last
-    cycle. Reset ends an octet at once and leaves the line high.
+    An octet accepted in cycle c has its start bit on the pin from c+1 on; the next one is accepted in its stop bit's
+    last cycle. Reset ends an octet at once and leaves the line high.
 
     Parameters
     ----------

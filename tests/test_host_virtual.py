@@ -1,0 +1,126 @@
+"""The whole chain: the host's commands on the real core, compiled, in the virtual board's process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from host import measure, runs
+from host.cli import main
+from host.rig import VirtualRig
+from sim import tools
+from tests.test_host_drill import SHORT
+from tests.test_host_pcapng import packets
+
+pytestmark = pytest.mark.skipif(bool(tools.missing(["g++"])), reason=str(tools.missing(["g++"])))
+LIMITS = runs.packaged_limits()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled():
+    """Let the core be compiled before anything waits for it."""
+    VirtualRig().close()
+
+
+def test_the_drill(tmp_path):
+    """P1, P6, P7, P8 on the links and in the counters: `play` raises when one of them does not hold."""
+    with VirtualRig() as rig:
+        found, _ = runs.play(rig, LIMITS, runs.clear_folder(tmp_path), seed=1, script=SHORT)
+    assert found["orders"]["completed_after_kill"] == 0
+    assert found["latency_cycles"]["t_effective"]["max"] <= 4
+    assert found["latency_cycles"]["t_pass"]["max"] == found["latency_cycles"]["t_pass"]["min"] == 4
+    assert found["conservation"]["balanced"] and found["rig"] == "virtual" and len(found["core_sha256"]) == 64
+    assert found["lanes"][7]["reasons"]["LANE_GROSS"] == 1
+    assert {reason for lane in found["lanes"][:7] for reason in lane["reasons"]} <= {"KILLED", "ABORTED"}
+    assert (tmp_path / "trip.vcd").read_text().startswith("$version")
+
+
+@pytest.mark.parametrize("source", ["loop", "serial", "breach"])
+def test_kills_at_random_phase(source):
+    """P1: none of 25 kills lets an order complete later than the edge + 4 cycles, and every trial counts."""
+    with VirtualRig() as rig:
+        campaign = runs.campaign_on(rig, LIMITS, source, 25, 1)
+    measure.judge(campaign)
+    assert (campaign.kills, len(campaign.t_effective)) == (25, 25)
+
+
+class Command:
+    """A command in a process of its own, followed by what it tells."""
+
+    def __init__(self, *words):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "host.cli", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_for(self, text):
+        """Read what it tells until `text` is in a line, and return that line."""
+        for line in self.process.stderr:
+            if text in line:
+                return line
+        raise AssertionError(f"it ended without {text!r}")
+
+    def board(self):
+        """Return the process number of its board."""
+        pid = self.process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+    def end(self):
+        """Return exit code, output and the last line of the error output."""
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out, err.splitlines()[-1]
+
+
+def test_ctrl_c_in_mid_drill(tmp_path):
+    """Exit code 130; files closed and valid; the board's process is gone."""
+    command = Command("drill", "knight", "--out", tmp_path)
+    command.wait_for("killed lane 8 by breach")
+    board = command.board()
+    command.process.send_signal(signal.SIGINT)
+    assert command.end() == (130, "", "breakwire: interrupted")
+    assert len(packets((tmp_path / "server.pcapng").read_bytes())) > 400
+    assert not (tmp_path / "result.json").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(board, 0)
+
+
+def test_a_board_that_dies_in_mid_drill(tmp_path):
+    """Exit code 1, one line, and what was recorded is kept."""
+    command = Command("drill", "knight", "--out", tmp_path)
+    command.wait_for("killed lane 8 by breach")
+    os.kill(command.board(), signal.SIGKILL)
+    code, out, line = command.end()
+    assert (code, out) == (1, "")
+    assert line.startswith("breakwire: drill failed: ") and line.endswith(f"; what was recorded is in {tmp_path}")
+    assert len(packets((tmp_path / "server.pcapng").read_bytes())) > 400
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_a_board_on_its_own_is_operated(tmp_path, monkeypatch, capfd):
+    """`breakwire virtual` until Ctrl-C, and the operating commands beside it."""
+    monkeypatch.chdir(tmp_path)
+    limits = tmp_path / "limits.toml"
+    limits.write_text((Path(runs.__file__).parent / "knight.toml").read_text())
+    board = Command("virtual")
+    try:
+        board.wait_for("a virtual board runs")
+        assert main(["limits", str(limits)]) == 0
+        assert main(["arm", str(limits)]) == 0
+        capfd.readouterr()
+        assert main(["kill", "--lanes", "3"]) == 0
+        assert "lane 3 killed; cause serial; loop closed" in capfd.readouterr().out
+        assert main(["status", "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["killed"] == [3]
+        assert main(["events"]) == 0
+        assert capfd.readouterr().out.splitlines()[-1].endswith("killed lane 3 by serial")
+    finally:
+        board.process.send_signal(signal.SIGINT)
+        code, out, _ = board.end()
+    assert code == 0 and set(json.loads(out)) >= {"control", "link", "side", "core_sha256"}
+    assert main(["status"]) == 3
