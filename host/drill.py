@@ -21,13 +21,14 @@ from hdl.wire.verdict import LANES, Refusal, Source
 from host import exchange, frames, loader, router
 from host.config import Limits
 from host.device import ALL_LANES, ArmRefused, Captures, Device, Event
-from host.errors import HostError, NoBoard, VerificationError
+from host.errors import HostError, NoBoard, UsageError, VerificationError
 from host.outcome import BAD, CYCLES_PER_S, Killed, Outcome, Script, clock
 from host.recorder import Recorder
 from host.rig import Frame, Rig, last_cycle
 from host.router import Sent, What
 
 DAY_NS = 1_343_793_600_000_000_000  # 1 August 2012, 00:00 in New York
+PROGRESS_S = 10.0
 EVENTS_FILE, LOG_FILE = "events.jsonl", "drill.log"
 
 Say = Callable[[str], None]
@@ -38,6 +39,10 @@ class Drill:
 
     def __init__(self, rig: Rig, limits: Limits, folder: Path, *, seed: int, script: Script | None = None, say: Say):
         script = script or Script()
+        lacking = sorted(set(range(1, LANES + 1)) - {lane.number for lane in limits.lane})
+        if lacking or not limits.symbols:
+            what = f"lanes {lacking}" if lacking else "a symbol"
+            raise UsageError(f"the drill needs eight lanes and a symbol; the limits lack {what}")
         self.rig = rig
         self.device = Device(rig.control, name=f"the {rig.name} board")
         self.folder = folder
@@ -233,6 +238,18 @@ class Drill:
             self._now_s = end_s
             self.device.heartbeat()
             self._look()
+            if (end_s - self.outcome.script.open_s) % PROGRESS_S == 0:
+                self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        lanes = range(1, LANES + 1)
+        offered = {lane: self.recorder.orders_offered(lane) for lane in lanes}
+        left = {lane: self.recorder.orders_left(lane) for lane in lanes}
+        others = [sum(counts[lane] for lane in lanes if lane != BAD) for counts in (offered, left)]
+        self.say(
+            f"lane {BAD} offered {offered[BAD]:,} orders, {left[BAD]:,} went out; "
+            f"the other seven offered {others[0]:,}, {others[1]:,} went out"
+        )
 
     def _burst(self, lanes: int) -> int:
         """Let the first `lanes` servers send back to back from now on; return the first frame's cycle."""

@@ -283,6 +283,10 @@ class SideChannel:
             self._lines.write(" ".join(words).encode() + b"\n")
             self._lines.flush()
             answer = self._lines.readline().decode().strip()
+        except TimeoutError:
+            raise LinkError(
+                f"the board did not answer {words[0]!r} within {timeout_s:g} s; is it overloaded?"
+            ) from None
         except OSError:
             answer = ""
         state, _, text = answer.partition(" ")

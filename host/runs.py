@@ -7,12 +7,13 @@ import json
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from hdl.wire.verdict import Source
 from host import config, measure, places, report, results
 from host.config import Limits
 from host.drill import EVENTS_FILE, LOG_FILE, Drill
-from host.errors import HostError, UsageError, VerificationError
+from host.errors import HostError, NoBoard, UsageError, VerificationError
 from host.outcome import Script
 from host.recorder import EXCHANGE_FILE, SERVER_FILE
 from host.rig import BoardProcess, Rig
@@ -38,18 +39,30 @@ def drill(args: argparse.Namespace) -> None:
     folder = clear_folder(args.out)
     say("starting the rig (the first time on a machine this compiles the core)")
     with places.open_rig(args.rig) as rig:
-        found = play(rig, limits, folder, seed=args.seed)
-    print(json.dumps(found[0], indent=2) if args.json else found[1])
+        played = play(rig, limits, folder, seed=args.seed)
+    conclude(played, as_json=args.json)
     say(f"report: {folder / REPORT_FILE}")
 
 
-def play(
-    rig: Rig, limits: Limits, folder: Path, *, seed: int, script: Script | None = None
-) -> tuple[dict[str, object], str]:
-    """Run the drill on a rig and write its files; return result.json and the table.
+class Played(NamedTuple):
+    """A drill that came to its end: result.json, the table, and what did not hold."""
 
-    Raises VerificationError when something did not hold, HostError when the drill could not go on; in both cases,
-    and on Ctrl-C, the recordings are closed and valid.
+    found: dict[str, Any]
+    text: str
+    wrong: list[str]
+
+
+def conclude(played: Played, *, as_json: bool) -> None:
+    """Print what a drill found. Raises VerificationError when something did not hold."""
+    print(json.dumps(played.found, indent=2) if as_json else played.text)
+    if played.wrong:
+        raise VerificationError("drill knight: " + "; ".join(played.wrong))
+
+
+def play(rig: Rig, limits: Limits, folder: Path, *, seed: int, script: Script | None = None) -> Played:
+    """Run the drill on a rig and write its files.
+
+    Raises HostError when the drill could not go on; then, and on Ctrl-C, the recordings are closed and valid.
     """
     run = Drill(rig, limits, folder, seed=seed, script=script, say=say)
     try:
@@ -64,10 +77,7 @@ def play(
         raise
     finally:
         run.close()
-    if wrong := results.failures(run.outcome, run.recorder):
-        print(text)
-        raise VerificationError("drill knight: " + "; ".join(wrong))
-    return found, text
+    return Played(found, text, results.failures(run.outcome, run.recorder))
 
 
 def clear_folder(folder: Path) -> Path:
@@ -86,20 +96,28 @@ def measure_command(args: argparse.Namespace) -> None:
     """Kill at uniformly random phase against traffic, one fresh arm each, and print the distributions."""
     limits = config.load(args.limits) if args.limits else packaged_limits()
     with places.open_rig(args.rig) as rig:
-        campaign = campaign_on(rig, limits, args.source, args.kills, args.seed)
-    if args.out:
-        save_samples(campaign, args.out)
+        measurement = measure.Measurement(rig, limits, args.source, seed=args.seed)
+        try:
+            campaign = complete(measurement, args.kills)
+        finally:  # a campaign that was cut short keeps its samples
+            if args.out:
+                save_samples(measurement.campaign, args.out)
     print(json.dumps(campaign.as_json(), indent=2) if args.json else campaign.as_text())
     measure.judge(campaign)
 
 
-def campaign_on(rig: Rig, limits: Limits, source: str, kills: int, seed: int) -> measure.Campaign:
-    """Return a campaign of `kills` kills on a rig."""
-    measurement = measure.Measurement(rig, limits, source, seed=seed)
-    for campaign in measurement.run(kills):
-        if campaign.kills % 100 == 0:
-            say(f"{campaign.kills} of {kills} kills, {campaign.invalid.total()} invalid")
-    return measurement.campaign
+def complete(measurement: measure.Measurement, kills: int) -> measure.Campaign:
+    """Return a campaign of `kills` kills, telling progress. A board that goes in its midst is a failed campaign."""
+    campaign = measurement.campaign
+    try:
+        for _ in measurement.run(kills):
+            if campaign.kills % 100 == 0:
+                say(f"{campaign.kills} of {kills} kills, {campaign.invalid.total()} invalid")
+    except NoBoard as error:
+        if not campaign.kills:
+            raise
+        raise HostError(f"measure failed after {campaign.kills} of {kills} kills: {error}") from None
+    return campaign
 
 
 def save_samples(campaign: measure.Campaign, path: Path) -> None:

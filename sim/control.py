@@ -13,7 +13,6 @@ from hdl.filter.log import Log, Offer
 from hdl.wire.registers import KEY_BITS, Reg
 from hdl.wire.verdict import LANES
 
-
 NOW = 0xFFFF_FFF0
 
 

@@ -1,6 +1,6 @@
 // Drives the verilated core cycle by cycle: carriers, control octets, loop changes and resets in, with their times;
 // carriers, control octets and changes of `killed` out, with theirs. sim/engine.py is the other half and says what the
-// fields mean. A cycle: inputs set, clk = 0, outputs sampled, clk = 1.
+// fields mean. A cycle: inputs set, rising edge (it puts them on the pins of the core, sim/engine.v), outputs sampled.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -223,6 +223,7 @@ struct Engine {
         context.traceEverOn(true);
         core.trace(&wave, 99);
 #endif
+        core.eval();  // power-up: the edge that begins cycle 0 is the core's first, and its pins rested before
     }
     ~Engine() {
 #ifdef TRACED
@@ -272,7 +273,7 @@ struct Engine {
             resets.erase(resets.begin());
         }
         core.rst = now < reset_until;
-        core.clk = 0;
+        core.clk = 1;
         core.eval();
         dump(0);
         if (core.server_tx_en)
@@ -297,7 +298,7 @@ struct Engine {
         const bool expiring = now + BEFORE_DEADLINE >= deadline && now - deadline + BEFORE_DEADLINE < AFTER_DEADLINE;
         const bool moved = core.busy || drivers[0].active || drivers[1].active || shifter.active() || expiring;
         rest = moved || changed ? 0 : std::min(rest + 1, REST);
-        core.clk = 1;
+        core.clk = 0;
         core.eval();
         dump(4);
         ++now;

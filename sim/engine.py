@@ -111,7 +111,7 @@ def pack(carriers: Iterable[Carrier]) -> tuple[np.ndarray, bytes]:
 
 
 class Engine:
-    """A core in a library. Power-up at cycle 0: loop closed, control line idle, nothing received.
+    """A core in a library. It powers up one cycle before cycle 0: loop closed, control line idle, nothing received.
 
     Parameters
     ----------

@@ -27,7 +27,8 @@ def fight(seed: int, *, engine=None, frames: int = FRAMES_A_ROUND) -> Duel:
     duel = Duel(traffic, engine)
     while duel.frames < frames:
         duel.arm(random.choice((ALL, ALL, ALL, random.randrange(1, ALL))))
-        carriers = list(traffic.carriers(random.randrange(20, 120)))
+        read = random.random() < 0.25
+        carriers = list(traffic.carriers(random.randrange(20, 120 if read else random.choice((250, 250, 250, 800)))))
         length = sum(carrier.gap + len(carrier.octets) for carrier in carriers)
         loop, kills = (), ()
         draw = random.random()
@@ -35,7 +36,7 @@ def fight(seed: int, *, engine=None, frames: int = FRAMES_A_ROUND) -> Duel:
             loop = [(random.randrange(length), random.choice((1, 2, 50, 100_000)))]
         elif draw < 0.8:
             kills = [(random.randrange(length), random.choice((ALL, 1 << random.randrange(8), random.randrange(256))))]
-        duel.play(carriers, loop=loop, kills=kills)
+        duel.play(carriers, loop=loop, kills=kills, read=read)
         if duel.model.kills.masks[-1] == ALL and random.random() < 0.5:
             duel.clear_exposure()
     duel.audit()

@@ -219,7 +219,7 @@ class Traffic:
         at = max(now + 1 + rng.choice([0, 1, 2, rng.randrange(150)]), self.busy_until)
         for end, frame in self.kept:
             if rng.random() < 0.7:
-                at = max(at, end + 1) + rng.choice([1, 1, 1, 4, rng.randrange(60)])
+                at = max(at, end + 1) + rng.choice([1, 1, 1, 4, rng.randrange(1, 60)])
                 bench.fail(at, frame)
         self.kept, self.busy_until = [], at + 1
 
@@ -252,7 +252,7 @@ async def every_decision_and_every_charge_is_that_of_plain_arithmetic(dut, mix):
     seen = [order.results for order in bench.decided]
     assert len(seen) > 150
     assert all(any(results[n] for results in seen) for n in (0, 2, 3, 4))
-    assert sum(not any(results) for results in seen) > 25
+    assert sum(not any(results) for results in seen) > 20
     await bench.compare()
 
 

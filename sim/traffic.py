@@ -40,14 +40,18 @@ class Traffic:
         indices = random.sample(range(512), SYMBOLS)
         self.key, self.slots = place(random, dict(zip(self.symbols, indices, strict=True)))
         self.order_size = random.choice((100, 5_000, 999_999))
-        generous = 40 * self.order_size
+        generous = 100 * self.order_size
         self.config = Config(
             policy=random.randrange(4),
             lanes=[server.key for server in self.servers],
-            enabled=random.choice((0xFF, 0xFF, 0x7F)),
+            enabled=random.choice((0xFF, 0xFF, 0xFF, 0x7F)),
             order_size=self.order_size,
             symbols=dict(zip(self.symbols, indices, strict=True)),
-            limits={(index, buy): random.choice((generous, generous // 8, 5)) for index in indices for buy in (0, 1)},
+            limits={
+                (index, buy): random.choice((generous, generous, generous // 8, generous // 8, 5))
+                for index in indices
+                for buy in (False, True)
+            },
             gross_limits=[random.choice((3, 30, 300)) * self.order_size * 1_000_000 for _ in range(8)]
             + [random.choice((30, 1000)) * self.order_size * 1_000_000],
         )
@@ -55,7 +59,10 @@ class Traffic:
         self._flood = 0  # carriers left of a burst
         self._gap = 12
         self._frames = [self._orders] * 10 + [self._mixed] * 4 + [self._bent] * 3 + [self._packed]
-        self._frames += [self._layer, self._layer, self._foreign, self._random, self._sized]
+        self._frames += [self._layer, self._layer, self._foreign, self._random, self._sized, self._small, self._small]
+        self._bursts = [[self._small] * 30 + [self._orders], [self._small] * 9 + [self._long], [self._medium]]
+        self._bursts += [[self._orders, self._packed]]
+        self._burst = self._frames
 
     def carriers(self, count: int):
         """Yield `count` carriers."""
@@ -67,9 +74,10 @@ class Traffic:
         random = self.random
         if not self._flood and random.random() < 0.02:
             # A burst: a small gap throughout, and preambles as short, or not.
-            self._flood = random.randrange(4, 120)
-            self._gap = random.choice((12, 12, 12, 12, 1, 2, 5))
-        frame = random.choice(self._frames)()
+            self._gap = random.choice((12, 12, 12, 1, 2, 5))
+            self._flood = random.randrange(4, 120 if self._gap == 12 else 600)
+            self._burst = random.choice((self._frames, *self._bursts))
+        frame = random.choice(self._burst if self._flood else self._frames)()
         preamble, er = packets.PREAMBLE, None
         draw = random.random()
         if draw < 0.10:
@@ -191,6 +199,22 @@ class Traffic:
 
     def _packed(self):
         return packets.datagram(self._server(), *(self._enter() for _ in range(29)))
+
+    def _small(self):
+        """The smallest frame that passes."""
+        server = self.servers[0]
+        return packets.datagram(server, packets.cancel(self.random.getrandbits(32)))
+
+    def _medium(self):
+        """Of a size with which the buffer is full before the queue, when nothing else is sent."""
+        return packets.datagram(self.servers[4], *[packets.cancel(7)] * 15)
+
+    def _long(self):
+        """A long frame, as a rule one that passes."""
+        self.user_ref += 1
+        order = packets.enter(self.user_ref, self.random.choice(self.symbols), 1, 10_000)
+        others = [packets.cancel(self.random.getrandbits(32)) for _ in range(self.random.randrange(60, 117))]
+        return packets.datagram(self.servers[1], order, *others)
 
     def _mixed(self):
         """Messages and the packets of the session, in one datagram."""

@@ -6,10 +6,11 @@ import re
 import pytest
 
 from hdl.wire.verdict import Reason, Source
-from host import outcome, runs
-from host.errors import HostError, NoBoard, VerificationError
+from host import config, outcome, runs
+from host.errors import HostError, NoBoard, UsageError, VerificationError
 from host.outcome import Script
 from tests.fake_board import FakeBoard, FakeRig
+from tests.test_host_config import GOOD
 from tests.test_host_pcapng import packets
 
 LIMITS = runs.packaged_limits()
@@ -19,14 +20,16 @@ SHORT = Script(operator_s=OPEN_S + 3, pulled_s=OPEN_S + 8, clean_s=1, after_kill
 
 def play(folder, *, seed=1, **faults):
     rig = FakeRig(**faults)
-    return rig, *runs.play(rig, LIMITS, runs.clear_folder(folder), seed=seed, script=SHORT)
+    return rig, runs.play(rig, LIMITS, runs.clear_folder(folder), seed=seed, script=SHORT)
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     """One short drill: the rig, result.json, the table and the folder."""
     folder = tmp_path_factory.mktemp("drill")
-    return *play(folder), folder
+    rig, (found, text, wrong) = play(folder)
+    assert wrong == []
+    return rig, found, text, folder
 
 
 def test_result_json_has_the_keys_that_were_promised(played):
@@ -157,14 +160,15 @@ def test_the_report_loads_nothing_and_shows_the_trip(played):
 
 
 def test_the_same_seed_gives_the_same_result(played, tmp_path):
-    _, again, _ = play(tmp_path / "again")
-    assert again == played[1]
+    _, again = play(tmp_path / "again")
+    assert again.found == played[1]
 
 
 def test_an_order_after_the_kill_fails_the_drill(tmp_path):
     """The proof that the drill can fail: a board that kills and does not stop."""
-    with pytest.raises(VerificationError, match=r"orders completed after a kill") as caught:
-        play(tmp_path, leaky=True)
+    _, played = play(tmp_path, leaky=True)
+    with pytest.raises(VerificationError, match=r"^drill knight: \d+ orders completed after a kill; ") as caught:
+        runs.conclude(played, as_json=True)
     assert caught.value.exit_code == 4
     found = json.loads((tmp_path / "result.json").read_text())
     assert found["orders"]["completed_after_kill"] > 0
@@ -191,8 +195,8 @@ class Forging(FakeBoard):
 def test_a_changed_frame_fails_the_drill(tmp_path):
     rig = FakeRig()
     rig.board = rig.control.board = Forging()
-    with pytest.raises(VerificationError, match=r"1 frames left that had not come in so, in that order, once"):
-        runs.play(rig, LIMITS, runs.clear_folder(tmp_path), seed=1, script=SHORT)
+    played = runs.play(rig, LIMITS, runs.clear_folder(tmp_path), seed=1, script=SHORT)
+    assert "1 frames left that had not come in so, in that order, once" in played.wrong
 
 
 class Miscounting(FakeBoard):
@@ -208,8 +212,8 @@ def test_a_frame_that_is_not_counted_fails_the_drill(tmp_path):
     """P8: it is missing on the board's side of the balance, and on the links' side too."""
     rig = FakeRig()
     rig.board = rig.control.board = Miscounting()
-    with pytest.raises(VerificationError, match=r"frames do not balance: .*'balanced': False"):
-        runs.play(rig, LIMITS, runs.clear_folder(tmp_path), seed=1, script=SHORT)
+    played = runs.play(rig, LIMITS, runs.clear_folder(tmp_path), seed=1, script=SHORT)
+    assert not played.found["conservation"]["balanced"] and played.wrong[0].startswith("frames do not balance: ")
 
 
 def cycle_of(day_s):
@@ -250,6 +254,12 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(HostError, match=r"^--out \S+/file/out: Not a directory; name a folder that can be written to$"):
         runs.clear_folder(tmp_path / "file" / "out")
+
+
+def test_limits_without_all_lanes_are_one_line(tmp_path):
+    message = r"^the drill needs eight lanes and a symbol; the limits lack lanes \[3, 4, 5, 6, 7, 8\]$"
+    with pytest.raises(UsageError, match=message):
+        runs.play(FakeRig(), config.parse(GOOD), runs.clear_folder(tmp_path), seed=1)
 
 
 def test_the_time_of_day():

@@ -9,12 +9,12 @@ from hdl.wire.board import Side
 from hdl.wire.verdict import Source
 from host import config, measure
 from host.device import Captures, Passage
-from host.errors import UsageError, VerificationError
+from host.errors import HostError, UsageError, VerificationError
 from host.frames import close_frame, has_good_fcs
 from host.magazine import Magazine, Shot
 from host.measure import Measurement
 from host.rig import Frame
-from host.runs import campaign_on, packaged_limits, save_samples
+from host.runs import complete, packaged_limits, save_samples
 from host.trial import Trial
 from tests.fake_board import FakeBoard, FakeRig
 from tests.test_host_config import GOOD
@@ -25,7 +25,7 @@ KILLS = 20
 
 @cache
 def run(source, *, seed=1, again=0, **faults):
-    return campaign_on(FakeRig(**faults), LIMITS, source, KILLS, seed)
+    return complete(Measurement(FakeRig(**faults), LIMITS, source, seed=seed), KILLS)
 
 
 @pytest.mark.parametrize("source", ["loop", "serial", "breach"])
@@ -88,9 +88,22 @@ class Lying(FakeBoard):
 def test_captures_that_disagree_with_the_links_make_a_trial_invalid():
     rig = FakeRig()
     rig.board = rig.control.board = Lying(leaky=True)
-    campaign = campaign_on(rig, LIMITS, "loop", KILLS, 1)
+    campaign = complete(Measurement(rig, LIMITS, "loop", seed=1), KILLS)
     assert campaign.invalid == {"captures and links disagree on the last order": KILLS}
     assert campaign.completed_after_kill > 100
+
+
+def test_a_board_that_goes_in_mid_campaign_fails_it():
+    rig = FakeRig()
+    measurement = Measurement(rig, LIMITS, "loop", seed=1)
+    trials = measurement.run(KILLS)
+    next(trials)
+    rig.dies_at = rig.board.now
+    measurement.run = lambda kills: trials
+    message = rf"^measure failed after 1 of {KILLS} kills: the fake board is gone$"
+    with pytest.raises(HostError, match=message) as caught:
+        complete(measurement, KILLS)
+    assert caught.value.exit_code == 1
 
 
 def test_samples_are_saved(tmp_path):

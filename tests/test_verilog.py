@@ -109,7 +109,7 @@ def test_the_text_is_made_again_when_a_source_changes(monkeypatch, tmp_path):
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert export.main([str(tmp_path / "file" / "breakwire.v")]) == 1
-    assert capsys.readouterr().err == f"cannot write {tmp_path}/file/breakwire.v: Not a directory\n"
+    assert capsys.readouterr().err == f"cannot write {tmp_path}/file/breakwire.v: File exists\n"
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):

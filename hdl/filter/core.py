@@ -199,6 +199,7 @@ class Filter(wiring.Component):
         unsettled = Signal()  # an outcome that the risk engine could not take
         with m.If(risk.failed.valid & ~risk.failed.ready):
             m.d.sync += unsettled.eq(1)
+        m.d.sync += [watchdog.now.eq(self.now), arming.now.eq(self.now)]  # a cycle late, and near them
         m.d.comb += [
             sources.loop_closed.eq(self.loop_closed),
             sources.serial.eq(controller.kill),
@@ -207,13 +208,11 @@ class Filter(wiring.Component):
             sources.fault.eq(counters.fault | risk.fault | unsettled),
             latch.request.eq(sources.request),
             latch.open.eq(arming.open),
-            watchdog.now.eq(self.now),
             watchdog.timeout.eq(settings.watchdog),
             watchdog.heartbeat.eq(controller.heartbeat),
             drain.request.eq(sources.request),
             drain.waiting.eq(queue.count),
             drain.pop.eq(queue.popped),
-            arming.now.eq(self.now),
             arming.nonce_request.eq(controller.nonce_request),
             arming.config_crc.eq(controller.config_crc),
             arming.loop_open.eq(sources.loop_open),

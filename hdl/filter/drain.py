@@ -11,8 +11,9 @@ class Drain(wiring.Component):
     """Watches the egress queue after a kill, so that no arm lets go what the kill has caught there.
 
     The gate discards a killed frame only when it is the head of the queue. Were its lane opened before that, it would
-    leave: an order from before the kill (P9). While ``draining`` an arm is refused as busy. It begins in the cycle of a
-    request and ends when as many frames have gone as were waiting then; at line rate that is within 11,000 cycles.
+    leave: an order from before the kill (P9). While ``draining`` an arm is refused as busy. It begins in the cycle
+    after a request, which itself makes an arm's nonce void, and ends when as many frames have gone as were waiting
+    then; at line rate that is within 11,000 cycles.
 
     Members
     -------
@@ -34,7 +35,7 @@ class Drain(wiring.Component):
         m = Module()
         stale, requested, some = Signal(6), Signal(2, init=0b11), Signal()
         m.d.sync += requested.eq(Cat(self.request.any(), requested))
-        m.d.comb += self.draining.eq(self.request.any() | requested.any() | some)
+        m.d.comb += self.draining.eq(requested.any() | some)
         with m.If(requested[1]):
             left = self.waiting - self.pop
             m.d.sync += [stale.eq(left), some.eq(left != 0)]

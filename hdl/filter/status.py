@@ -21,6 +21,15 @@ def sizes() -> int:
     return LANES | sum(bits << 8 * (number + 1) for number, bits in enumerate(logarithms))
 
 
+def check(reg, value):
+    """Raise ValueError for a register that is not driven from outside, or a value that does not fit it."""
+    bits = len(Value.cast(value))
+    if reg not in range(FIRST, LAST + 1) or reg in (Reg.MAGIC, Reg.MAP_HASH, Reg.SIZES):
+        raise ValueError(f"no status register to be driven: {reg!r}")
+    if bits > (64 if reg in PAIRS else 32):
+        raise ValueError(f"status register {reg.name} is too narrow for {bits} bits")
+
+
 class Status(wiring.Component):
     """Reads registers that others drive; a bus target for the addresses from `FIRST` to `LAST`.
 
@@ -45,12 +54,8 @@ class Status(wiring.Component):
         constants = {Reg.MAGIC: MAGIC, Reg.MAP_HASH: map_hash(), Reg.SIZES: sizes()}
         self._registers = {reg: Const(value, 32) for reg, value in constants.items()}
         for reg, value in registers.items():
-            value = Value.cast(value)
-            if reg not in range(FIRST, LAST + 1) or reg in constants:
-                raise ValueError(f"no status register to be driven: {reg!r}")
-            if len(value) > (64 if reg in PAIRS else 32):
-                raise ValueError(f"status register {reg.name} is too narrow for {len(value)} bits")
-            self._registers[reg] = value
+            check(reg, value)
+            self._registers[reg] = Value.cast(value)
         super().__init__()
 
     def elaborate(self, platform):
@@ -65,7 +70,7 @@ class Status(wiring.Component):
             words[int(reg)] = value
             if reg in PAIRS:
                 high = Signal(32, name=f"{reg.name.lower()}_high")
-                with m.If(asked & (number == reg)):
+                with m.If(asked & ~bus.write & (number == reg)):
                     m.d.sync += high.eq(value[32:])
                 words[int(reg)], words[reg + 1] = value[:32], high
 
