@@ -20,7 +20,7 @@ lint: .venv/.test ## ruff, strict mypy on the host, and what must not be in a tr
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m tests.hygiene
+	$(BIN)/python -m pytest -q tests/test_hygiene.py
 
 formal: .venv/.fpga ## Prove the kill, unbounded, and see the mutants fail: build/formal.json
 	$(BIN)/python -m sim.formal

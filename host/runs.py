@@ -71,6 +71,7 @@ def play(rig: Rig, limits: Limits, folder: Path, *, seed: int, script: Script | 
         (folder / RESULT_FILE).write_text(json.dumps(found, indent=2) + "\n")
         (folder / REPORT_FILE).write_text(report.render(run.outcome, run.recorder))
         if trip := run.outcome.kill_of(Source.BREACH):
+            say("taking the waveform around the trip (the first time on a machine this compiles a traced core)")
             rig.wave(max(0, trip.at - BEFORE_TRIP), trip.at + AFTER_TRIP, folder / WAVE_FILE)
     except KeyboardInterrupt:
         run.say("interrupted; what was recorded until here is kept")

@@ -1,6 +1,7 @@
 """A controller on `hdl.filter.bus` for benches: one access at a time."""
 
 MOST_CYCLES = 600
+GARBAGE = 0xA5C35A3C  # data of a read
 
 
 class BusError(AssertionError):
@@ -24,7 +25,7 @@ class BusMaster:
     async def access(self, address, data=None):
         """Return what the word read, or None when the target gave an error. `data` None: a read."""
         await self._dut.clk.falling_edge
-        self._set(request=1, write=data is not None, address=address, data=data or 0)
+        self._set(request=1, write=data is not None, address=address, data=GARBAGE if data is None else data)
         await self._dut.clk.falling_edge
         self._set(request=0)
         for _ in range(self.patience):

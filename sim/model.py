@@ -30,8 +30,8 @@ __all__ = ["Config", "Event", "Model"]
 SETTLED = 10_000  # cycles after which everything owed is given back
 VERDICT = 3  # cycles from a frame's last octet to its verdict
 STORED = 2  # cycles from a frame's first octet to its place in the buffer
-DECODED = 3  # cycles from an octet to the decoder
-LIFTED = 37  # a lift up to here after `decoded` counts for the check
+DECODED = 4  # cycles from an octet on the pins to the decoder
+LIFTED = 39  # a lift up to here after `decoded` counts for the check
 DECIDED = RESERVED - READS - 1  # cycles from an order's check to its result
 
 # Plain integers, as in sim.parse.

@@ -158,7 +158,7 @@ async def status_is_read_and_never_written(dut):
     assert await bench.read(ABORTS) == [77]
     assert await bench.ask(WRITE, ABORTS, [1]) == (ADDRESS, [])
     assert await bench.ask(WRITE, MAGIC, [1]) == (ADDRESS, [])
-    for address in (3, 0x13, 0x3F, 0x107 + 2, 0x4000, 0xFFFF, 0x10000, 0xFFFFFFFF):
+    for address in (3, 0x13, 0x3F, 0x107 + 2, 0x4000, 0xFFFF, 0xFFFFFFFF, *(1 << bit for bit in range(16, 32))):
         assert await bench.ask(READ, address, [1]) == (ADDRESS, []), hex(address)
         assert await bench.ask(WRITE, address, [1]) == (ADDRESS, []), hex(address)
 
@@ -289,7 +289,7 @@ async def a_kill_acts_when_its_frame_is_checked(dut):
         assert body[2:4] == bytes([KILL | 0x80, OK])
         assert struct.unpack("<I", body[8:]) == (before | lanes & 0xFF,)
         kills = [(mask, cycle) for name, mask, cycle in bench.strobes if name == "kill"]
-        assert {mask for mask, _ in kills} == ({lanes & 0xFF} if lanes & 0xFF else set())
+        assert [mask for mask, _ in kills] == ([lanes & 0xFF] * 2 if lanes & 0xFF else [])
         if kills:
             assert kills[0][1] == sample + 6
 
@@ -422,7 +422,7 @@ def spoilt():
     for _ in range(20):
         bit = random.randrange(8 * len(checked))
         yield f"{bit=}", frame((int.from_bytes(checked, "little") ^ 1 << bit).to_bytes(len(checked), "little"))
-    for version in (0, 2, 255):
+    for version in (0, 2, 3, 5, 9, 17, 33, 65, 129, 255):
         yield f"{version=}", framed(request(WRITE, TABLE, [1], version=version))
     for length in (0, 1, 4, 7, 9, 10, 11, 13, 14, 15, 8 + 4 * 65, 8 + 4 * 66, 8 + 4 * 127 + 1, 8 + 4 * 128, 1032):
         yield f"{length=}", framed(request(KILL, 0, [255]).ljust(length, b"\0")[:length])

@@ -186,9 +186,9 @@ class Traffic:
         symbol = rng.choice([*SYMBOLS, *SYMBOLS, UNKNOWN])
         sell, price = rng.getrandbits(1), rng.randrange(1, 10**6)
         room = bench.reference.room((SYMBOLS.get(symbol), bool(sell)))
-        quantity = rng.choice([1, rng.randrange(1, 400), room, room + 1, rng.randrange(1, 10**6)])
+        quantity = rng.choice([1, rng.randrange(1, 40), rng.randrange(1, 400), room, room + 1, rng.randrange(1, 10**6)])
         row = rng.choice([lane, 8])
-        if rng.random() < 0.3:
+        if rng.random() < 0.15:
             quantity, price = 1, bench.reference.gross_room(row) + rng.choice([0, 1])
         quantity, price = min(max(quantity, 1), 999_999), min(max(price, 1), 2**32 - 1)
         doomed = rng.random() < 0.1
@@ -243,7 +243,7 @@ async def every_decision_and_every_charge_is_that_of_plain_arithmetic(dut, mix):
     host = cocotb.start_soon(disturb(bench))
     drops, failures = {"drops": (0.7, 0), "failures": (0.1, 0.6), "both": (0.4, 0.3)}[mix]
     traffic = Traffic(bench, drops=drops, failures=failures)
-    for _ in range(80):
+    for _ in range(60):
         await traffic.frame(bench.rng.choice([0, 1, 1, 1, 2, 2, 3, 4, 12, 29]))
     traffic.gate(bench.cycle + 30)
     await bench.until(traffic.busy_until + 1000)
@@ -342,6 +342,38 @@ async def what_is_undone_counts_from_its_own_cycle_on(dut):
     await bench.compare()
 
 
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def undoing_meets_undoing_at_every_distance(dut):
+    """One symbol and lane: a failed frame's entries beside a dropped frame's, and beside another failed one's."""
+    bench = Bench(dut)
+    await bench.start()
+    at = bench.cycle + QUIET
+
+    async def frame(kept):
+        nonlocal at
+        for quantity in (3, 50):
+            bench.order(at, lane=2, symbol=b"SYM1    ", sell=0, quantity=quantity, price=quantity)
+            at += SPACING
+        end = at - SPACING + TO_END
+        result = bench.end(end, kept)
+        at = end + NEXT
+        await bench.until(end - 20)
+        return result, end
+
+    for distance in range(-14, 14):
+        first, _ = await frame(True)
+        _, end = await frame(False)
+        bench.fail(end + distance, first)
+    for distance in range(1, 14):
+        first, _ = await frame(True)
+        second, end = await frame(True)
+        bench.fail(end + 4, second)
+        bench.fail(end + 4 + distance, first)
+    await bench.until(at)
+    assert bench.reference.released[1, False] == 0
+    await bench.compare()
+
+
 @cocotb.test(timeout_time=3, timeout_unit="ms")
 async def a_dropped_frame_of_29_orders_is_undone_before_the_next_one(dut):
     """Orders every 50 cycles; the first check of the next frame sees none of them. Then two that are kept."""
@@ -423,7 +455,7 @@ async def an_order_beyond_31_reservations_stays_undecided(dut):
 
 @cocotb.test(timeout_time=3, timeout_unit="ms")
 async def a_block_holds_both_sides_until_all_are_lifted(dut):
-    """The host writes nothing here: blocks come from the verdict and go with a firm arm. A block in the lift's cycle stays."""
+    """Blocks come from the verdict and go with a firm arm, all at once. A block in the cycle of a lift stays."""
     bench = Bench(dut)
     await bench.start()
 
@@ -470,7 +502,7 @@ async def a_lift_counts_up_to_two_cycles_before_the_results_show(dut):
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def clearing_zeroes_what_is_released_and_forgets_what_was_reserved(dut):
-    """From the answer on everything reads 0; frames that fail afterwards give nothing back; then counting begins again."""
+    """From the answer on all reads 0; frames that fail afterwards give nothing back; then counting begins again."""
     bench = Bench(dut)
     await bench.start(limit=100)
     at = bench.cycle + QUIET

@@ -3,12 +3,17 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
+from hdl.wire.board import Side
 from hdl.wire.verdict import Reason, Source
 from host import config, outcome, runs
 from host.errors import HostError, NoBoard, UsageError, VerificationError
+from host.frames import enter_template
 from host.outcome import Script
+from host.recorder import Recorder
+from host.rig import Frame, Movement
 from tests.fake_board import FakeBoard, FakeRig
 from tests.test_host_config import GOOD
 from tests.test_host_pcapng import packets
@@ -16,6 +21,12 @@ from tests.test_host_pcapng import packets
 LIMITS = runs.packaged_limits()
 OPEN_S = 9.5 * 3600
 SHORT = Script(operator_s=OPEN_S + 3, pulled_s=OPEN_S + 8, clean_s=1, after_kill_s=0.5)
+
+
+ORDER = {
+    "user_ref": np.arange(3), "side": np.full(3, 66), "quantity": np.full(3, 1), "price": np.full(3, 1),
+    "symbol": np.full(3, b"AAA     "), "order_id": np.full(3, b" " * 14),
+}  # fmt: skip
 
 
 def play(folder, *, seed=1, **faults):
@@ -214,6 +225,19 @@ def test_a_frame_that_is_not_counted_fails_the_drill(tmp_path):
     rig.board = rig.control.board = Miscounting()
     played = runs.play(rig, LIMITS, runs.clear_folder(tmp_path), seed=1, script=SHORT)
     assert not played.found["conservation"]["balanced"] and played.wrong[0].startswith("frames do not balance: ")
+
+
+def test_what_was_recorded_is_in_the_files_before_they_are_closed(tmp_path):
+    """So that even a host that is killed leaves it; the last 16,000 cycles follow on closing, in order of time."""
+    octets = enter_template(LIMITS.lane_of(1)).build(3, **ORDER)
+    sent = [Frame(at, Side.SERVER, row.tobytes()) for at, row in zip((1000, 2000, 40_000), octets, strict=True)]
+    recorder = Recorder(tmp_path, LIMITS)
+    recorder.queue(sent)
+    recorder.take(Movement([], [(Side.SERVER, 1000), (Side.SERVER, 40_000)], 41_000))
+    assert [at for at, _, _ in packets((tmp_path / "server.pcapng").read_bytes())] == [8000]
+    recorder.take(Movement([], [(Side.SERVER, 30_000)], 42_000))
+    recorder.close()
+    assert [at for at, _, _ in packets((tmp_path / "server.pcapng").read_bytes())] == [8000, 240_000, 320_000]
 
 
 def cycle_of(day_s):

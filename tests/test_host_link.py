@@ -56,7 +56,7 @@ def test_a_reply_arrives_however_it_is_cut(port):
 
     def answer():
         assert os.read(other, 100) == b"\0ask\0"
-        for piece in (b"\0\0ans", b"wer", b"\0next"):
+        for piece in (b"\0\0ans", b"wer", b"\0next\0"):
             os.write(other, piece)
 
     with SerialLink(path, timeout_s=10) as link:

@@ -47,14 +47,27 @@ def test_every_kill_counts(source):
     measure.judge(campaign)
 
 
-def test_the_phase_is_another_each_time():
-    """Uniform in a window of the traffic: the edges of many kills fall on many places of a frame."""
-    rig = FakeRig()
-    measurement = Measurement(rig, LIMITS, "loop", seed=1)
-    edges = set()
-    for _ in measurement.run(KILLS):
-        edges.add(rig.board.kill_at % 100)
-    assert len(edges) > KILLS / 2
+class Watching(FakeRig):
+    """Notes when the traffic of each trial begins and ends."""
+
+    traffic = ()
+
+    def send(self, frames):
+        self.traffic = list(frames)
+        super().send(self.traffic)
+
+
+@pytest.mark.parametrize("source", ["loop", "serial"])
+def test_the_phase_is_uniform_in_the_traffic(source):
+    """From 15 to 70 % of it, every sixth of that at least once in 40 kills (fixed seed)."""
+    rig = Watching()
+    sixths = set()
+    for _ in Measurement(rig, LIMITS, source, seed=1).run(40):
+        begin, end = rig.traffic[0].at, rig.traffic[-1].end
+        share = (rig.board.kill_at - begin) / (end - begin)
+        assert 0.14 < share < 0.71
+        sixths.add(int((share - 0.14) / 0.57 * 6))
+    assert sixths == set(range(6))
 
 
 def test_the_same_seed_gives_the_same_campaign():

@@ -81,9 +81,10 @@ class Controller(wiring.Component):
         m = Module()
         requests, bus, events = self.requests, self.bus, self.events
 
-        header, address = Signal(32), Signal(32)
+        header = Signal(32)
+        address = Signal(32)
         arguments = [Signal(32, name=f"argument_{number}") for number in range(ARGUMENTS)]
-        op = header[16:24]
+        asked = {op: Signal(name=f"is_{op.name.lower()}") for op in Op}
         item = Signal(7)  # the word being handled
         items = Signal(7, init=1)  # how many are left, this one included
         item_at = Signal(7)  # its place in the request
@@ -116,6 +117,7 @@ class Controller(wiring.Component):
             is_counted.eq(address[:ADDRESS_BITS] != Reg.CLEAR_EXPOSURE),
             is_begin.eq(address[:ADDRESS_BITS] == Reg.CONFIG_BEGIN),
             no_address.eq(address[ADDRESS_BITS:].any()),
+            *(flag.eq(header[16:24] == op) for op, flag in asked.items()),
             no_word.eq(requests.words == 0),
             one_word.eq(requests.words == 1),
             three_words.eq(requests.words == ARGUMENTS),
@@ -127,13 +129,24 @@ class Controller(wiring.Component):
 
         # The CRC-32 of the configuration, an octet a cycle.
         crc, crc_octets, crc_left = Signal(32, init=INIT), Signal(64), Signal(range(9))
+        counting = Signal()
         m.d.comb += self.config_crc.eq(~crc)
+        m.d.sync += counting.eq(0)
+        with m.If(counting):
+            m.d.sync += [crc_octets.eq(Cat(address, result)), crc_left.eq(8)]
+        with m.If(self.config_begun):
+            m.d.sync += crc.eq(INIT)
         with m.If(crc_left != 0):
             m.d.sync += [crc.eq(crc32(crc, crc_octets[:8])), crc_octets.eq(crc_octets >> 8), crc_left.eq(crc_left - 1)]
 
         def fail(code):
             m.d.sync += [status.eq(code), reply_words.eq(HEADER_WORDS)]
             m.next = "header"
+
+        def begin(op, condition, state, action):
+            with m.If(asked[op] & condition):
+                m.d.sync += [status.eq(Status.OK), action]
+                m.next = state
 
         with m.FSM() as machine:
             with m.State("idle"):
@@ -153,23 +166,23 @@ class Controller(wiring.Component):
                 m.next = "operation"
             with m.State("operation"):
                 fail(Status.UNKNOWN)
-                self._begin(m, op, "READ", some_words, "read", status, items.eq(arguments[0]))
-                self._begin(m, op, "WRITE", ~no_word, "fetch", status, items.eq(requests.words))
-                self._begin(m, op, "KILL", one_word, "settle", status, killing.eq(1))
-                self._begin(m, op, "HEARTBEAT", no_word, "header", status, self.heartbeat.eq(1))
-                self._begin(m, op, "NONCE", no_word, "settle", status, self.nonce_request.eq(1))
-                self._begin(m, op, "ARM", three_words, "arm", status, self.arm.eq(1))
-                self._begin(m, op, "EVENTS", some_events, "settle", status, events.free.eq(1))
+                begin(Op.READ, some_words, "read", items.eq(arguments[0]))
+                begin(Op.WRITE, ~no_word, "fetch", items.eq(requests.words))
+                begin(Op.KILL, one_word, "settle", killing.eq(1))
+                begin(Op.HEARTBEAT, no_word, "header", self.heartbeat.eq(1))
+                begin(Op.NONCE, no_word, "settle", self.nonce_request.eq(1))
+                begin(Op.ARM, three_words, "arm", self.arm.eq(1))
+                begin(Op.EVENTS, some_events, "settle", events.free.eq(1))
 
             with m.State("arm"), m.If(self.arm_done):
                 with m.If(self.arm_refusal != 0):
                     m.d.sync += status.eq(Status.ARM_REFUSED + self.arm_refusal)
                 m.next = "settle"
             with m.State("settle"):
-                m.d.sync += [pause.eq(pause - 1), result.eq(Mux(op == Op.NONCE, self.nonce, self.killed))]
+                m.d.sync += [pause.eq(pause - 1), result.eq(Mux(asked[Op.NONCE], self.nonce, self.killed))]
                 with m.If(pause == 0):
                     m.next = "put"
-                    with m.If(op == Op.EVENTS):
+                    with m.If(asked[Op.EVENTS]):
                         m.next = "count events"
             with m.State("count events"):
                 found = Mux(enough, arguments[0][:4], events.kept[:4])
@@ -191,12 +204,12 @@ class Controller(wiring.Component):
             with m.State("read"):
                 m.next = "access"
             with m.State("access"):
-                m.d.sync += [bus.write.eq(op == Op.WRITE), bus.request.eq(1)]
+                m.d.sync += [bus.write.eq(asked[Op.WRITE]), bus.request.eq(1)]
                 m.next = "answer"
                 with m.If(no_address):
                     m.d.sync += bus.request.eq(0)
                     fail(Status.ADDRESS)
-                with m.Elif((op == Op.WRITE) & is_config & ~all_killed):
+                with m.Elif(asked[Op.WRITE] & is_config & ~all_killed):
                     m.d.sync += bus.request.eq(0)
                     fail(Status.LOCKED)
             with m.State("answer"), m.If(bus.ack):
@@ -208,10 +221,7 @@ class Controller(wiring.Component):
                 with m.Else():
                     m.d.sync += result.eq(bus.value)
             with m.State("confirm"), m.If(crc_left == 0):
-                with m.If(is_begin):
-                    m.d.sync += [crc.eq(INIT), self.config_begun.eq(1)]
-                with m.Elif(is_config & is_counted):
-                    m.d.sync += [crc_octets.eq(Cat(address, result)), crc_left.eq(8)]
+                m.d.sync += [self.config_begun.eq(is_begin), counting.eq(is_config & is_counted & ~is_begin)]
                 m.next = "next"
 
             # A word into the reply.
@@ -222,19 +232,17 @@ class Controller(wiring.Component):
                     m.next = "next"
             with m.State("next"):
                 m.d.sync += [item.eq(item + 1), item_at.eq(item_at + 1), address.eq(address + 1), step.eq(0)]
-                with m.Switch(op):
-                    with m.Case(Op.READ):
-                        m.next = "read"
-                    with m.Case(Op.WRITE):
-                        m.next = "fetch"
-                    with m.Default():
-                        m.next = "event"
+                m.next = "event"
+                with m.If(asked[Op.READ]):
+                    m.next = "read"
+                with m.If(asked[Op.WRITE]):
+                    m.next = "fetch"
                 m.d.sync += items.eq(items - 1)
                 with m.If(last_item):
                     m.next = "header"
 
             with m.State("header"):
-                m.d.comb += [requests.data.eq(Cat(header[:16], op | REPLY, status)), requests.write.eq(1)]
+                m.d.comb += [requests.data.eq(Cat(header[:16], header[16:24] | REPLY, status)), requests.write.eq(1)]
                 with m.If(requests.written):
                     m.d.sync += requests.reply.eq(1)
                     m.next = "reply"
@@ -242,9 +250,3 @@ class Controller(wiring.Component):
                 m.next = "idle"
         m.d.comb += [requests.reply_words.eq(reply_words), self.busy.eq(~machine.ongoing("idle"))]
         return m
-
-    @staticmethod
-    def _begin(m, op, name, condition, state, status, *actions):
-        with m.If((op == Op[name]) & condition):
-            m.d.sync += [status.eq(Status.OK), *actions]
-            m.next = state

@@ -26,6 +26,11 @@ class Exposure(wiring.Component):
     writes in u+2, when nothing else may write. A row presented in u+3 sees it; one presented in u+1 or u+2 is good
     for an ``undo`` two cycles later only. So undoing takes three cycles, back to back.
 
+    Parameters
+    ----------
+    width : int
+        Of released shares and limits, in bits.
+
     Members
     -------
     row : In(10)
@@ -42,44 +47,50 @@ class Exposure(wiring.Component):
         With ``clear``: so does the limit.
     zero : In(1)
         Level: undoing makes released 0.
-    load, data : In(1), In(40)
+    load, data : In(1), In(width)
         The limit becomes ``data``.
-    released, limit : Out(40)
+    released, limit : Out(width)
     over : Out(1)
     below : Out(1)
         In u+2: less was released than is undone.
     """
 
-    row: In(ROW_BITS)
-    quantity: In(QUANTITY_BITS)
-    reserve: In(1)
-    undo: In(1)
-    undo_quantity: In(QUANTITY_BITS)
-    clear: In(1)
-    wipe: In(1)
-    zero: In(1)
-    load: In(1)
-    data: In(SHARE_BITS)
-    released: Out(SHARE_BITS)
-    limit: Out(SHARE_BITS)
-    over: Out(1)
-    below: Out(1)
+    def __init__(self, width: int = SHARE_BITS):
+        self.width = width
+        super().__init__(
+            {
+                "row": In(ROW_BITS),
+                "quantity": In(QUANTITY_BITS),
+                "reserve": In(1),
+                "undo": In(1),
+                "undo_quantity": In(QUANTITY_BITS),
+                "clear": In(1),
+                "wipe": In(1),
+                "zero": In(1),
+                "load": In(1),
+                "data": In(width),
+                "released": Out(width),
+                "limit": Out(width),
+                "over": Out(1),
+                "below": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.released = released = Memory(SHARE_BITS, ROWS)
-        m.submodules.limits = limits = Memory(SHARE_BITS, ROWS)
+        m.submodules.released = released = Memory(self.width, ROWS)
+        m.submodules.limits = limits = Memory(self.width, ROWS)
         m.d.sync += [self.released.eq(released.read_data), self.limit.eq(limits.read_data)]
         m.d.comb += [table.read_addr.eq(self.row) for table in (released, limits)]
 
         # A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
-        total = Signal(SHARE_BITS + 1)
+        total = Signal(self.width + 1)
         m.d.sync += [total.eq(self.released + self.quantity), self.over.eq((self.limit - total)[-1])]
 
         # Undoing may follow undoing in three or four cycles: what was read then lacks what the one before it writes.
         undone = Signal(4)
         row, before = Signal(ROW_BITS), Signal(ROW_BITS)
-        same, source, left = Signal(), Signal(SHARE_BITS), Signal(SHARE_BITS)
+        same, source, left = Signal(), Signal(self.width), Signal(self.width)
         m.d.comb += source.eq(Mux(same, left, self.released))
         m.d.sync += [
             undone.eq(Cat(self.undo, undone)),

@@ -25,6 +25,11 @@ class Gross(wiring.Component):
     writes in u+2, when nothing else may write. A lane presented in u+3 sees it; one presented in u+1 or u+2 is good
     for an ``undo`` two cycles later only. So undoing takes three cycles, back to back.
 
+    Parameters
+    ----------
+    width : int
+        Of sums and limits, in bits.
+
     Members
     -------
     lane : In(3)
@@ -39,44 +44,50 @@ class Gross(wiring.Component):
         The lane's sum and the firm's become 0; with ``wipe`` their limits too.
     zero : In(1)
         Level: undoing makes both sums 0.
-    load, data : In(1), In(64)
+    load, data : In(1), In(width)
         The lane's limit becomes ``data``.
     load_firm : In(1)
         The firm's limit becomes ``data``.
-    released, limit, firm_released, firm_limit : Out(64)
+    released, limit, firm_released, firm_limit : Out(width)
     over_lane, over_firm : Out(1)
     below : Out(1)
         In u+2: less was released than is undone.
     """
 
-    lane: In(LANE_BITS)
-    notional: In(NOTIONAL_BITS)
-    reserve: In(1)
-    undo: In(1)
-    undo_notional: In(NOTIONAL_BITS)
-    clear: In(1)
-    wipe: In(1)
-    zero: In(1)
-    load: In(1)
-    load_firm: In(1)
-    data: In(GROSS_BITS)
-    released: Out(GROSS_BITS)
-    limit: Out(GROSS_BITS)
-    firm_released: Out(GROSS_BITS)
-    firm_limit: Out(GROSS_BITS)
-    over_lane: Out(1)
-    over_firm: Out(1)
-    below: Out(1)
+    def __init__(self, width: int = GROSS_BITS):
+        self.width = width
+        super().__init__(
+            {
+                "lane": In(LANE_BITS),
+                "notional": In(NOTIONAL_BITS),
+                "reserve": In(1),
+                "undo": In(1),
+                "undo_notional": In(NOTIONAL_BITS),
+                "clear": In(1),
+                "wipe": In(1),
+                "zero": In(1),
+                "load": In(1),
+                "load_firm": In(1),
+                "data": In(width),
+                "released": Out(width),
+                "limit": Out(width),
+                "firm_released": Out(width),
+                "firm_limit": Out(width),
+                "over_lane": Out(1),
+                "over_firm": Out(1),
+                "below": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.released = released = Memory(GROSS_BITS, LANES, distributed=True)
-        m.submodules.limits = limits = Memory(GROSS_BITS, LANES, distributed=True)
+        m.submodules.released = released = Memory(self.width, LANES, distributed=True)
+        m.submodules.limits = limits = Memory(self.width, LANES, distributed=True)
         m.d.comb += [self.released.eq(released.read_data), self.limit.eq(limits.read_data)]
         m.d.comb += [table.read_addr.eq(self.lane) for table in (released, limits)]
 
         # A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
-        total, firm_total = Signal(GROSS_BITS + 1), Signal(GROSS_BITS + 1)
+        total, firm_total = Signal(self.width + 1), Signal(self.width + 1)
         m.d.sync += [
             total.eq(self.released + self.notional),
             firm_total.eq(self.firm_released + self.notional),
@@ -87,8 +98,8 @@ class Gross(wiring.Component):
         # Undoing may follow undoing in three or four cycles: what was read then lacks what the one before it writes.
         undone = Signal(4)
         lane, before = Signal(LANE_BITS), Signal(LANE_BITS)
-        same, source, left, lane_below = Signal(), Signal(GROSS_BITS), Signal(GROSS_BITS), Signal()
-        firm_left, firm_below = Signal(GROSS_BITS), Signal()
+        same, source, left, lane_below = Signal(), Signal(self.width), Signal(self.width), Signal()
+        firm_left, firm_below = Signal(self.width), Signal()
         m.d.comb += [
             source.eq(Mux(same, left, self.released)),
             Cat(firm_left, firm_below).eq(self.firm_released - self.undo_notional),

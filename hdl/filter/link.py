@@ -97,7 +97,7 @@ class Link(wiring.Component):
         # Receive: octets become words, words go into the first free place.
         kept = Signal(range(SLOTS + 1))  # requests in their places
         place, first = Signal(range(SLOTS)), Signal(range(SLOTS))  # of the frame coming in, of the oldest request
-        octets = Signal(range(MOST_OCTETS + 2))  # in the frame so far; stops above the most
+        octets = Signal(range(MOST_OCTETS + 2))  # in the frame so far; stops above the most, where no words end
         crc = Signal(32, init=INIT)
         word, word_done, word_at = Signal(32), Signal(), Signal(7)
         version, op, lanes = Signal(8), Signal(8), Signal(8)
@@ -124,7 +124,7 @@ class Link(wiring.Component):
         m.d.sync += ended.eq(decoder.end)
         with m.If(decoder.end):
             m.d.sync += [
-                fits.eq(decoder.whole & (octets[:2] == 0) & (length > HEADER_WORDS) & (octets <= MOST_OCTETS)),
+                fits.eq(decoder.whole & (octets[:2] == 0) & (length > HEADER_WORDS)),
                 right.eq(crc == RESIDUE),
                 asked.eq((version == VERSION) & ((op & REPLY) == 0)),
                 one_word.eq((length == HEADER_WORDS + 1 + CRC.size // WORD.size) & (op == Op.KILL)),

@@ -74,7 +74,10 @@ class Log(wiring.Component):
         total = len(offers)
 
         # A place for each source, and for each the sources whose waiting events are older than its own.
-        waiting, accepted, taken, overrun = (Signal(total) for _ in range(4))
+        waiting = Signal(total)
+        accepted = Signal(total)
+        taken = Signal(total)
+        overrun = Signal(total)
         places = [Signal(RECORD, name=f"record_{name}") for name in self.sources]
         moments = [Signal(64, name=f"at_{name}") for name in self.sources]
         ages = [Signal(16, name=f"age_{name}") for name in self.sources]
@@ -101,7 +104,7 @@ class Log(wiring.Component):
         lost, some_lost, told = Signal(32), Signal(), Signal()
         m.d.sync += [
             arrivals.eq(sum(overrun, losing)),
-            lost.eq(Mux(told, 0, lost) + Mux(lost[31] & ~told, 0, arrivals)),
+            lost.eq(Mux(told, arrivals, lost + Mux(lost[31], 0, arrivals))),  # `told` comes late: it only chooses
             some_lost.eq(lost.any()),
             self.lost.eq(self.lost | some_lost),
         ]
