@@ -145,7 +145,7 @@ class Model:
         egress.run(verdict)
         killed = orders and self.kills.mask(verdict) >> lane & 1
         reason = parsed.link
-        if not reason and (overflow or egress.full()):
+        if not reason and (overflow or egress.full(verdict)):
             reason = OVERFLOW
         reason = reason or parsed.net
         if not reason:
@@ -179,7 +179,7 @@ class Model:
             budget.blocked.add(failing.index)
             self._events.append(Event(verdict, Kind.BLOCK, lane, symbol=failing.index))
         elif reason in (LANE_GROSS, FIRM_GROSS):
-            self.kill(verdict + 1, 1 << lane if reason == LANE_GROSS else EVERY_LANE, Source.BREACH)
+            self.kill(verdict + 2, 1 << lane if reason == LANE_GROSS else EVERY_LANE, Source.BREACH)
 
     def _check(self, message, lane, start, verdict, failed):
         """Ask the budgets about an Enter; return the message's reason and its reservation, if any."""

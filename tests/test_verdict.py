@@ -31,10 +31,11 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE):
     await ctx.tick()
     ctx.set(verdict.flags, flags)
     ctx.set(verdict.end, 1)
-    found = {"keep": ctx.get(verdict.keep), "breach": ctx.get(verdict.breach), "orders": ctx.get(verdict.orders)}
+    found = {"keep": ctx.get(verdict.keep), "orders": ctx.get(verdict.orders)}
     await ctx.tick()
     ctx.set(verdict.end, 0)
     ctx.set(verdict.flags, 0)
+    found["breach"] = ctx.get(verdict.breach)
     assert ctx.get(verdict.frame_end)
     assert ctx.get(verdict.kept) == found["keep"]
     found["blocked"] = ctx.get(verdict.block_index) if ctx.get(verdict.block) else None

@@ -143,13 +143,15 @@ class Filter(wiring.Component):
         # The framer answers without a clock: the decoder takes its messages, and the frame's end, one cycle later.
         parts = ("octet", "valid", "first", "last", "left", "short")
         follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
+        no_room = Signal()  # as of the cycle before: both are settled long before a frame ends
+        m.d.sync += no_room.eq(buffer.overflow | queue.full)
         m.d.comb += [
             risk.key.eq(settings.hash_key),
             risk.lane.eq(headers.lane),
             risk.symbol_data.eq(order.symbol_octet),
             risk.doomed.eq(verdict.doomed | order.early),
             verdict.undecided.eq(~risk.decided),
-            verdict.flags.eq(headers.flags | link_flags(receiver, framer, buffer, queue)),
+            verdict.flags.eq(headers.flags | link_flags(receiver, framer, no_room)),
             verdict.lane.eq(headers.lane),
             verdict.killed.eq(latch.killed),
         ]
@@ -380,12 +382,12 @@ def record(m, offer, **fields):
         m.d.comb += offer.record[name].eq(value)
 
 
-def link_flags(receiver, framer, buffer, queue):
+def link_flags(receiver, framer, no_room):
     """Return the flags that do not come from the headers, each at its reason's bit."""
     return (
         (receiver.runt << Reason.RUNT)
         | (receiver.error << Reason.RX_ERROR)
         | (~receiver.fcs_ok << Reason.FCS)
-        | ((buffer.overflow | queue.full) << Reason.OVERFLOW)
+        | (no_room << Reason.OVERFLOW)
         | (framer.framing << Reason.FRAMING)
     )

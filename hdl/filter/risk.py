@@ -168,7 +168,7 @@ class Risk(wiring.Component):
         m.d.sync += writing.eq(Cat(undo[-1], writing))
         m.d.comb += [
             clean.eq(free & ~undo[-1] & ~writing[0]),
-            go_check.eq(clean & due & ~journal.urgent),
+            go_check.eq(clean & due),
             go_undo.eq(free & journal.due & (journal.urgent | ~(soon | self.frame_end))),
             go_access.eq(clean & tables.wanted & ~(journal.active | waiting | self.frame_end)),
             go_sweep.eq(clean & tables.sweeping & ~(go_check | go_undo | go_access)),

@@ -72,10 +72,8 @@ class Verdict(wiring.Component):
         Orders in the frame, valid with ``end``.
     doomed : Out(1)
         A message of this frame has failed.
-    breach : Out(8)
-        Lanes to kill, combinational with ``end``.
-    frame_end, kept, block, block_index : Out
-        One cycle after ``end``; ``block`` when a breach of its budget blocks a symbol.
+    frame_end, kept, block, block_index, breach : Out
+        One cycle after ``end``; ``block`` when a breach of its budget blocks a symbol, ``breach`` the lanes to kill.
     judged, row, reason, failing_is_order, counted_orders : Out
         Three cycles after ``end``: what the counters book.
     logged, order : Out
@@ -185,30 +183,26 @@ class Verdict(wiring.Component):
             message_bad.eq(failed | lane_killed),
             self.keep.eq(self.end & ~frame_bad & ~message_bad),
         ]
-        breach_lane, breach_firm, breach_symbol = Signal(), Signal(), Signal()
-        m.d.comb += [
-            breach_lane.eq(failing == Reason.LANE_GROSS),
-            breach_firm.eq(failing == Reason.FIRM_GROSS),
-            breach_symbol.eq(failing == Reason.POSITION),
-        ]
-        with m.If(self.end & ~frame_bad & failed & ~kill):
-            with m.If(breach_firm):
-                m.d.comb += self.breach.eq((1 << LANES) - 1)
-            with m.Elif(breach_lane):
-                m.d.comb += self.breach.eq(mine)
-
         # One cycle later.
         flags, killing, message_reason, lane = Signal.like(self.flags), Signal(), Signal(Reason), Signal(4)
+        breaching, breaching_lane = Signal(), Signal(LANES)
         m.d.sync += [
             self.frame_end.eq(self.end),
             self.kept.eq(self.keep),
-            self.block.eq(self.end & ~frame_bad & failed & ~kill & breach_symbol),
+            breaching.eq(self.end & ~frame_bad & failed & ~kill),
+            breaching_lane.eq(mine),
             self.block_index.eq(failing_fields.symbol),
             flags.eq(self.flags),
             killing.eq(kill),
             message_reason.eq(failing),
             lane.eq(self.lane),
         ]
+        m.d.comb += self.block.eq(breaching & (message_reason == Reason.POSITION))
+        with m.If(breaching & (message_reason == Reason.LANE_GROSS)):
+            m.d.comb += self.breach.eq(breaching_lane)
+        with m.If(breaching & (message_reason == Reason.FIRM_GROSS)):
+            m.d.comb += self.breach.eq((1 << LANES) - 1)
+
         # Two: the reason. Three: what depends on it.
         by_frame = first(m, [(Reason(n), flags[n]) for n in range(1, FRAME_REASONS)], name="by_frame")
         ended_frame, frame_reason, frame_has, killing_2, lane_2 = (
