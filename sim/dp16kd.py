@@ -1,96 +1,93 @@
-"""Behaviour of Lattice's block RAM DP16KD in the modes that hdl.filter.memory uses, in plain Python."""
+"""Behaviour of Lattice's block RAM DP16KD in the modes that hdl.filter.memory uses, and components made with it."""
 
-from amaranth.hdl import Cat, Fragment, Instance
-from amaranth.sim import Simulator
+from amaranth.hdl import Cat, Const, Fragment, Instance, Module, Signal
+from amaranth.lib import memory, wiring
 
 BYTE = 9  # bits
 BYTES = 2048
+MODES = (9, 18, 36)
 FIXED = {"RESETMODE": "SYNC", "CSDECODE_A": "0b000", "CSDECODE_B": "0b000", "GSR": "DISABLED"}
 
 
-class Dp16kd:
-    """One block RAM, written on port A and read on port B, both on one clock.
+class Ecp5:
+    """A platform with these block RAMs, and nothing else of a board."""
+
+    memory = "ecp5"
+
+
+class Modelled(wiring.Component):
+    """A component as it is for an ECP5, with the model in place of each DP16KD; the members are the same."""
+
+    def __init__(self, component):
+        self._component = component
+        super().__init__(component.signature)
+
+    def elaborate(self, platform):
+        m = Module()
+        fragment = Fragment.get(self._component, Ecp5())
+        _replace(fragment)
+        m.submodules.component = fragment
+        for path, member, value in self.signature.flatten(self):
+            inner = self._component
+            for name in path:
+                inner = getattr(inner, name) if isinstance(name, str) else inner[name]
+            m.d.comb += inner.eq(value) if member.flow == wiring.In else value.eq(inner)
+        return m
+
+
+def _replace(fragment):
+    parts = []
+    for part, *rest in fragment.subfragments:
+        if not isinstance(part, Instance):
+            _replace(part)
+        elif part.type == "DP16KD":
+            part = Fragment.get(_model(part), None)
+        parts.append((part, *rest))
+    fragment.subfragments = parts
+
+
+def _model(cell):
+    """Return a module that behaves like `cell`, written on port A and read on port B, both on the clock of `sync`.
 
     Its 14 address bits count single bits of data (without parity). Writing needs CEA and WEA, and from 18 bits on the
-    enable of each 9-bit byte on ADA0 and up. 36 bits stand on both ports' pins together. Reading takes CEB, and with
-    OUTREG one more cycle with OCE. A byte that is read while it is written comes out inverted: the device promises
-    nothing there.
-
-    Raises ValueError for parameters whose behaviour is not modelled.
+    enable of each 9-bit byte, on ADA0 and up. 36 bits stand on the pins of both ports, the low ones on A. Reading
+    takes CEB, and with OUTREG one more cycle with OCEB. A byte that is read while it is written comes out inverted:
+    the device promises nothing there. Raises ValueError for parameters whose behaviour is not modelled.
     """
+    wrong = {name: cell.parameters.get(name) for name, value in FIXED.items() if cell.parameters.get(name) != value}
+    mode = cell.parameters["DATA_WIDTH_A"]
+    if wrong or mode not in MODES or cell.parameters["DATA_WIDTH_B"] != mode:
+        raise ValueError(f"DP16KD in a mode that is not modelled: {mode} bits, {wrong}")
+    count = mode // BYTE
+    low = {9: 3, 18: 4, 36: 5}[mode]
 
-    def __init__(self, parameters):
-        wrong = {name: parameters.get(name) for name, value in FIXED.items() if parameters.get(name) != value}
-        self._mode = mode = parameters["DATA_WIDTH_A"]
-        if wrong or mode not in (9, 18, 36) or parameters["DATA_WIDTH_B"] != mode:
-            raise ValueError(f"DP16KD in a mode that is not modelled: {mode} bits, {wrong}")
-        self._registered = [parameters[f"REGMODE_{port}"] == "OUTREG" for port in "AB"]
-        self._bytes = [0] * BYTES
-        self._latch, self._register = 0, 0
+    def pin(name):
+        return cell.ports[name][0]
 
-    @property
-    def outputs(self):
-        """The pins DOA and DOB as they show until the next rising edge."""
-        shown = [self._register if registered else self._latch for registered in self._registered]
-        if self._mode == 36:
-            return shown[0] & (1 << 18) - 1, shown[1] >> 18
-        return 0, shown[1]
+    def selected(port):
+        return pin(f"CE{port}") & ~Cat(pin(f"CS{port}{n}") for n in range(3)).any() & ~pin(f"RST{port}")
 
-    def rise(self, pins):
-        """Take a rising edge with the input `pins` (name: value)."""
-        if pins["WEB"] or pins["RSTA"] or pins["RSTB"]:
-            raise ValueError("DP16KD: port B does not write and nothing is reset in the model")
-        address = {port: sum(pins[f"AD{port}{n}"] << n for n in range(14)) for port in "AB"}
-        count = self._mode // BYTE
-        first = {port: (value >> 3) // count * count for port, value in address.items()}
-        selected = {port: pins[f"CE{port}"] and not any(pins[f"CS{port}{n}"] for n in range(3)) for port in "AB"}
+    m = Module()
+    m.submodules.words = words = memory.Memory(shape=mode, depth=BYTES // count, init=[])
+    write, read = words.write_port(granularity=BYTE), words.read_port()
+    enables = Cat(pin(f"ADA{n}") for n in range(count)) if mode > BYTE else Const(1, 1)
+    written, data = Signal(count), Signal(mode)
+    m.d.comb += [
+        write.en.eq(enables & (selected("A") & pin("WEA")).replicate(count)),
+        write.addr.eq(Cat(pin(f"ADA{n}") for n in range(low, 14))),
+        write.data.eq(Cat(pin(f"DI{'AB'[n // 18]}{n % 18}") for n in range(mode))),
+        read.en.eq(selected("B") & ~pin("WEB")),
+        read.addr.eq(Cat(pin(f"ADB{n}") for n in range(low, 14))),
+        data.eq(read.data ^ Cat(written[n].replicate(BYTE) for n in range(count))),
+    ]
+    m.d.sync += written.eq(write.en & (write.addr == read.addr).replicate(count))
 
-        if pins["OCEB"]:
-            self._register = self._latch
-        written = set()
-        if selected["A"] and pins["WEA"]:
-            written = {n for n in range(count) if count == 1 or address["A"] >> n & 1}
-        if selected["B"]:
-            self._latch = 0
-            for n in range(count):
-                collides = first["A"] == first["B"] and n in written
-                self._latch |= (self._bytes[first["B"] + n] ^ (0x1FF if collides else 0)) << BYTE * n
-        data = sum(pins[f"DI{'AB'[n // 18]}{n % 18}"] << n for n in range(self._mode))
-        for n in written:
-            self._bytes[first["A"] + n] = data >> BYTE * n & 0x1FF
-
-
-def simulator(component, platform):
-    """Return a simulator of `component` as it is for `platform`, with the model in place of each DP16KD."""
-    fragment = Fragment.get(component, platform)
-    cells = list(_cells(fragment))
-    result = Simulator(fragment)
-    result.add_clock(8e-9)
-    for cell in cells:
-        result.add_process(_process(cell))
-    return result
-
-
-def _cells(fragment):
-    """Take the instances out of `fragment` and yield them."""
-    for part in fragment.subfragments:
-        if not isinstance(part[0], Instance):
-            yield from _cells(part[0])
-        elif part[0].type == "DP16KD":
-            yield part[0]
-    fragment.subfragments = [part for part in fragment.subfragments if not isinstance(part[0], Instance)]
-
-
-def _process(cell):
-    inputs = {name: value for name, (value, kind) in cell.ports.items() if kind == "i" and not name.startswith("CLK")}
-    outputs = [(port, n) for port in "AB" for n in range(18) if f"DO{port}{n}" in cell.ports]
-    shown = Cat(cell.ports[f"DO{port}{n}"][0] for port, n in outputs)
-    model = Dp16kd(cell.parameters)
-
-    async def process(ctx):
-        async for _, _, values in ctx.tick().sample(Cat(*inputs.values())):
-            model.rise({name: values >> n & 1 for n, name in enumerate(inputs)})
-            pins = dict(zip("AB", model.outputs, strict=True))
-            ctx.set(shown, sum((pins[port] >> n & 1) << place for place, (port, n) in enumerate(outputs)))
-
-    return process
+    registered = Signal(mode)
+    with m.If(pin("OCEB")):
+        m.d.sync += registered.eq(data)
+    for port, place in (("A", 0), ("B", 18 if mode == 36 else 0)):
+        source = registered if cell.parameters[f"REGMODE_{port}"] == "OUTREG" else data
+        for n in range(18):
+            if f"DO{port}{n}" in cell.ports:
+                m.d.comb += pin(f"DO{port}{n}").eq(source[place + n])
+    return m

@@ -1,7 +1,7 @@
 """The core on the compiled engine against the golden model: the same inputs, every output compared."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -9,17 +9,21 @@ import numpy as np
 from hdl.wire.board import Side
 from hdl.wire.control import CRC, HEADER, VERSION, WORD, Op
 from hdl.wire.event import EVENT, Kind
-from hdl.wire.registers import COUNTERS_PER_ROW, ENTRY_VALID, Reg
+from hdl.wire.registers import COUNTERS_PER_ROW, ENTRY_VALID, Count, Reg
 from hdl.wire.verdict import LANES, Source
 from sim.console import Console, stuff
 from sim.engine import CARRIER, Engine
-from sim.model import Event, Model
-from sim.traffic import Carrier, Traffic
+from sim.model import Config, Event, Model
+from sim.packets import PREAMBLE
+from sim.traffic import Carrier
 
 ALL = (1 << LANES) - 1
 LOOP_CYCLES = 3  # from the loop's pin to the kill edge
 DRAIN = 60_000  # cycles in which everything on its way has left: a full queue is 32 * 1,546
 WATCHDOG = (1 << 32) - 1
+SERIAL_CYCLES = 9  # from the middle of a kill command's last stop bit to the kill edge
+RETURN_CYCLES = 4  # of the way back, pin to pin
+READ, FREE, LEAVE = "read", "free", "leave"
 PREDICTED = {Kind.DROP, Kind.ABORT, Kind.KILL, Kind.ARM, Kind.BLOCK}
 
 
@@ -35,20 +39,28 @@ class Observed(NamedTuple):
     er_at: int | None
 
 
-def words_of(traffic: Traffic) -> list[tuple[int, list[int]]]:
+class Setup(Protocol):
+    """A configuration and where its symbols stand in the directory."""
+
+    config: Config
+    key: int
+    slots: dict[int, tuple[bytes, int]]
+
+
+def words_of(setup: Setup) -> list[tuple[int, list[int]]]:
     """Return the writes that load a configuration, as (address, words), first CONFIG_BEGIN."""
-    config = traffic.config
+    config = setup.config
     writes = [
         (Reg.CONFIG_BEGIN, [1]),
         (Reg.POLICY, [config.policy, config.enabled, config.order_size, WATCHDOG]),
-        (Reg.HASH_KEY, [traffic.key >> shift & 0xFFFFFFFF for shift in (0, 32, 64)]),
+        (Reg.HASH_KEY, [setup.key >> shift & 0xFFFFFFFF for shift in (0, 32, 64)]),
         (Reg.LANE_KEY, [int.from_bytes(key[at : at + 4], "little") for key in config.lanes for at in range(0, 16, 4)]),
         (Reg.GROSS_LIMIT, [half for limit in config.gross_limits for half in halves(limit)]),
     ]
     for index in sorted({index for index, _ in config.limits}):
         both = (config.limits.get((index, buy), 0) for buy in (True, False))
         writes.append((Reg.EXPOSURE_LIMIT + 4 * index, [half for limit in both for half in halves(limit)]))
-    for slot, (symbol, index) in traffic.slots.items():
+    for slot, (symbol, index) in setup.slots.items():
         symbol_words = [int.from_bytes(symbol[at : at + 4], "big") for at in (0, 4)]
         writes.append((Reg.DIRECTORY + 4 * slot, [*symbol_words, ENTRY_VALID | index]))
     return writes
@@ -59,94 +71,111 @@ def halves(value: int) -> list[int]:
     return [value & 0xFFFFFFFF, value >> 32]
 
 
-def kill_request(lanes: int, sequence: int = 0) -> bytes:
-    """Return the octets of a serial kill command."""
-    header = {"version": VERSION, "sequence": sequence, "op": Op.KILL, "status": 0, "address": 0}
-    body = HEADER.pack(**header) + WORD.pack(value=lanes)
+def request(op: int, address: int = 0, words=(), sequence: int = 0) -> bytes:
+    """Return the octets of a request on the control link."""
+    header = {"version": VERSION, "sequence": sequence, "op": op, "status": 0, "address": address}
+    body = HEADER.pack(**header) + b"".join(WORD.pack(value=word) for word in words)
     return b"\0" + stuff(body + CRC.pack(crc=crc32(body))) + b"\0"
 
 
 class Duel:
-    """One core and one model since reset, configured by `traffic`. Time is the engine's.
+    """One core and one model since reset, with the configuration of `setup`. Time is the engine's.
 
-    Every method that moves time compares what came out meanwhile, and raises `Difference`.
+    Every method that moves time compares what came out meanwhile, and raises `Difference`. Reading an event takes as
+    long as several frames, so events can be read and compared (`READ`), freed unread (`FREE`), or left for the next
+    comparison (`LEAVE`).
     """
 
-    SERIAL_CYCLES = 13  # from the beginning of the last stop bit of a kill command to the kill edge
-
-    def __init__(self, traffic: Traffic, engine: Engine | None = None):
-        self.traffic, self.engine = traffic, engine or Engine()
+    def __init__(self, setup: Setup, engine: Engine | None = None):
+        self.setup, self.engine = setup, engine or Engine()
         self.console = Console(self.engine)
-        self.model = Model(traffic.config)
+        self.model = Model(setup.config)
         self.frames = 0  # carriers played
+        self.edges = 0  # kill edges of the loop and of commands
         self._left = self._shows = self._told = 0  # what of the model's outputs has been compared
         self._sequence = 0  # of the next event
         self._recent: list[tuple[int, bytes]] = []
-        for address, words in words_of(traffic):
+        self._returned: list[tuple] = []
+        for address, words in words_of(setup):
             self.console.write(address, words)
-        self._compare()
+        self.console.ask(Op.HEARTBEAT)
+        (self.config_crc,) = self.console.read(Reg.CONFIG_CRC)
+        self.compare()
 
-    def arm(self, lanes: int = ALL) -> None:
-        """Open lanes: the cycle is the one of the event, everything that follows from it is compared."""
-        self.console.arm(lanes)
-        events = self._read_events()
-        arms = [event.at for event in events if event.kind == Kind.ARM]
-        if len(arms) != 1:
-            raise Difference(f"an arm made {len(arms)} events")
-        self.model.open(arms[0], lanes)
+    def arm(self, lanes: int = ALL, *, events: str = READ) -> None:
+        """Open lanes. The cycle is taken from the core; everything that follows from it is compared."""
+        (nonce,) = self.console.ask(Op.NONCE)
+        self.console.ask(Op.ARM, 0, [nonce, lanes, self.config_crc])
+        told = []
+        if self.model.kills.masks[-1] & lanes:
+            opened = [at - 1 for out in self.console.outputs for at, _, _ in out.killed.tolist()]
+        else:  # no lane changes: only the event tells
+            told = self.read_events()
+            opened = [event.at for event in told if event.kind == Kind.ARM]
+        if len(opened) != 1:
+            raise Difference(f"arming {lanes:#04x} opened lanes in cycles {opened}")
+        self.model.open(opened[0], lanes)
         self.model.rest()
-        self._compare(events)
+        self.compare(events, told)
 
-    def play(self, carriers: Iterable[Carrier], *, loop=(), kills=(), read: bool = True) -> None:
-        """Send carriers from now on; open the loop for `cycles`, or send a kill command, `after` cycles from now.
+    def play(self, carriers: Iterable[Carrier], *, loop=(), kills=(), returns=(), events: str = READ) -> int:
+        """Send carriers from now on, and let everything leave; return the cycle from which the rest is counted.
 
-        loop: (after, cycles) each. kills: (after, lanes) each, far enough apart for the serial line. Without `read` the
-        events are freed unread, which is faster: reading one takes as long as several frames.
+        loop: (after, cycles) each: the loop opens so many cycles after that, for so many. kills: (after, lanes) each, a
+        kill command, far enough apart for the serial line. returns: carriers of the other direction.
         """
-        start = now = self.engine.now + 100
-        rows, pool, placed = [], bytearray(), []
-        for gap, octets, er in carriers:
-            now += gap
-            rows.append((now, len(pool), len(octets), *(er or (-1, 0)), 1, 0, Side.SERVER, 0))
-            pool += octets
-            placed.append((now, octets, er))
-            now += len(octets)
+        start = self.engine.now + 100
         levels, control = [], []
         for after, cycles in loop:
             levels += [(start + after, False), (start + after + cycles, True)]
             self.model.kill(start + after + LOOP_CYCLES, ALL, Source.LOOP)
         for after, lanes in kills:
-            octets = kill_request(lanes)
+            octets = request(Op.KILL, 0, [lanes])
             control.append((start + after, octets))
-            stop = start + after + (10 * len(octets) - 1) * self.engine.uart_divisor
-            self.model.kill(stop + self.SERIAL_CYCLES, lanes, Source.SERIAL)
-        for at, octets, er in placed:
-            self.model.carrier(at, octets, er)
+            divisor = self.engine.uart_divisor
+            stop = start + after + (10 * len(octets) - 1) * divisor + divisor // 2
+            self.model.kill(stop + SERIAL_CYCLES, lanes, Source.SERIAL)
+        rows, pool, self._recent = [], bytearray(), []
+        for side, given in ((Side.SERVER, carriers), (Side.EXCHANGE, returns)):
+            now = start
+            for gap, octets, er in given:
+                now += gap
+                rows.append((now, len(pool), len(octets), *(er or (-1, 0)), 1, 0, side, 0))
+                pool += octets
+                if side == Side.SERVER:
+                    self.model.carrier(now, octets, er)
+                    self._recent.append((now, octets))
+                else:
+                    self._returned.append((now + RETURN_CYCLES, octets, *within(er, len(octets))))
+                now += len(octets)
         self.model.rest()
-        self._recent = [(at, octets) for at, octets, _ in placed]
-        self.frames += len(placed)
+        self.frames += len(self._recent)
+        self.edges += len(loop) + len(kills)
+        last = max([row[0] + row[2] for row in rows] + [at for at, _ in levels] + [at + 8_000 for at, _ in control])
         specs = (np.array(rows, CARRIER), bytes(pool))
-        last = max([now, *(at for at, _ in levels), *(at + 100 * 80 for at, _ in control)])
         self.console.outputs.append(self.engine.run(last + DRAIN, carriers=specs, loop=levels, control=control))
-        if not read:
-            self._free_events()
-        self._compare()
+        self.compare(events)
+        return start
 
     def clear_exposure(self) -> None:
         """Zero what was released; every lane must be killed."""
         self.console.write(Reg.CLEAR_EXPOSURE, [1])
         self.console.outputs.append(self.engine.run(self.engine.now + 3_000))
         self.model.clear_exposure()
-        self._compare()
+        self.compare()
 
     def audit(self) -> None:
-        """Compare every counter, and exposure and gross notional."""
+        """Compare every counter, exposure and gross notional; what went in must balance what came out."""
         for row in range(LANES + 1):
             got = self.console.read(Reg.COUNTER + COUNTERS_PER_ROW * row, COUNTERS_PER_ROW)
             want = self.model.counters[row]
             self._same(f"counters of row {row}", named(want), named(got))
+            dropped = sum(got[Count.FRAME_DROP : Count.ORDER_DROP])
+            self._same(f"frames in row {row}", got[Count.FRAMES_IN], got[Count.FRAMES_OUT] + dropped)
+            dropped = sum(got[Count.ORDER_DROP :])
+            self._same(f"orders in row {row}", got[Count.ORDERS_IN], got[Count.ORDERS_OUT] + dropped)
         budget = self.model.budget
-        for index in sorted({index for index, _ in self.traffic.config.limits}):
+        for index in sorted({index for index, _ in self.setup.config.limits}):
             words = self.console.read(Reg.EXPOSURE + 4 * index, 4)
             got = [words[0] | words[1] << 32, words[2] | words[3] << 32]
             self._same(f"exposure of symbol {index}", budget.exposure[2 * index : 2 * index + 2], got)
@@ -155,18 +184,25 @@ class Duel:
         self._same("gross notional", budget.gross, got)
         (faults,) = self.console.read(Reg.FAULTS)
         self._same("faults but for lost events", 0, faults & ~1)
-        self._compare()
+        self.compare()
 
-    def _compare(self, events=()):
-        """Compare what came out since the last comparison, and the events, those already read and those to be read."""
+    def compare(self, events: str = READ, told=()) -> None:
+        """Compare what came out since the last comparison, and the events: `told`, and those to be read."""
+        if events == FREE:
+            self._free_events()
+        elif events == READ:
+            told = [*told, *self.read_events()]
         outputs, self.console.outputs = self.console.outputs, []
         model = self.model
-        got, shows = [], []
+        got, shows, returned = [], [], []
         for out in outputs:
-            for at, _, offset, length, er, _, preamble, side, _, _ in out.frames.tolist():
+            for at, _, offset, length, er, er_count, preamble, side, _, _ in out.frames.tolist():
+                octets = out.octets[offset : offset + length]
                 if side == Side.EXCHANGE:
-                    octets = out.octets[offset + preamble : offset + length]
-                    got.append(Observed(at, octets, None if er < 0 else at + er))
+                    got.append(Observed(at, octets[preamble:], None if er < 0 else at + er))
+                    self._same("the preamble of an egress frame", PREAMBLE, octets[:preamble])
+                else:
+                    returned.append((at, octets, er, er_count))
             shows += [(at, mask) for at, mask, _ in out.killed.tolist()]
         want = [Observed(left.at, left.octets, left.er_at) for left in model.left[self._left :]]
         self._left = len(model.left)
@@ -174,10 +210,12 @@ class Duel:
         changes = list(zip(model.kills.shows, model.kills.masks, strict=True))[1:]
         self._same_list("change of the killed lanes", changes[self._shows :], shows)
         self._shows = len(changes)
-        events = [event for event in (*events, *self._read_events()) if event.kind in PREDICTED]
-        told = model.events()
-        self._same_list("event", told[self._told :], sorted(events))
-        self._told = len(told)
+        self._same_list("carrier of the return path", self._returned, returned)
+        self._returned = []
+        if events == READ:
+            predicted = model.events()
+            self._same_list("event", predicted[self._told :], sorted(e for e in told if e.kind in PREDICTED))
+            self._told = len(predicted)
 
     def _free_events(self):
         """Forget the events so far. If some were lost, the log says so as soon as it has room: forget that too."""
@@ -187,7 +225,8 @@ class Duel:
         (self._sequence,) = self.console.read(Reg.EVENTS)
         self._told = len(self.model.events())
 
-    def _read_events(self):
+    def read_events(self, *, gaps: bool = False) -> list[Event]:
+        """Read and free what the log has; numbers must follow one another, and nothing be lost unless `gaps`."""
         events = []
         while True:
             words = self.console.ask(Op.EVENTS, self._sequence, [8])
@@ -199,7 +238,7 @@ class Duel:
                 number = fields.pop("sequence")
                 self._same("sequence number of an event", self._sequence, number)
                 self._sequence += 1
-                if fields["kind"] == Kind.GAP:
+                if fields["kind"] == Kind.GAP and not gaps:
                     raise Difference(f"{fields['user_ref']} events were lost")
                 events.append(Event(**fields))
 
@@ -236,3 +275,10 @@ def show(thing) -> str:
 def named(cells) -> dict[int, int]:
     """Return the counters that are not 0, by number."""
     return {number: value for number, value in enumerate(cells) if value}
+
+
+def within(er: tuple[int, int] | None, length: int) -> tuple[int, int]:
+    """Return the part of rx_er that lies in the carrier, as an engine reports it: (-1, 0) if none."""
+    if er is None or er[0] >= length:
+        return -1, 0
+    return er[0], min(er[1], length - er[0])

@@ -9,10 +9,13 @@
 #include <vector>
 
 #include "Vcore.h"
+#include "Vcore___024root.h"
 #include "verilated.h"
 #ifdef TRACED
 #include "verilated_vcd_c.h"
 #endif
+
+void Vcore___024root___eval(Vcore___024root* root);  // the generated code, in the same translation unit
 
 namespace {
 
@@ -232,9 +235,19 @@ struct Engine {
         core.final();
     }
 
-    void dump([[maybe_unused]] unsigned half) {
+    // One rising edge, and the falling one that nothing depends on.
+    void edge() {
 #ifdef TRACED
-        if (dumping) wave.dump(now * 8 + half);
+        for (unsigned half : {0, 4}) {
+            core.clk = half == 0;
+            core.eval();
+            if (dumping) wave.dump(now * 8 + half);
+        }
+#else
+        // Vcore::eval would do the same, and twice, at a twentieth of the whole run time.
+        core.clk = 1;
+        core.rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
+        Vcore___024root___eval(core.rootp);
 #endif
     }
 
@@ -273,9 +286,7 @@ struct Engine {
             resets.erase(resets.begin());
         }
         core.rst = now < reset_until;
-        core.clk = 1;
-        core.eval();
-        dump(0);
+        edge();
         if (core.server_tx_en)
             sinks[0].take(now, core.server_tx_data, core.server_tx_er);
         else if (sinks[0].active)
@@ -298,9 +309,6 @@ struct Engine {
         const bool expiring = now + BEFORE_DEADLINE >= deadline && now - deadline + BEFORE_DEADLINE < AFTER_DEADLINE;
         const bool moved = core.busy || drivers[0].active || drivers[1].active || shifter.active() || expiring;
         rest = moved || changed ? 0 : std::min(rest + 1, REST);
-        core.clk = 0;
-        core.eval();
-        dump(4);
         ++now;
         ++simulated;
     }

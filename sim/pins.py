@@ -1,4 +1,4 @@
-"""The filter's pins under cocotb, used as if they were an engine: the same inputs and outputs, every cycle on record."""
+"""The filter's pins under cocotb, used as if they were an engine, with every cycle on record."""
 
 import cocotb.task
 import numpy as np
@@ -9,6 +9,7 @@ from sim.engine import FRAME, MOMENT, Output, pack
 from sim.stage import BLOCK, PLAYED, RECORDED, Stage
 
 QUIET = 2  # blocks without `busy` after which the core is at rest
+MARGIN = 4  # cycles that are simulated before a deadline
 SENT = {Side.SERVER: "server_tx", Side.EXCHANGE: "exchange_tx"}
 RECEIVED = {Side.SERVER: "server_rx", Side.EXCHANGE: "exchange_rx"}
 
@@ -21,35 +22,44 @@ def lowest(layout, name: str) -> int:
 class Pins:
     """Plays and records; `run` is that of `sim.engine.Engine`, and blocks: call it in a thread (`cocotb.task.bridge`).
 
-    `now` is the cycle of the next input. A run ends when everything is played and the core is at rest; then time jumps to
-    `until`. Carriers of one side begin one after another, as for the engine.
+    `now` is the cycle of the next input. A run ends when everything is played and the core is at rest; then time jumps
+    to `until`, past no deadline of the watchdog. Carriers of one side begin one after another, as for the engine.
     """
 
     def __init__(self, dut, uart_divisor: int):
         self.dut, self.uart_divisor = dut, uart_divisor
         self.now = self.simulated = 0
         self._start = -BLOCK  # of the block that is played now
+        self.deadline = (1 << 64) - 1
         self._level = Stage.REST  # of the pins when nothing is to be played
         self._line = 0  # the control line is free from here on
         self._play_blocking = cocotb.task.resume(self._play)
 
     async def start(self) -> None:
-        """Start the clock and reset."""
+        """Start the clock, and reset the filter; the rest of the time is counted from the stage's power-up."""
         dut = self.dut
         dut.jump.value = dut.tape.value = 0
-        dut.rst.value = 1
         Clock(dut.clk, 8, unit="ns").start()
-        for _ in range(3):
-            await dut.clk.rising_edge
-        dut.rst.value = 0
+        await dut.turn.value_change
+        self._start = int(dut.now.value)
+        self.now = self._start + BLOCK
+        words = np.full(BLOCK, Stage.REST, "<u4")
+        words[:8] |= np.uint32(1 << lowest(PLAYED, "reset"))
+        await self._play(words)
 
     def run(self, until: int, *, carriers=(), control=(), loop=(), resets=(), settle: bool = False) -> Output:
         """Play the inputs, and until rest; with `settle` time does not jump then."""
         words = self._words(carriers, control, loop, resets)
-        times, recorded = self._play_blocking(words)
-        if not settle and until > self.now:
-            self.dut.jump.value = until - self.now  # taken with the next block
-            self.now = until
+        parts = [self._play_blocking(words)]
+        while not settle and until > self.now:
+            target = until
+            if self.now < self.deadline - MARGIN < until:
+                target = self.deadline - MARGIN
+            self.dut.jump.value = target - self.now  # taken with the next block
+            self.now = target
+            if target < until:
+                parts.append(self._play_blocking(words[:0]))
+        times, recorded = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self._output(times, recorded)
 
     async def _play(self, words):
@@ -70,6 +80,7 @@ class Pins:
             records.append(record)
             self._start, self.now = self.now, self.now + BLOCK
             self.simulated += BLOCK
+            self.deadline = int(dut.deadline.value)
             number += 1
             busy = (record >> lowest(RECORDED, "busy") & 1).any()
             quiet = 0 if busy or number <= len(blocks) + 1 else quiet + 1

@@ -75,7 +75,7 @@ class Reference:
                 self._charge(order, -1)
             self.forbidden = cycle + 3 + 3 * len(orders)
             self.next = 0
-        if self.order and cycle <= self.order.at + CHARGES:
+        if self.order and cycle <= self.order.at + SHOWS:
             self.order = None
         return orders
 
@@ -93,9 +93,9 @@ class Reference:
             )
         if order and cycle == order.at + SHOWS:
             order.passed = not doomed and not any(order.results) and len(self.frame) < MOST
-        if order and cycle == order.at + CHARGES and order.passed:
-            self._charge(order, 1)
-            self.frame.append(order)
+            if order.passed:
+                self._charge(order, 1)
+                self.frame.append(order)
         if order and order.at + 5 <= cycle <= order.at + CHARGES:
             return
         if self.failed and cycle > self.forbidden and cycle >= max(self.next, self.failed[0][0]):

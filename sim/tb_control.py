@@ -118,6 +118,7 @@ class Bench:
 
     async def offer(self, user_ref):
         """Let an event happen."""
+        await self.dut.clk.rising_edge
         self.dut.event__record.value = 1 | user_ref << 21  # kind DROP; the record's layout is tested in tb_log
         self.dut.event__valid.value = 1
         await self.dut.clk.rising_edge
@@ -126,7 +127,7 @@ class Bench:
             await self.dut.clk.rising_edge
 
 
-@cocotb.test(timeout_time=5, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def settings_are_read_back_and_reset_to_zero(dut):
     """Every setting, alone and in one request; bits that a register lacks are 0."""
     bench = Bench(dut)
@@ -148,7 +149,7 @@ async def settings_are_read_back_and_reset_to_zero(dut):
     assert await bench.read(POLICY, 7) == [0] * 7
 
 
-@cocotb.test(timeout_time=5, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def status_is_read_and_never_written(dut):
     bench = Bench(dut)
     await bench.start()
@@ -163,7 +164,7 @@ async def status_is_read_and_never_written(dut):
         assert await bench.ask(WRITE, address, [1]) == (ADDRESS, []), hex(address)
 
 
-@cocotb.test(timeout_time=5, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def reading_a_low_word_latches_the_high_one(dut):
     """`now` crosses 2^32 in the test; each pair has a latch of its own."""
     bench = Bench(dut)
@@ -184,7 +185,7 @@ async def reading_a_low_word_latches_the_high_one(dut):
     assert await bench.read(KILL_AT, 2) == [0, 0]
 
 
-@cocotb.test(timeout_time=10, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def words_are_read_and_written_one_after_another(dut):
     """1 to 64 of them, whatever the target's delay; an error ends the request behind the words before it."""
     bench = Bench(dut)
@@ -207,7 +208,7 @@ async def words_are_read_and_written_one_after_another(dut):
     assert await bench.ask(READ, 0xFFFF, [2]) == (ADDRESS, []), "addresses do not wrap"
 
 
-@cocotb.test(timeout_time=10, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def what_does_not_fit_its_operation_is_unknown(dut):
     """And does nothing."""
     bench = Bench(dut)
@@ -220,7 +221,7 @@ async def what_does_not_fit_its_operation_is_unknown(dut):
     assert bench.strobes == [] and bench.accesses == []
 
 
-@cocotb.test(timeout_time=10, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def configuration_is_written_only_while_every_lane_is_killed(dut):
     """Anything else is written and read at any time; P2: no write opens a lane."""
     bench = Bench(dut)
@@ -244,7 +245,7 @@ async def configuration_is_written_only_while_every_lane_is_killed(dut):
     assert bench.accesses == [(0x1FFE, 1), (0x1FFF, 2), (0x2000, 3)]
 
 
-@cocotb.test(timeout_time=10, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def the_configuration_has_the_crc_32_of_its_writes(dut):
     """zlib's, over address and value of each, in order; not of CONFIG_BEGIN, CLEAR_EXPOSURE, refused or other words."""
     bench = Bench(dut)
@@ -270,7 +271,7 @@ async def the_configuration_has_the_crc_32_of_its_writes(dut):
     assert await bench.read(CONFIG_CRC) == [zlib.crc32(struct.pack("<II", POLICY, 1))]
 
 
-@cocotb.test(timeout_time=10, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def a_kill_acts_when_its_frame_is_checked(dut):
     """P3: 6 cycles from the middle of the last stop bit to the strobe; the same again in its turn, and a reply."""
     bench = Bench(dut, sticky=True)
@@ -294,7 +295,7 @@ async def a_kill_acts_when_its_frame_is_checked(dut):
             assert kills[0][1] == sample + 6
 
 
-@cocotb.test(timeout_time=20, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def a_kill_acts_whatever_is_being_executed(dut):
     """P3: while a target does not answer, and while all places for requests are taken, so that it gets no reply."""
     bench = Bench(dut)
@@ -316,7 +317,7 @@ async def a_kill_acts_whatever_is_being_executed(dut):
     assert await bench.read(MAGIC) == [int.from_bytes(b"BWR1", "little")]
 
 
-@cocotb.test(timeout_time=20, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def requests_are_executed_in_order(dut):
     """Up to four are kept while the replies before them are sent; a KILL behind an ARM leaves the lanes killed."""
     bench = Bench(dut, sticky=True)
@@ -338,7 +339,7 @@ async def requests_are_executed_in_order(dut):
     assert bench.killed == 0xFF
 
 
-@cocotb.test(timeout_time=20, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def an_arm_takes_two_steps(dut):
     """P2: a nonce serves once; each refusal has its status; nothing but an ARM that was not refused opens a lane."""
     bench = Bench(dut, sticky=True)
@@ -368,7 +369,7 @@ async def an_arm_takes_two_steps(dut):
     assert len(nonces) == 8
 
 
-@cocotb.test(timeout_time=5, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def a_heartbeat_is_a_strobe(dut):
     bench = Bench(dut)
     await bench.start()
@@ -377,7 +378,7 @@ async def a_heartbeat_is_a_strobe(dut):
         assert bench.named("heartbeat") == [1] * number
 
 
-@cocotb.test(timeout_time=40, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def events_are_read_until_they_are_freed(dut):
     """P11: the same request gives the same events; a later number frees those before it; then a loss shows as a gap."""
     bench = Bench(dut)
@@ -419,7 +420,7 @@ def spoilt():
     def frame(octets):
         return b"\0" + cobs.encode(octets) + b"\0"
 
-    for _ in range(20):
+    for _ in range(10):
         bit = random.randrange(8 * len(checked))
         yield f"{bit=}", frame((int.from_bytes(checked, "little") ^ 1 << bit).to_bytes(len(checked), "little"))
     for version in (0, 2, 3, 5, 9, 17, 33, 65, 129, 255):
@@ -433,7 +434,7 @@ def spoilt():
     yield "nothing", b"\0\0\0"
 
 
-@cocotb.test(timeout_time=40, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def a_bad_frame_gets_no_reply_and_changes_nothing(dut):
     """P12, P2: CRC, version, length, encoding. The next good frame is answered."""
     bench = Bench(dut)
@@ -446,12 +447,12 @@ async def a_bad_frame_gets_no_reply_and_changes_nothing(dut):
         bench.strobes.clear()
 
 
-@cocotb.test(timeout_time=100, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def garbage_never_wedges_it(dut):
     """P12: random octets, levels, breaks, cut frames; behind a zero octet the next good frame is answered."""
     bench = Bench(dut)
     await bench.start()
-    for _ in range(60):
+    for _ in range(40):
         kind = random.randrange(5)
         if kind == 0:
             await bench.line.send(random.randbytes(random.randrange(1, 60)))
@@ -476,7 +477,7 @@ async def garbage_never_wedges_it(dut):
     assert (bench.accesses, bench.strobes) == ([], [])
 
 
-@cocotb.test(timeout_time=20, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def a_reset_forgets_the_frame_under_way(dut):
     """At any octet of a request or its reply; the next request is answered."""
     bench = Bench(dut)
@@ -496,7 +497,7 @@ async def a_reset_forgets_the_frame_under_way(dut):
         assert len(await bench.read(MAGIC, 3)) == 3
 
 
-@cocotb.test(timeout_time=5, timeout_unit="ms")
+@cocotb.test(timeout_time=30, timeout_unit="ms")
 async def it_is_busy_from_the_first_bit_to_the_last(dut):
     """Octets without a pause: idle only before the request and behind the reply."""
     bench = Bench(dut)

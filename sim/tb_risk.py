@@ -1,227 +1,10 @@
 """Bench of the risk engine against plain arithmetic: every decision, in its cycle, and what is charged in the end."""
 
-import random
-
 import cocotb
-from cocotb.clock import Clock
-from cocotb.triggers import Event
 
-from hdl.wire.registers import BUCKET_SLOTS, ENTRY_VALID, KEY_BITS, SLOTS, Reg, toeplitz
-from sim.bus import BusMaster
-from sim.risk_reference import CHARGES, MOST, READS, SHOWS, Order, Reference
-
-SYMBOLS = {f"SYM{index}".ljust(8).encode(): index for index in (0, 1, 2, 3, 255, 511)}
-UNKNOWN = b"NOTHERE "
-OCTETS_BEFORE = 15  # cycles from a symbol's first octet to `price_ready`
-SPACING = 50  # of orders packed in a frame
-TO_END = 25  # cycles from the last order's `price_ready` to `frame_end`, when nothing stands behind it
-NEXT = 84  # cycles from `frame_end` to the next frame's first `price_ready`, at the least
-QUIET = 40
-RESULTS = ("missing", "blocked", "over_position", "over_lane", "over_firm")
-STROBES = ("symbol_valid", "symbol_first", "price_ready", "frame_end", "block", "lift", "failed__valid")
-
-
-class Bench:
-    """Drives one value of every input in each cycle, at its falling edge, and steps the reference along.
-
-    `at(cycle, name=value)` plans an input; strobes are 0 where nothing is planned, and `doomed` is random.
-    """
-
-    def __init__(self, dut):
-        self.dut, self.rng = dut, random.Random(cocotb.RANDOM_SEED)
-        self.bus, self.directory = BusMaster(dut), BusMaster(dut, "directory_bus")
-        self.reference = Reference()
-        self.cycle, self.plan, self.calls, self.waits = 0, {}, {}, {}
-        self.decided = []  # orders, in order
-        self.hosting = True
-        self.key = self.rng.getrandbits(KEY_BITS)
-
-    def at(self, cycle, **values):
-        assert cycle > self.cycle, f"planned too late: {values}"
-        self.plan.setdefault(cycle, {}).update(values)
-
-    def call(self, cycle, function):
-        """Call `function` in `cycle`, before the reference steps through it."""
-        self.calls.setdefault(cycle, []).append(function)
-
-    async def start(self, *, limit=10**6, gross=10**16):
-        dut = self.dut
-        Clock(dut.clk, 8, unit="ns").start()
-        for name in (*STROBES, "symbol_data", "quantity", "price", "buy", "lane", "doomed", "kept", "block_index"):
-            getattr(dut, name).value = 0
-        dut.failed__payload.value, dut.key.value, dut.rst.value = 0, self.key, 1
-        await dut.clk.falling_edge
-        await dut.clk.falling_edge
-        dut.rst.value = 0
-        await self.settle(2000)
-        taken = {}
-        for symbol, index in SYMBOLS.items():
-            bucket = toeplitz(symbol, self.key)
-            slot = BUCKET_SLOTS * bucket + taken.setdefault(bucket, 0)
-            taken[bucket] += 1
-            words = (int.from_bytes(symbol[:4], "big"), int.from_bytes(symbol[4:], "big"), index | ENTRY_VALID)
-            for word, value in enumerate(words):
-                await self.directory.write(Reg.DIRECTORY + 4 * slot + word, value)
-            for sell in (0, 1):
-                await self.limit(index, sell, limit)
-        for row in range(9):
-            await self.gross_limit(row, gross)
-        cocotb.start_soon(self._run())
-        await self.until(1)
-
-    async def limit(self, index, sell, value):
-        await self.bus.write_pair(Reg.EXPOSURE_LIMIT + 4 * index + 2 * sell, value)
-        self.reference.limits[index, bool(sell)] = value
-
-    async def gross_limit(self, row, value):
-        await self.bus.write_pair(Reg.GROSS_LIMIT + 2 * row, value)
-        self.reference.gross_limits[row] = value
-
-    async def settle(self, most=5000):
-        """Wait until the engine is at rest."""
-        for _ in range(most):
-            await self.dut.clk.falling_edge
-            if not self.dut.busy.value and self.dut.clearing.value == 0:
-                return
-        raise AssertionError(f"busy for {most} cycles")
-
-    async def until(self, cycle):
-        if self.cycle < cycle:
-            await self.waits.setdefault(cycle, Event()).wait()
-
-    async def _run(self):
-        dut = self.dut
-        while True:
-            await dut.clk.falling_edge
-            self.cycle += 1
-            self._check()
-            values = dict.fromkeys(STROBES, 0) | {"doomed": self.rng.getrandbits(1)}
-            values |= self.plan.pop(self.cycle, {})
-            for name, value in values.items():
-                getattr(dut, name).value = value
-            for function in self.calls.pop(self.cycle, ()):
-                function()
-            self.reference.step(self.cycle, values["doomed"])
-            if self.cycle in self.waits:
-                self.waits.pop(self.cycle).set()
-
-    def _check(self):
-        """The results of the current order show in the promised cycle, and stay."""
-        order = self.reference.order
-        if order is None:
-            return
-        since, full = self.cycle - order.at, len(self.reference.frame) == MOST and order not in self.reference.frame
-        if 0 < since < SHOWS:
-            assert not self.dut.decided.value, f"{since=}"
-        elif since in (SHOWS, SHOWS + 6):
-            shown = tuple(bool(getattr(self.dut, name).value) for name in RESULTS)
-            assert bool(self.dut.decided.value) == (not full), f"{order=}"
-            assert shown == order.results or (shown[0] and order.results[0]), f"{order=} {shown=}"
-            assert order.results[0] or self.dut.index.value == order.index
-            if since == SHOWS:
-                self.decided.append(order)
-
-    def order(self, at, *, lane, symbol, sell, quantity, price, doomed=False):
-        """Plan an order whose `price_ready` is in cycle `at`."""
-        for number, octet in enumerate(symbol):
-            self.at(at - OCTETS_BEFORE + number, symbol_valid=1, symbol_first=int(number == 0), symbol_data=octet)
-        self.at(at - OCTETS_BEFORE, lane=lane)
-        self.at(at, price_ready=1, quantity=quantity, price=price, buy=int(not sell))
-        garbage = {
-            "quantity": self.rng.getrandbits(20),
-            "price": self.rng.getrandbits(32),
-            "buy": self.rng.getrandbits(1),
-        }
-        self.at(at + 11, **garbage)
-        self.at(at + SHOWS, doomed=int(doomed))
-        order = Order(at, lane, SYMBOLS.get(symbol), bool(sell), quantity, price)
-        self.call(at, lambda: self.reference.ready(order))
-        return order
-
-    def end(self, cycle, kept):
-        """Plan a frame's end; returns a dict that holds its base and its reserved orders after that."""
-        frame = {}
-        self.at(cycle, frame_end=1, kept=int(kept))
-
-        def call():
-            frame.update(base=int(self.dut.base.value), orders=self.reference.end(cycle, kept))
-            assert self.dut.reservations.value == len(frame["orders"])
-
-        self.call(cycle, call)
-        return frame
-
-    def fail(self, cycle, frame):
-        """Plan the failure of a kept `frame` at the gate."""
-
-        def call():
-            assert self.dut.failed__ready.value
-            self.dut.failed__valid.value = 1
-            self.dut.failed__payload.value = frame["base"] | len(frame["orders"]) << 8
-            self.reference.fail(cycle, frame["orders"])
-
-        self.call(cycle, call)
-
-    async def compare(self):
-        """At rest, exposure and gross are what the reference says."""
-        await self.settle()
-        assert not self.dut.fault.value
-        for index in SYMBOLS.values():
-            for sell in (0, 1):
-                value = await self.bus.read_pair(Reg.EXPOSURE + 4 * index + 2 * sell)
-                assert value == self.reference.released.get((index, bool(sell)), 0), f"{index=} {sell=}"
-        for row in range(9):
-            assert await self.bus.read_pair(Reg.GROSS + 2 * row) == self.reference.gross.get(row, 0), f"{row=}"
-
-
-class Traffic:
-    """Random frames of orders that crowd the limits, random verdicts and outcomes in any order, and kills."""
-
-    def __init__(self, bench, *, drops, failures):
-        self.bench, self.drops, self.failures = bench, drops, failures
-        self.next = bench.cycle + 30
-        self.kept, self.busy_until = [], 0
-
-    def order(self, at, lane):
-        bench, rng = self.bench, self.bench.rng
-        symbol = rng.choice([*SYMBOLS, *SYMBOLS, UNKNOWN])
-        sell, price = rng.getrandbits(1), rng.randrange(1, 10**6)
-        room = bench.reference.room((SYMBOLS.get(symbol), bool(sell)))
-        quantity = rng.choice([1, rng.randrange(1, 40), rng.randrange(1, 400), room, room + 1, rng.randrange(1, 10**6)])
-        row = rng.choice([lane, 8])
-        if rng.random() < 0.15:
-            quantity, price = 1, bench.reference.gross_room(row) + rng.choice([0, 1])
-        quantity, price = min(max(quantity, 1), 999_999), min(max(price, 1), 2**32 - 1)
-        doomed = rng.random() < 0.1
-        bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price, doomed=doomed)
-
-    async def frame(self, count):
-        """One frame of `count` orders."""
-        bench, rng = self.bench, self.bench.rng
-        lane, at = rng.randrange(8), self.next + OCTETS_BEFORE
-        for _ in range(count):
-            await bench.until(at - OCTETS_BEFORE - 1)
-            self.order(at, lane)
-            last, at = at, at + rng.choice([SPACING, SPACING, SPACING + rng.randrange(30), 24])
-        end = (last + TO_END if count else at) + rng.choice([0, 0, rng.randrange(20)])
-        kept = rng.random() > self.drops
-        frame = bench.end(end, kept)
-        if kept:
-            self.kept.append((end, frame))
-        await bench.until(end - 2)
-        self.next = max(end + NEXT - OCTETS_BEFORE, self.next) + rng.choice([0, 0, rng.randrange(200)])
-        if rng.random() < self.failures:
-            self.gate(end)
-
-    def gate(self, now):
-        """Some of the kept frames leave; others do not, in any order and as little as a cycle apart."""
-        bench, rng = self.bench, self.bench.rng
-        rng.shuffle(self.kept)
-        at = max(now + 1 + rng.choice([0, 1, 2, rng.randrange(150)]), self.busy_until)
-        for end, frame in self.kept:
-            if rng.random() < 0.7:
-                at = max(at, end + 1) + rng.choice([1, 1, 1, 4, rng.randrange(1, 60)])
-                bench.fail(at, frame)
-        self.kept, self.busy_until = [], at + 1
+from hdl.wire.registers import Reg
+from sim.risk_bench import NEXT, QUIET, SPACING, SYMBOLS, TO_END, Bench, Traffic
+from sim.risk_reference import READS, SHOWS, Order
 
 
 async def disturb(bench):
@@ -394,16 +177,25 @@ async def a_dropped_frame_of_29_orders_is_undone_before_the_next_one(dut):
 
 
 @cocotb.test(timeout_time=3, timeout_unit="ms")
-async def a_check_waits_for_a_frame_that_is_being_undone(dut):
-    """Only with gaps that Ethernet does not have: a check reads in e+6+3n, and its results show six cycles later."""
+@cocotb.parametrize(failed=[None, -1, 1, 30])
+async def a_check_waits_for_a_frame_that_is_being_undone(dut, failed):
+    """Only with gaps that Ethernet does not have: a check reads in e+6+3n, and its results show six cycles later.
+
+    A frame that fails meanwhile, `failed` cycles from e, is undone behind it and makes it no later.
+    """
     bench = Bench(dut)
-    await bench.start(limit=29)
+    await bench.start(limit=30)
     at = bench.cycle + QUIET
+    bench.order(at, lane=4, symbol=b"SYM2    ", sell=0, quantity=1, price=1)
+    first = bench.end(at + TO_END, True)
+    at += TO_END + NEXT
     for _ in range(29):
         bench.order(at, lane=5, symbol=b"SYM2    ", sell=0, quantity=1, price=2**31)
         at += SPACING
     end = at - SPACING + TO_END
     bench.end(end, False)
+    if failed is not None:
+        bench.fail(end + failed, first)
     await bench.until(end + 2)
     at = end + 40
     bench.order(at, lane=5, symbol=b"SYM2    ", sell=0, quantity=29, price=1)
@@ -417,12 +209,36 @@ async def a_check_waits_for_a_frame_that_is_being_undone(dut):
     assert dut.decided.value and not dut.over_position.value
     await bench.until(shows + 2)
     assert dut.reservations.value == 1
+    await bench.settle()
+    assert await bench.bus.read_pair(Reg.EXPOSURE + 8) == 29 + (failed is None)
     assert not dut.fault.value
 
 
 @cocotb.test(timeout_time=3, timeout_unit="ms")
+@cocotb.parametrize(late=[0, 1])
+async def nothing_begins_to_be_undone_in_the_cycle_behind_a_frame_end(dut, late):
+    """29 entries, the first of which would begin in e+1: they begin in e+2 to e+86, in time for p = e+82."""
+    bench = Bench(dut)
+    await bench.start(limit=29)
+    at = bench.cycle + QUIET
+    for _ in range(29):
+        bench.order(at, lane=5, symbol=b"SYM2    ", sell=0, quantity=1, price=2**31)
+        at += SPACING
+    frame = bench.end(at - SPACING + TO_END, True)
+    end = at + NEXT
+    bench.end(end, True)
+    await bench.until(end - 20)
+    bench.fail(end - 4, frame)
+    order = bench.order(end + 82 - late, lane=5, symbol=b"SYM2    ", sell=0, quantity=29, price=2**31)
+    await bench.until(end + 120)
+    assert order.results[2] == bool(late)
+    assert bench.reference.began[0] == end + 2
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
 async def a_message_cut_short_by_the_end_of_its_frame_reserves_nothing(dut):
-    """A frame may end anywhere behind the price; from p+17 on the reservation is there, and is undone."""
+    """A frame may end anywhere behind the price; from p+16 on the reservation is there, and is undone."""
     bench = Bench(dut)
     await bench.start(limit=50)
     for since in range(20):
@@ -430,7 +246,7 @@ async def a_message_cut_short_by_the_end_of_its_frame_reserves_nothing(dut):
         bench.order(at, lane=6, symbol=b"SYM1    ", sell=0, quantity=50, price=3)
         frame = bench.end(at + since, since & 1)
         await bench.until(at + since + 1)
-        assert len(frame["orders"]) == (since > CHARGES), f"{since=}"
+        assert len(frame["orders"]) == (since > SHOWS), f"{since=}"
         await bench.until(at + since + NEXT)
         if since & 1:
             bench.fail(bench.cycle + 1, frame)
@@ -613,6 +429,3 @@ async def limits_read_back_and_other_addresses_are_errors(dut):
     for address in (Reg.CLEAR_EXPOSURE, Reg.COUNTER, Reg.POLICY, 0):
         assert await bench.bus.access(address) is None
     await bench.compare()
-
-
-assert SLOTS == 1024

@@ -69,6 +69,15 @@ class Traffic:
         for _ in range(count):
             yield self.carrier()
 
+    def noise(self) -> Carrier:
+        """Return a carrier of anything, for a way that is not read."""
+        random = self.random
+        octets = random.randbytes(random.choice((1, 2, 72, random.randrange(1, 1600))))
+        er = random.choice((None, None, (random.randrange(len(octets)), random.choice((1, 5)))))
+        if random.random() < 0.9:
+            octets = packets.PREAMBLE + octets
+        return Carrier(random.choice((1, 12, 12, random.randrange(1, 2000))), octets, er)
+
     def carrier(self) -> Carrier:
         """Return the next carrier."""
         random = self.random
@@ -336,5 +345,5 @@ def place(random: Random, symbols: dict[bytes, int]) -> tuple[int, dict[int, tup
                 break
             slots[random.choice(free)] = symbol, index
         else:
-            assert max(slots) < SLOTS
+            assert max(slots, default=0) < SLOTS
             return key, slots

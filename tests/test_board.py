@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 import serial
+from cobs import cobs
 
 from hdl.wire import board as wire
 from hdl.wire.board import Kind, Side
@@ -24,10 +26,11 @@ FRAME = bytes(range(64))
 class Host:
     """What a host holds: the board's process, its packet link and its side channel."""
 
-    def __init__(self, folder, *options):
-        verilog = folder / "stub.v"
-        verilog.write_text(stub_verilog())
-        command = [sys.executable, "-m", "sim.board", "--dir", folder, "--verilog", verilog, *options]
+    def __init__(self, folder, *options, verilog=stub_verilog):
+        if verilog:
+            (folder / "stub.v").write_text(verilog())
+            options = ("--verilog", folder / "stub.v", *options)
+        command = [sys.executable, "-m", "sim.board", "--dir", folder, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.ports = json.loads(self.process.stdout.readline())
         self.sockets = []
@@ -89,8 +92,8 @@ class Host:
 def start(tmp_path):
     hosts = []
 
-    def start(*options):
-        hosts.append(Host(tmp_path, *options))
+    def start(*options, **parameters):
+        hosts.append(Host(tmp_path, *options, **parameters))
         return hosts[-1]
 
     yield start
@@ -126,10 +129,13 @@ def test_frames_come_with_their_times_and_done_comes_last(host):
     host.send(
         (Kind.FRAME, Side.SERVER, wire.WANT_STARTED, 100, FRAME), (Kind.FRAME, Side.EXCHANGE, 0, 150, FRAME[::-1])
     )
+    host.send((Kind.FRAME, Side.SERVER, wire.WANT_STARTED, 400, FRAME))
     assert host.run(1000) == [
         (Kind.STARTED, Side.SERVER, 0, 100, b""),
         (Kind.FRAME, Side.EXCHANGE, 0, 120, FRAME),
         (Kind.FRAME, Side.SERVER, 0, 154, FRAME[::-1]),
+        (Kind.STARTED, Side.SERVER, 0, 400, b""),
+        (Kind.FRAME, Side.EXCHANGE, 0, 420, FRAME),
         (Kind.DONE, 0, 0, 1000, b""),
     ]
 
@@ -184,9 +190,13 @@ def test_a_record_may_come_in_pieces(host):
 def test_the_control_link_carries_every_octet_and_moves_time_by_as_much_as_it_takes(host):
     """A request of 257 octets of 80 cycles; a pty that were not raw would eat, echo or translate some of them."""
     request = bytes(range(1, 256)) + bytes([255, 0])
-    with serial.Serial(host.ports["control"], timeout=PATIENCE_S) as control:
-        control.write(request)
-        assert control.read(len(request)) == request
+    control = os.open(host.ports["control"], os.O_RDWR | os.O_NOCTTY)  # not pyserial, which makes it raw itself
+    os.write(control, request)
+    reply = b""
+    while len(reply) < len(request):
+        reply += os.read(control, 1000)
+    os.close(control)
+    assert reply == request
     assert host.ask("now") == f"ok {257 * 80}"
 
 
@@ -349,6 +359,19 @@ def test_wall_time_answers_on_the_control_link(start):
         for _ in range(3):
             control.write(b"\x11\x13\x00")
             assert control.read(3) == b"\x11\x13\x00"
+
+
+def test_the_core_itself_answers(start):
+    """Without --verilog it is the core of this checkout. Worked out by hand: read one register from address 0."""
+    host = start(verilog=None)
+    body = bytes.fromhex("01 05 01 00 00000000 01000000")
+    with serial.Serial(host.ports["control"], timeout=PATIENCE_S) as control:
+        control.write(b"\0" + cobs.encode(body + zlib.crc32(body).to_bytes(4, "little")) + b"\0")
+        reply = b""
+        while not reply.lstrip(b"\0").endswith(b"\0"):
+            reply += control.read(1)
+    body = bytes.fromhex("01 05 81 00 00000000") + b"BWR1"
+    assert reply.strip(b"\0") == cobs.encode(body + zlib.crc32(body).to_bytes(4, "little"))
 
 
 def board(*arguments, **options):

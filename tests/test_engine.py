@@ -93,7 +93,10 @@ def test_loop_and_kill_have_their_cycles(engine):
 
 
 def test_a_reset_in_a_frame_cuts_it(engine):
-    out = engine.run(1000, carriers=[Carrier(10, HUNDRED)], resets=[(60, 2)])
+    with pytest.raises(ValueError, match=r"^resets are for an engine with resettable=True$"):
+        engine.run(1000, resets=[(60, 2)])
+    with Engine(stub_verilog(), resettable=True) as resettable:
+        out = resettable.run(1000, carriers=[Carrier(10, HUNDRED)], resets=[(60, 2)])
     (first, second) = out
     assert (first.at, first.end) == (30, 60)  # in cycle 61 the registers show their reset values
     assert first.octets == HUNDRED[: 60 - 30 - 8 + 1]
@@ -215,6 +218,8 @@ def test_settle_gives_up_on_a_busy_core_in_the_end():
     with Engine(stub_verilog(mute=True, restless=True)) as engine:
         engine.run(10**9, control=[(0, b"\x01\x02\x00")], settle=True)
         assert 100_000 < engine.now < 101_000
+        engine.run(10**9, control=[(0, b"\x01")], settle=True)  # and does not wait for that answer again
+        assert engine.now < 101_000
 
 
 # Waveforms.
@@ -238,13 +243,16 @@ def changes(path, name):
 def test_a_waveform_shows_its_window_of_the_past(tmp_path):
     """Times are nanoseconds, 8 a cycle: the frame at 10 has its last octet on the pins in cycle 137."""
     with Engine(stub_verilog(), log=tmp_path / "log") as engine:
-        engine.run(100, carriers=[Carrier(10, HUNDRED)])
-        engine.run(10**9, carriers=[Carrier(10**6, HUNDRED)], control=[(0, b"\x00")], loop=[(50_000, False)])
+        engine.run(500, carriers=[Carrier(10, HUNDRED)])
+        late = Carrier(0, HUNDRED)  # begins in 500, and so it must when the log is run again
+        engine.run(10**9, carriers=[late, Carrier(10**6, HUNDRED)], control=[(0, b"\x00")], loop=[(50_000, False)])
         engine.wave(130, 145, tmp_path / "a.vcd")
+        engine.wave(510, 530, tmp_path / "late.vcd")
         engine.wave(10**6 + 15, 10**6 + 25, tmp_path / "b.vcd")
     found, first, last = changes(tmp_path / "a.vcd", "exchange_tx_en")
     assert (first, last) == (130 * 8, 145 * 8 + 4)
     assert found == [(130 * 8, 1), (138 * 8, 0)]
+    assert changes(tmp_path / "late.vcd", "exchange_tx_en")[0] == [(510 * 8, 0), (520 * 8, 1)]
     found, first, last = changes(tmp_path / "b.vcd", "exchange_tx_en")
     assert (first, last) == ((10**6 + 15) * 8, (10**6 + 25) * 8 + 4)
     assert found == [((10**6 + 15) * 8, 0)]  # the loop is open: nothing leaves

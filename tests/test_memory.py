@@ -6,7 +6,7 @@ import re
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from hdl.filter.memory import Memory, arrangement
 from sim import dp16kd
@@ -15,15 +15,11 @@ from tests.cycles import simulate
 SHAPES = [(1, 2), (9, 8192), (10, 1024), (32, 2048), (36, 512), (40, 1024), (85, 256), (20, 1500)]
 
 
-class Ecp5:
-    memory = "ecp5"
-
-
 class Twins(wiring.Component):
     """The plain form and the block RAM form of one memory, side by side."""
 
     def __init__(self, width, depth):
-        self.plain, self.board = Memory(width, depth, distributed=True), Memory(width, depth)
+        self.plain, self.board = Memory(width, depth), dp16kd.Modelled(Memory(width, depth))
         super().__init__({name: member for name, member in self.plain.signature.members.items() if member.flow == In})
 
     def elaborate(self, platform):
@@ -62,9 +58,7 @@ def test_the_block_ram_form_is_the_plain_form(width, depth):
             await ctx.tick()
         assert compared > 800
 
-    simulator = dp16kd.simulator(twins, Ecp5())
-    simulator.add_testbench(bench)
-    simulator.run()
+    simulate(twins, bench)
 
 
 def test_the_model_of_the_block_ram_shows_a_collision():
@@ -78,9 +72,7 @@ def test_the_model_of_the_block_ram_shows_a_collision():
         assert ctx.get(twins.plain.read_data) == 0
         assert ctx.get(twins.board.read_data) == 0x3FFFF
 
-    simulator = dp16kd.simulator(twins, Ecp5())
-    simulator.add_testbench(bench)
-    simulator.run()
+    simulate(twins, bench)
 
 
 @pytest.mark.parametrize("distributed", [False, True])

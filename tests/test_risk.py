@@ -1,7 +1,16 @@
-"""The risk engine through its ports, against plain arithmetic."""
+"""The risk engine through its ports, against plain arithmetic; and once more made of block RAMs."""
+
+import pytest
 
 from hdl.filter.risk import Risk
+from sim.dp16kd import Modelled
 
 
 def test_risk(run_cocotb):
     run_cocotb(Risk(), testbench="sim.tb_risk")
+
+
+@pytest.mark.simulators("verilator")
+def test_risk_made_of_block_rams(run_cocotb):
+    """It uses no word that was read while it was written: the model shows the inverse of such a word."""
+    run_cocotb(Modelled(Risk()), testbench="sim.tb_risk")

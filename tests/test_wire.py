@@ -3,6 +3,7 @@
 import ast
 import inspect
 from enum import IntEnum
+from itertools import pairwise
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_lane_key():
 
 
 def test_control_frame():
-    """WRITE of 0x01020304 to 0x0103, sequence 9; the body's CRC-32 is the one of the bytes below (`crc32` of Debian)."""
+    """The header and the words of a WRITE of 0x01020304 to 0x0103, sequence 9."""
     header = control.HEADER.pack(version=1, sequence=9, op=control.Op.WRITE, status=0, address=0x0103)
     assert header.hex() == "0109020003010000"
     assert control.WORD.pack(value=0x01020304).hex() == "04030201"
@@ -190,7 +191,7 @@ def test_register_map():
         "PASS_START": 2, "BREACH_AT": 2,
     }  # fmt: skip
     taken = sorted((int(register), int(register) + ranges.get(register.name, 1)) for register in registers.Reg)
-    assert all(end <= begin for (_, end), (begin, _) in zip(taken, taken[1:], strict=False))
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(taken))
     assert taken[-1][1] <= 1 << 16
     for register in registers.Reg:
         config = not register.name.startswith(("GROSS", "EXPOSURE", "COUNTER")) or register.name.endswith("LIMIT")

@@ -311,30 +311,26 @@ class Filter(wiring.Component):
         """Write the events."""
         edge, edge_sources = Signal(LANES), Signal.like(sources.sources)
         opened, refused = Signal(LANES), Signal()
-        m.d.sync += [
-            edge.eq(sources.request & ~latch.killed),
-            edge_sources.eq(sources.sources),
-        ]
-        lowest = Signal(4)
+        m.d.sync += [edge.eq(sources.request & ~latch.killed), edge_sources.eq(sources.sources)]
+        lowest, killed_lanes = Signal(4), Signal(LANES)
         for source in reversed(range(len(edge_sources))):
             with m.If(edge_sources[source]):
-                m.d.comb += lowest.eq(source)
+                m.d.sync += lowest.eq(source)
+        m.d.sync += [log.kill.valid.eq(edge.any()), killed_lanes.eq(edge)]
         m.d.comb += [
             opened.eq(arming.open),
             refused.eq(arming.refusal != Refusal.NONE),
             log.now.eq(self.now),
-            log.kill.valid.eq(edge.any()),
-            log.kill.age.eq(1),
+            log.kill.age.eq(2),
             log.arm.valid.eq(arming.done),
             log.gate.valid.eq(counters.booked & (counters.booked_kind != OutcomeKind.SENT)),
             log.gate.age.eq(counters.booked_age),
             log.verdict.valid.eq(verdict.logged),
             log.verdict.age.eq(3),
-            log.block.valid.eq(verdict.block),
-            log.block.age.eq(1),
+            log.block.age.eq(2),
             log.notice.valid.eq(controller.config_begun | risk.cleared),
         ]
-        record(m, log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=edge)
+        record(m, log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
         record(
             m, log.arm, kind=Mux(refused, Kind.ARM_REFUSED, Kind.ARM), reason=arming.refusal, user_ref=opened
         )  # fmt: skip
@@ -361,7 +357,7 @@ class Filter(wiring.Component):
             price=verdict.order.price,
         )
         block_lane = Signal(4)
-        m.d.sync += block_lane.eq(verdict.lane)
+        m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
         record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)
         record(m, log.notice, kind=Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG))
 

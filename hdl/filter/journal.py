@@ -38,7 +38,7 @@ class Journal(wiring.Component):
     Members
     -------
     reserve, reserved : In(1), In(ENTRY)
-        One more entry of the current frame; not in the cycle of ``frame_end``, and not when ``full``.
+        One more entry of the current frame, counted in the next cycle; not when ``full``.
     full : Out(1)
         The frame has as many entries as its descriptor can count.
     frame_end, kept : In(1)
@@ -85,12 +85,13 @@ class Journal(wiring.Component):
             ring.write_data.eq(Mux(self.clear, 0, self.reserved)),
             self.full.eq(self.reservations == MOST),
         ]
-        with m.If(self.reserve):
-            m.d.sync += [write.eq(write + 1), self.reservations.eq(self.reservations + 1)]
+        entries, behind = Signal(COUNT_BITS), Signal(PLACE_BITS)
+        m.d.comb += [entries.eq(self.reservations + self.reserve), behind.eq(write + self.reserve)]
+        m.d.sync += [self.reservations.eq(entries), write.eq(behind)]
         with m.If(self.frame_end):
             m.d.sync += self.reservations.eq(0)
             with m.If(self.kept):
-                m.d.sync += self.base.eq(write)
+                m.d.sync += self.base.eq(behind)
             with m.Else():
                 m.d.sync += write.eq(self.base)
 
@@ -99,12 +100,12 @@ class Journal(wiring.Component):
         failed_place, failed_left, holding = Signal(PLACE_BITS), Signal(COUNT_BITS), Signal()
         drop, fail, failure = Signal(), Signal(), failures.o.payload
         m.d.comb += [
-            drop.eq(self.frame_end & ~self.kept & (self.reservations != 0)),
+            drop.eq(self.frame_end & ~self.kept & (self.reserve | self.reservations.any())),
             failures.o.ready.eq(~holding | (self.taken & ~self.urgent & (failed_left == 1))),
             fail.eq(failures.o.valid & failures.o.ready),
         ]
         with m.If(drop):
-            m.d.sync += [dropped_place.eq(self.base), dropped_left.eq(self.reservations), self.urgent.eq(1)]
+            m.d.sync += [dropped_place.eq(self.base), dropped_left.eq(entries), self.urgent.eq(1)]
         with m.Elif(self.taken & self.urgent):
             m.d.sync += [dropped_place.eq(dropped_place + 1), dropped_left.eq(dropped_left - 1)]
             m.d.sync += self.urgent.eq(dropped_left != 1)

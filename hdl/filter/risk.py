@@ -32,7 +32,7 @@ class Risk(wiring.Component):
     of a frame stays undecided.
 
     ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone, three cycles each: they begin in
-    e+4, e+7, …, e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not beyond its p+16 in e is
+    e+4, e+7, …, e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not beyond its p+15 in e is
     forgotten, its message was cut short. A symbol or a price later than ``frame_end`` belongs to the next frame.
 
     ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are
@@ -145,24 +145,28 @@ class Risk(wiring.Component):
             access.eq(Cat(go_access, access)),
             sweep.eq(go_sweep),
         ]
-        free = Signal()
-        m.d.comb += free.eq(~(check[:-1].any() | undo[:-1].any() | access[:-2].any()))
+        # `free`: none of them goes on in the next cycle.
+        goes_on, free = Signal(), Signal()
+        m.d.sync += goes_on.eq(check[:-2].any() | undo[:-2].any() | access[:-3].any())
+        m.d.comb += free.eq(~(goes_on | check[0] | undo[0] | access[0]))
 
         # An order waits from p+1 on; `due` in p+8, `soon` from p+4: what is undone must be written before it reads.
         waiting, since = Signal(), Signal(range(CHECK_BEGINS))
         soon, due = Signal(), Signal()
+        m.d.sync += [
+            soon.eq(waiting & (since >= CHECK_BEGINS - UNDO_WRITES - 2)),
+            due.eq(waiting & (since >= CHECK_BEGINS - 2)),
+        ]
         with m.If(since != CHECK_BEGINS - 1):
             m.d.sync += since.eq(since + 1)
         with m.If(go_check):
-            m.d.sync += waiting.eq(0)
+            m.d.sync += [waiting.eq(0), soon.eq(0), due.eq(0)]
         with m.If(self.price_ready):
-            m.d.sync += [waiting.eq(1), since.eq(1), check.eq(0)]
+            m.d.sync += [waiting.eq(1), since.eq(1)]
         with m.If(self.frame_end):
-            m.d.sync += [waiting.eq(0), check.eq(0)]
-        m.d.comb += [
-            soon.eq(waiting & (since >= CHECK_BEGINS - UNDO_WRITES - 1)),
-            due.eq(waiting & (since == CHECK_BEGINS - 1)),
-        ]
+            m.d.sync += waiting.eq(0)
+        with m.If(self.price_ready | self.frame_end):
+            m.d.sync += [soon.eq(0), due.eq(0), check.eq(0), goes_on.eq(undo[:-2].any() | access[:-3].any())]
         # An undoing writes behind its three cycles, which only the next one allows for.
         clean, writing = Signal(), Signal(2)
         m.d.sync += writing.eq(Cat(undo[-1], writing))
@@ -171,7 +175,7 @@ class Risk(wiring.Component):
             go_check.eq(clean & due),
             go_undo.eq(free & journal.due & (journal.urgent | ~(soon | self.frame_end))),
             go_access.eq(clean & tables.wanted & ~(journal.active | waiting | self.frame_end)),
-            go_sweep.eq(clean & tables.sweeping & ~(go_check | go_undo | go_access)),
+            go_sweep.eq(clean & tables.sweeping & ~(journal.active | waiting | tables.wanted)),
         ]
 
         # The order, held while it is checked.
@@ -199,12 +203,11 @@ class Risk(wiring.Component):
             m.d.sync += [result.eq(0) for result in results]
         with m.If(self.price_ready | (self.symbol_valid & self.symbol_first)):
             m.d.sync += self.decided.eq(0)
-        failed, passed, reserve = Signal(), Signal(), Signal()
+        failed, reserve = Signal(), Signal()
         m.d.comb += failed.eq(self.missing | self.blocked | self.over_position | self.over_lane | self.over_firm)
-        m.d.sync += passed.eq(
+        m.d.sync += reserve.eq(
             check[-2] & ~(failed | self.doomed | journal.full | tables.sweeping | self.frame_end | self.price_ready)
         )
-        m.d.comb += reserve.eq(passed & ~self.frame_end)
 
         # The tables. An entry is there for three cycles, from its first on.
         entry, undoing, accessing = journal.entry, Signal(), Signal()
