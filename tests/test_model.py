@@ -145,12 +145,12 @@ def test_the_last_share_passes_and_one_more_blocks_the_symbol():
 
 
 def test_a_breach_of_a_lanes_gross_kills_that_lane():
-    """100 shares at $1.0000 are 1,000,000. The second order reaches the limit, the third kills in its verdict + 1."""
+    """100 shares at $1.0000 are 1,000,000. The second order reaches the limit, the third kills 2 cycles after its verdict."""
     made = model(lane=2_000_000)
     reasons = play(made, order(), order(), order(1), order(), order(server=TAGGED))
     assert reasons == [0, 0, Reason.LANE_GROSS, Reason.KILLED, 0]
     third = 1000 + 2 * 116 + 103 + 3
-    assert made.kills.edges == [(third + 1, 0b1, Source.BREACH)]
+    assert made.kills.edges == [(third + 2, 0b1, Source.BREACH)]
     assert made.budget.gross[:2] == [2_000_000, 1_000_000]
     assert made.budget.gross[8] == 3_000_000
 
@@ -339,24 +339,30 @@ def test_discards_give_back_what_they_had_reserved():
 
 
 def test_the_queue_holds_thirty_two():
-    """Behind 1500 octets, shortest frames come every 66 cycles: 32 wait, the 33rd finds no place."""
+    """Shortest frames come in every 66 cycles and leave every 84: every 84 cycles 18/66 of a frame more wait.
+
+    Frame n ends at 66 n, and 66 n / 84 have been taken by then: 32 wait from about n = 32 * 84 / 18 = 149 on.
+    """
     made = model()
-    long = packets.ethernet(packets.ipv4(SERVER, packets.udp(SERVER, packet(cancel(1)))), least=1496)
-    made.carrier(1000, PREAMBLE + long)
-    start = 2510
-    for _ in range(33):
-        made.carrier(start, b"\xd5" + datagram(SERVER, cancel(1)))
-        start += 66
-    made.rest()
-    # The long one leaves from 2512 to 4019 and makes no place; by then 23 wait, then one goes in 84 cycles.
-    assert Counter(reason for _, _, reason in made.verdicts) == {0: 34}
-    for _ in range(200):
-        made.carrier(start + 5000, b"\xd5" + datagram(SERVER, cancel(1)))
-        start += 66
+    for number in range(200):
+        made.carrier(1000 + 66 * number, b"\xd5" + datagram(SERVER, cancel(1)))
     made.rest()
     overflown = [number for number, (_, _, reason) in enumerate(made.verdicts) if reason == Reason.OVERFLOW]
-    # Of each 66 cycles 84 are needed: 18 more wait in 84; the place of the 33rd is missing after about 32 * 66 / 18 frames.
-    assert overflown[0] - 34 in range(140, 160)
+    assert 145 < overflown[0] < 155
+    assert len(made.left) == 200 - len(overflown)
+    assert made.counters[8][Count.FRAME_DROP + Reason.OVERFLOW] == len(overflown)
+
+
+def test_the_buffer_keeps_room_for_the_longest_frame():
+    """8192 octets less 1536: frames of 230 octets are too many when more than 6656 octets are kept, that is 29 frames."""
+    made = model()
+    frame = packets.ethernet(packets.ipv4(SERVER, packets.udp(SERVER, packet(cancel(1)))), least=226)
+    for number in range(500):
+        made.carrier(1000 + 232 * number, b"\xd5" + frame)
+    made.rest()
+    overflown = [number for number, (_, _, reason) in enumerate(made.verdicts) if reason == Reason.OVERFLOW]
+    # Every 232 cycles 232 / 250 of a frame leave; 28 to 29 are kept when about 29 * 250 / 18 have come in.
+    assert 380 < overflown[0] < 420
 
 
 def test_kills_of_the_past_are_refused():
