@@ -145,7 +145,7 @@ def test_the_last_share_passes_and_one_more_blocks_the_symbol():
 
 
 def test_a_breach_of_a_lanes_gross_kills_that_lane():
-    """100 shares at $1.0000 are 1,000,000. The second order reaches the limit, the third kills 2 cycles after its verdict."""
+    """100 shares at $1.0000 are 1,000,000. The second order reaches the limit, the third kills 2 cycles later."""
     made = model(lane=2_000_000)
     reasons = play(made, order(), order(), order(1), order(), order(server=TAGGED))
     assert reasons == [0, 0, Reason.LANE_GROSS, Reason.KILLED, 0]
@@ -354,7 +354,7 @@ def test_the_queue_holds_thirty_two():
 
 
 def test_the_buffer_keeps_room_for_the_longest_frame():
-    """8192 octets less 1536: frames of 230 octets are too many when more than 6656 octets are kept, that is 29 frames."""
+    """8192 octets less 1536: frames of 230 octets are too many once 6656 octets are kept, that is 29 frames."""
     made = model()
     frame = packets.ethernet(packets.ipv4(SERVER, packets.udp(SERVER, packet(cancel(1)))), least=226)
     for number in range(500):
