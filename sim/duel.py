@@ -11,6 +11,7 @@ from hdl.wire.control import CRC, HEADER, VERSION, WORD, Op
 from hdl.wire.event import EVENT, Kind
 from hdl.wire.registers import COUNTERS_PER_ROW, ENTRY_VALID, Count, Reg
 from hdl.wire.verdict import LANES, Source
+from sim.captures import captures
 from sim.console import Console, stuff
 from sim.engine import CARRIER, Engine
 from sim.model import Config, Event, Model
@@ -23,6 +24,7 @@ DRAIN = 60_000  # cycles in which everything on its way has left: a full queue i
 WATCHDOG = (1 << 32) - 1
 SERIAL_CYCLES = 9  # from the middle of a kill command's last stop bit to the kill edge
 RETURN_CYCLES = 4  # of the way back, pin to pin
+WIDE = {Reg.KILL_AT, Reg.AFTER_END, Reg.PASS_START, Reg.BREACH_AT}
 READ, FREE, LEAVE = "read", "free", "leave"
 PREDICTED = {Kind.DROP, Kind.ABORT, Kind.KILL, Kind.ARM, Kind.BLOCK}
 
@@ -165,7 +167,7 @@ class Duel:
         self.compare()
 
     def audit(self) -> None:
-        """Compare every counter, exposure and gross notional; what went in must balance what came out."""
+        """Compare every counter, exposure, gross notional and capture; what went in must balance what came out."""
         for row in range(LANES + 1):
             got = self.console.read(Reg.COUNTER + COUNTERS_PER_ROW * row, COUNTERS_PER_ROW)
             want = self.model.counters[row]
@@ -182,6 +184,10 @@ class Duel:
         words = self.console.read(Reg.GROSS, 2 * LANES + 2)
         got = [low | high << 32 for low, high in zip(words[::2], words[1::2], strict=True)]
         self._same("gross notional", budget.gross, got)
+        for register, want in captures(self.model).items():
+            wide = register in WIDE
+            got = self.console.read64(register) if wide else self.console.read(register)[0]
+            self._same(register.name, want, got)
         (faults,) = self.console.read(Reg.FAULTS)
         self._same("faults but for lost events", 0, faults & ~1)
         self.compare()

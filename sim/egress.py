@@ -110,7 +110,7 @@ class Egress:
         self.kills, self.outcome = kills, outcome
         self.left = []
         self._queue = deque()
-        self._pops = deque(maxlen=3)  # cycles of the last ones
+        self._pops = deque(maxlen=4)  # cycles of the last ones
         self._head_from = 0  # first cycle in which the present head shows
         self._free = GAP_OCTETS  # first cycle in which a frame can be taken
         self._leaving = None  # (kept, cycle it was taken, cycle that loads its last octet)
@@ -134,7 +134,7 @@ class Egress:
 
     def full(self, cycle: int) -> bool:
         """Tell whether a verdict in `cycle` finds the queue full, after `run` up to there: it learns of a pop late."""
-        return len(self._queue) + sum(popped + 3 > cycle for popped in self._pops) >= WAITING
+        return len(self._queue) + sum(popped + 4 > cycle for popped in self._pops) >= WAITING
 
     def room(self, cycle: int) -> bool:
         """Tell whether a frame whose first octet is stored in `cycle` finds room, after `run` up to there."""

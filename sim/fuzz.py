@@ -34,7 +34,12 @@ def fight(seed: int, *, engine=None, frames: int = FRAMES_A_ROUND) -> Duel:
         loop, kills = (), ()
         draw = random.random()
         if draw < 0.5:
-            loop = [(random.randrange(length), random.choice((1, 2, 50, 100_000)))]
+            at = random.randrange(length)
+            if draw < 0.35:  # while some frame leaves, if it leaves at once
+                number = random.randrange(len(carriers))
+                before = sum(carrier.gap + len(carrier.octets) for carrier in carriers[: number + 1])
+                at = before + random.randrange(len(carriers[number].octets) + 8)
+            loop = [(at, random.choice((1, 2, 50, 100_000)))]
         elif draw < 0.8:
             kills = [(random.randrange(length), random.choice((ALL, 1 << random.randrange(8), random.randrange(256))))]
         duel.play(carriers, loop=loop, kills=kills, returns=returns, events=READ if read else FREE)
@@ -51,7 +56,7 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
-    begun, frames, reasons, edges = time.monotonic(), 0, Counter(), 0
+    begun, frames, reasons, edges, aborts = time.monotonic(), 0, Counter(), 0, 0
     while frames < options.frames:
         try:
             duel = fight(seed)
@@ -61,8 +66,12 @@ def main(arguments=None) -> int:
         frames += duel.frames
         reasons.update(reason for _, _, reason in duel.model.verdicts)
         edges += len(duel.model.kills.edges)
+        aborts += sum(left.er_at is not None for left in duel.model.left)
         rate = frames / (time.monotonic() - begun)
-        print(f"{frames} frames, {edges} kills, no difference; {rate:,.0f} frames/s; seed {seed}", flush=True)
+        print(
+            f"{frames} frames, {edges} kills, {aborts} aborts, no difference; {rate:,.0f} frames/s; seed {seed}",
+            flush=True,
+        )
         seed += 1
     print("verdicts: " + ", ".join(f"{Reason(reason).name} {count}" for reason, count in sorted(reasons.items())))
     return 0

@@ -61,13 +61,15 @@ class Model:
     """The filter since its reset in cycle 0: every lane killed, nothing on its way.
 
     counters: nine rows (lanes 0 to 7, no lane), cells as in `Count`. left: frames on the egress, in order.
-    verdicts: (cycle, row, reason) of each frame, in order.
+    verdicts: (cycle, row, reason) of each frame, in order. breached_at: cycle of the last octet of the last message
+    that was found to breach a limit, whatever became of its frame.
     """
 
     def __init__(self, config: Config):
         self.config = config
         self.counters = [[0] * COUNTERS_PER_ROW for _ in range(LANES + 1)]
         self.verdicts = []
+        self.breached_at = None
         self.kills = Kills()
         self.budget = Budget(config)
         self.egress = Egress(self.kills, self._outcome)
@@ -140,6 +142,8 @@ class Model:
             if reason and not failed:
                 failing, failed = message, reason
                 before_order = first is None
+                if reason in (POSITION, LANE_GROSS, FIRM_GROSS):
+                    self.breached_at = start + message.at + message.length - 1
 
         # The verdict.
         egress.run(verdict)

@@ -326,7 +326,7 @@ def queue_and_buffer_run_over(engine):
     """P4, P12: frames without preamble, one cycle apart, outrun the way out: what finds no room is dropped whole."""
     duel = Duel(Stand(), engine)
     duel.arm()
-    for length, count, preamble in ((64, 300, b"\xd5"), (230, 500, b"\xd5")):
+    for length, count, preamble in ((64, 300, b"\xd5"), (65, 300, b"\xd5"), (230, 500, b"\xd5")):
         before = duel.model.counters[8][16 + Reason.OVERFLOW]
         duel.play(carriers(*[idle(0, length)] * count, gap=1, preamble=preamble), events=FREE)
         assert duel.model.counters[8][16 + Reason.OVERFLOW] > before

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -193,7 +194,7 @@ def test_the_control_link_carries_every_octet_and_moves_time_by_as_much_as_it_ta
     control = os.open(host.ports["control"], os.O_RDWR | os.O_NOCTTY)  # not pyserial, which makes it raw itself
     os.write(control, request)
     reply = b""
-    while len(reply) < len(request):
+    while len(reply) < len(request) and select.select([control], [], [], PATIENCE_S)[0]:
         reply += os.read(control, 1000)
     os.close(control)
     assert reply == request
