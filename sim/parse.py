@@ -215,7 +215,7 @@ class Parsed:
             if self.lane == NO_LANE:
                 failures.append(Reason.NO_LANE)
             elif protocol == _TCP:
-                failures.append(Reason.TCP)
+                failures.append(Reason.TCP_HEADER)
             else:
                 failures += self._udp(octets, base, size, total, longest, config)
         else:

@@ -143,7 +143,7 @@ CASES = [
     ("no room for ports", frame(ether() / ip(proto=17) / Raw(b"\x0f\xa5\x23")), Reason.NO_LANE),
     ("no IP payload", frame(ether() / ip(proto=17)), Reason.NO_LANE),
     ("TCP elsewhere", frame(ether() / ip() / TCP(sport=1, dport=9001)), Reason.NO_LANE),
-    ("TCP", frame(ether() / ip() / TCP(sport=4005, dport=9001) / Raw(ORDERS)), Reason.TCP),
+    ("TCP", frame(ether() / ip() / TCP(sport=4005, dport=9001) / Raw(ORDERS)), Reason.TCP_HEADER),
     ("ports only", frame(ether() / ip(proto=17) / Raw(KEY[12:])), Reason.UDP_LENGTH),
     ("UDP length 7", good(b"")[:38] + b"\0\7" + good(b"")[40:], Reason.UDP_LENGTH),
     ("UDP length one short", patched(good(), 38, b"\0\x39"), Reason.UDP_LENGTH),
@@ -176,7 +176,7 @@ async def one_field_at_a_time(dut):
             assert result["lasts"] == ([13 + size] if size > 28 else []), name
         if reason and reason <= Reason.NO_LANE:
             assert result["lane"] == 8 or reason in (Reason.IP_HEADER, Reason.IP_LENGTH, Reason.GIANT), name
-        if reason in (Reason.TCP, Reason.FRAGMENT, Reason.PROTOCOL):
+        if reason in (Reason.TCP_HEADER, Reason.FRAGMENT, Reason.PROTOCOL):
             assert result["payload"] == b"" and result["begins"] == [], name
         assert result["tcp"] == name.startswith("TCP"), name
 
@@ -283,7 +283,7 @@ def reading(octets):
             lane = LANE if key == KEY and not fragment else 8
             reasons.add(Reason.NO_LANE if lane == 8 else 0)
             if packet[9] == 6:
-                reasons.add(Reason.TCP)
+                reasons.add(Reason.TCP_HEADER)
             elif len(inner) != int.from_bytes(inner[4:6], "big") or len(inner) < 8:
                 reasons.add(Reason.UDP_LENGTH)
             else:

@@ -265,7 +265,7 @@ ARP = packets.ethernet(bytes(28), ethertype=packets.ARP)
         (packets.ethernet(packets.ipv4(SERVER, bytes(8), protocol=47)), Reason.PROTOCOL),
         (packets.ethernet(packets.ipv4(SERVER, bytes(8), protocol=1)), Reason.PASSED),
         (packets.ethernet(packets.ipv4(SERVER, bytes(3))), Reason.NO_LANE),
-        (packets.ethernet(packets.ipv4(SERVER, packets.udp(SERVER, b""), protocol=6)), Reason.TCP),
+        (packets.ethernet(packets.ipv4(SERVER, packets.udp(SERVER, b""), protocol=6)), Reason.TCP_HEADER),
         (datagram(SERVER._replace(source_port=1), cancel(1)), Reason.NO_LANE),
         (datagram(SERVER._replace(vids=(101,)), cancel(1)), Reason.NO_LANE),
         (datagram(TAGGED._replace(vids=(0xF000 | 101,)), cancel(1)), Reason.PASSED),  # priority 7, DEI

@@ -58,10 +58,10 @@ CASES = {
     "a frame of no lane passes": ([], {"lane": 8}, {"keep": 1, "reason": 0, "row": 8}),
     "the lowest flag counts": (
         [],
-        {"flags": 1 << Reason.FCS | 1 << Reason.TCP},
+        {"flags": 1 << Reason.FCS | 1 << Reason.UDP_LENGTH},
         {"keep": 0, "reason": Reason.FCS, "row": 8, "logged": 0},
     ),
-    "from TCP on the lane is known": ([], {"flags": 1 << Reason.TCP}, {"reason": Reason.TCP, "row": LANE, "logged": 1}),
+    "from UDP_LENGTH on the lane is known": ([], {"flags": 1 << Reason.UDP_LENGTH}, {"reason": Reason.TCP, "row": LANE, "logged": 1}),
     "a bad frame counts no orders": (
         [ENTER],
         {"flags": 1 << Reason.UDP_CHECKSUM},

@@ -164,7 +164,7 @@ def test_event_record():
         sequence=258, kind=event.Kind.DROP, lane=3, reason=verdict.Reason.POSITION, count=2, at=(1 << 32) + 1,
         user_ref=5, symbol=6, quantity=100, price=1_234_500,
     )  # fmt: skip
-    assert record.hex() == "0201000001031e02010000000100000005000000060000006400000044d61200"
+    assert record.hex() == "0201000001032902010000000100000005000000060000006400000044d61200"
     assert event.EVENT.size == 4 * event.WORDS == 32
 
 
@@ -205,7 +205,7 @@ def test_reasons_are_in_order_of_evaluation():
     """Frame before message; of a message the kill first; the names as the contract lists them."""
     names = [reason.name for reason in verdict.Reason]
     assert names[:5] == ["PASSED", "RUNT", "RX_ERROR", "GIANT", "FCS"]
-    assert names.index("NO_LANE") < names.index("TCP") < names.index("FRAMING") < names.index("KILLED")
+    assert names.index("NO_LANE") < names.index("TCP_HEADER") < names.index("FRAMING") < names.index("KILLED")
     assert names[names.index("KILLED") :] == [
         "KILLED", "MESSAGE", "REPLACE", "PEGGED", "CHANNEL", "SYMBOL", "BLOCKED", "SIDE", "QUANTITY", "ORDER_SIZE",
         "PRICE", "MARKET", "POSITION", "LANE_GROSS", "FIRM_GROSS", "BUSY", "SIBLING", "ABORTED",

@@ -215,7 +215,7 @@ class Headers(wiring.Component):
                         m.d.sync += [udp.eq(1), flags[Reason.NO_LANE].eq(1)]
                         m.d.sync += [flags[Reason.UDP_LENGTH].eq(1), flags[Reason.UDP_CHECKSUM].eq(1)]
                     with m.Case(Protocol.TCP):
-                        m.d.sync += [self.tcp.eq(1), flags[Reason.NO_LANE].eq(1), flags[Reason.TCP].eq(1)]
+                        m.d.sync += [self.tcp.eq(1), flags[Reason.NO_LANE].eq(1), flags[Reason.TCP_HEADER].eq(1)]
                     with m.Case(Protocol.ICMP):
                         m.d.sync += [opaque.eq(1), flags[Reason.POLICY].eq(~self.policy[1])]
                     with m.Default():

@@ -1,4 +1,4 @@
-"""Ethernet, VLAN tags, ARP, IPv4 and UDP: layouts and the limits of a frame (IEEE 802.3, RFC 791, RFC 768)."""
+"""Ethernet, VLAN tags, ARP, IPv4, UDP and TCP: layouts and the limits of a frame (IEEE 802.3, RFC 791, 768, 9293)."""
 
 from enum import IntEnum
 
@@ -18,6 +18,10 @@ IPV4 = Format(
     "checksum:2", "source:4", "destination:4",
 )  # fmt: skip
 UDP = Format("udp", "big", "source:2", "destination:2", "length:2", "checksum:2")
+TCP = Format(
+    "tcp", "big", "source:2", "destination:2", "sequence:4", "acknowledgment:4", "offset:1", "flags:1", "window:2",
+    "checksum:2", "urgent:2",
+)  # fmt: skip
 
 
 class EtherType(IntEnum):
@@ -44,3 +48,17 @@ class Protocol(IntEnum):
 
 MORE_FRAGMENTS, FRAGMENT_OFFSET = 0x2000, 0x1FFF
 OPTION_END, OPTION_NOP, OPTION_LSRR, OPTION_SSRR = 0, 1, 131, 137  # IPv4 options; the source routes are refused
+
+
+class TcpFlag(IntEnum):
+    """Bit numbers of TCP's flags."""
+
+    FIN = 0
+    SYN = 1
+    RST = 2
+    PSH = 3
+    ACK = 4
+    URG = 5
+
+
+TCP_OPTION_END, TCP_OPTION_NOP, TCP_OPTION_MPTCP = 0, 1, 30  # the last one is refused

@@ -34,6 +34,8 @@ class Reg(IntEnum):
     BREACH_AT = 0x002C  # RO  64 bits: `now` at which the last breach was decided
     BREACH_AFTER = 0x002E  # RO  bits 15..0 cycles from the last octet of the breaching order to that decision
 
+    SESSIONS = 0x0014  # RO  TCP lanes: bits 7..0 a session is open, 15..8 fenced
+
     EVENTS = 0x0030  # RO  number of the next event to be written (events are numbered from 0)
     EVENTS_KEPT = 0x0031  # RO  events waiting to be read
 
@@ -44,6 +46,7 @@ class Reg(IntEnum):
     WATCHDOG = 0x0104  # RW  cycles without heartbeat that kill; 0: never armable
     HASH_KEY = 0x0105  # RW  3 words: Toeplitz key, bit 0 of the first word meets the first bit of the symbol
     CLEAR_EXPOSURE = 0x0108  # WO  any value: zeroes exposure and gross notional used; an event tells
+    LANE_MODE = 0x0110  # RW  8 words, a lane each: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 Action
     LANE_KEY = 0x0120  # RW  8 lanes x 4 words: LANE_KEY layout, octet 0 in bits 7..0 of the first word
     GROSS_LIMIT = 0x0140  # RW  16 rows x 64 bits: lanes 0 to 7, row 8 the firm; 10^-4 dollars
     EXPOSURE_LIMIT = 0x0800  # RW  512 symbols x 2 sides (buy, sell) x 64 bits (40 used); shares
@@ -73,6 +76,8 @@ class Count(IntEnum):
     FRAMES_INJECTED = 2
     ORDERS_IN = 3
     ORDERS_OUT = 4
+    NEUTRALISED = 5  # frames out that had orders overwritten
+    FENCES = 6
     FRAME_DROP = 16
     ORDER_DROP = 64
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 class Reason(IntEnum):
     """Reasons in order of evaluation: of a frame's failures the lowest number counts.
 
-    Within a datagram the first failing message counts, and of its failures the lowest number.
+    Within a frame the first failing message counts, and of its failures the lowest number.
     """
 
     PASSED = 0
@@ -26,30 +26,52 @@ class Reason(IntEnum):
     POLICY = 12  # ARP or ICMP while the policy does not allow it
     NO_LANE = 13  # UDP or TCP that no configured lane owns
     # Drops of a lane's frame.
-    TCP = 14  # TCP on a lane: not supported yet
-    UDP_LENGTH = 15  # differs from what the IP header leaves, or below 8
-    UDP_CHECKSUM = 16  # wrong, or 0 (none)
-    FRAMING = 17  # empty datagram, packet of length 0, unknown type or wrong length, truncated last packet
-    # Drops for a message.
-    KILLED = 18  # an order of a killed lane, at the verdict or at the egress gate
-    MESSAGE = 19  # unknown type, wrong length, malformed appendage
-    REPLACE = 20  # refused until chains of orders are tracked
-    PEGGED = 21  # option tag 6, 7, 9, 10 or 11
-    CHANNEL = 22  # option tag 28 in an order
-    SYMBOL = 23  # not in the directory
-    BLOCKED = 24  # the symbol's block is latched
-    SIDE = 25  # not B, S, T or E
-    QUANTITY = 26  # 0, or above 999,999
-    ORDER_SIZE = 27  # above the largest order size
-    PRICE = 28  # 0
-    MARKET = 29  # above $199,999.9900
-    POSITION = 30  # exposure budget of the symbol and side; the breach blocks the symbol
-    LANE_GROSS = 31  # gross notional of the lane; the breach kills the lane
-    FIRM_GROSS = 32  # gross notional of the firm; the breach kills the firm
-    BUSY = 33  # the risk engine had not decided in time (a gap far below 12 octet times)
+    UDP_LENGTH = 14  # differs from what the IP header leaves, or below 8
+    UDP_CHECKSUM = 15  # wrong, or 0 (none)
+    TCP_HEADER = 16  # data offset below 5 or beyond the packet, options malformed, MPTCP
+    TCP_FLAGS = 17  # URG; SYN with payload, FIN, RST or ACK; RST with payload or FIN; none of SYN, RST and ACK
+    TCP_CHECKSUM = 18
+    FENCED = 19  # the lane's fence is latched: an arm clears it, and then only a new SYN opens a session
+    NO_SESSION = 20  # no session is open, or another source port's
+    ROLLED_BACK = 21  # a frame of the lane that was accepted before this one did not leave
+    GAP = 22  # octets before it are missing
+    OLD = 23  # begins below the exchange's last ACK, or a FIN before the end of what was accepted
+    IN_FLIGHT = 24  # repeats octets that have not left yet
+    WINDOW = 25  # more would be unacknowledged than the history holds
+    HISTORY = 26  # repeats octets, but others: fences the lane
+    FINISHED = 27  # goes on behind a FIN: fences the lane
+    FRAMING = (
+        28  # UDP: empty datagram or truncated packet; packet of length 0, unknown type or wrong length; TCP: fences
+    )
+    # Drops for a message; on a TCP lane an order is stopped, and its frame goes on, as the lane's action says.
+    KILLED = 29  # an order of a killed lane, at the verdict or at the egress gate
+    MESSAGE = 30  # unknown type, wrong length, malformed appendage; TCP: fences
+    REPLACE = 31  # refused until chains of orders are tracked
+    PEGGED = 32  # option tag 6, 7, 9, 10 or 11
+    CHANNEL = 33  # option tag 28 in an order
+    SYMBOL = 34  # not in the directory
+    BLOCKED = 35  # the symbol's block is latched, or an order before it in the TCP frame breached a limit
+    SIDE = 36  # not B, S, T or E
+    QUANTITY = 37  # 0, or above 999,999
+    ORDER_SIZE = 38  # above the largest order size
+    PRICE = 39  # 0
+    MARKET = 40  # above $199,999.9900
+    POSITION = 41  # exposure budget of the symbol and side; the breach blocks the symbol
+    LANE_GROSS = 42  # gross notional of the lane; the breach kills the lane
+    FIRM_GROSS = 43  # gross notional of the firm; the breach kills the firm
+    BUSY = 44  # the risk engine had not decided in time (a gap far below 12 octet times)
     # Not a frame's reason.
-    SIBLING = 34  # orders only: another message of the datagram failed
-    ABORTED = 35  # left with an inverted FCS and tx_er: the kill came while it was leaving
+    SIBLING = 45  # orders only: another message of the frame failed
+    ABORTED = 46  # left with an inverted FCS and tx_er: the kill came while it was leaving
+
+
+class Action(IntEnum):
+    """What becomes of a TCP lane's orders that are to be stopped. A UDP lane drops the datagram."""
+
+    NEUTRALISE = 0  # the order is overwritten in place, the frame goes on
+    FENCE = 1  # the frame is dropped, RSTs go to both ends, nothing passes until the lane is armed
+    STARVE = 2  # the frame is dropped, and retransmitted later: a baseline, for measuring only
+    CUT = 3  # while the lane is killed nothing of it passes; any lane
 
 
 RECEIVE_ERRORS = (Reason.RUNT, Reason.RX_ERROR, Reason.GIANT, Reason.FCS)
