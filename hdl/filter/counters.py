@@ -29,15 +29,13 @@ class Counters(wiring.Component):
 
     Three kinds of job are booked, each whole before the next begins, so that what goes in balances what comes out:
 
-    - a verdict (``judged``): FRAMES_IN of its row; with a reason, FRAME_DROP + reason. Its orders are booked when it
-      passed or its reason is KILLED or higher: ORDERS_IN, and when dropped ORDER_DROP + reason for one, if the
-      failing message is an order, and ORDER_DROP + SIBLING for the others;
-    - a fence, with its verdict: FENCES;
+    - a verdict (``judged``): FRAMES_IN of its row, FENCES if it fenced the lane; with a reason, FRAME_DROP + reason.
+      Its orders are booked when it passed or its reason is KILLED or higher: ORDERS_IN, and when dropped ORDER_DROP +
+      reason for one, if the failing message is an order, and ORDER_DROP + SIBLING for the others;
     - an outcome of the gate: SENT is FRAMES_OUT, ORDERS_OUT for the orders let go, ORDER_DROP + their reason for those
       overwritten, and NEUTRALISED if there were any; a frame that a kill at the gate overwrote lets no order go, they
-      count for KILLED. An RST is FRAMES_INJECTED and FRAMES_OUT. DISCARDED is a drop for KILLED, ABORTED one for ABORTED,
-      STALE one for ROLLED_BACK, in both FRAME_DROP and ORDER_DROP: of the orders one has that reason and the others are
-      SIBLING;
+      count for KILLED. An RST is FRAMES_INJECTED and FRAMES_OUT. DISCARDED is a drop for KILLED, ABORTED for ABORTED,
+      STALE for ROLLED_BACK, in both FRAME_DROP and ORDER_DROP: of the orders one has that reason, the others SIBLING;
     - runts, which can come every other cycle: they are added up, and booked in the row of no lane when nothing else
       waits.
 

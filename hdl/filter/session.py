@@ -15,19 +15,19 @@ ROOM = SLOTS - 3  # frames in flight with which the next may still be accepted
 
 # What a frame of the return path says about a session; right while `valid`, and until the next one.
 EVIDENCE = data.StructLayout(
-    {"lane": 4, "port": 16, "flags": 8, "sequence": 32, "acknowledgment": 32, "payload_length": 16}
+    {"lane": 4, "port": 16, "flags": 8, "sequence": 32, "acknowledgment": 32, "payload_length": 11}
 )
 
 
 class Session(wiring.Component):
     """Keeps a TCP session for each lane and judges the place of every segment in it.
 
-    The rules. A SYN is let through and remembered; when the exchange answers it, by SYN and ACK of the right number, the
-    session of its port is open, whatever was open before. Octets are accepted in order, once: what is beyond the next
-    one expected is a gap, what is below it is compared with the history (`hdl.filter.history`) and not parsed again.
-    Octets that have not left yet are not repeated, octets below the exchange's last ACK neither, and no octet is
-    accepted that would leave more than HISTORY unacknowledged: so the history always covers what may be repeated. A
-    keep-alive's one octet passes uncompared when the exchange has acknowledged it. An ACK without payload passes
+    The rules. A SYN is let through and remembered; when the exchange answers it, by SYN and ACK of the right number,
+    the session of its port is open, whatever was open before. Octets are accepted in order, once: what is beyond the
+    next one expected is a gap, what is below it is compared with the history (`hdl.filter.history`) and not parsed
+    again. Octets that have not left yet are not repeated, octets below the exchange's last ACK neither, and no octet
+    is accepted that would leave more than HISTORY unacknowledged: so the history always covers what may be repeated.
+    A keep-alive's one octet passes uncompared when the exchange has acknowledged it. An ACK without payload passes
     wherever it stands.
 
     Accepting is provisional. A frame that is kept moves the lane's next number; what the gate reports as sent moves
@@ -64,8 +64,8 @@ class Session(wiring.Component):
     full : Out(1)
         Too many frames are in flight; settled long before a frame ends.
     load, load_slot : Out(1), Out(6)
-        Strobe in a + 1: the parsers' context at the next number is in this slot. None for a new session, whose context
-        is the beginning.
+        Combinational, in a: the parsers' context at the next number is in this slot. None for a new session, whose
+        context is the beginning.
     kept, fence, latch : In(1)
         In the cycle after ``end``: the frame is kept; its lane is fenced, with RSTs or without.
     save, commit, commit_slot, commit_lane : Out
@@ -101,7 +101,7 @@ class Session(wiring.Component):
     source_port: In(16)
     sequence: In(32)
     tcp_flags: In(8)
-    payload_length: In(16)
+    payload_length: In(11)
     flags: Out(FLAGS)
     segment: Out(1)
     repeats: Out(1)
@@ -143,8 +143,8 @@ class Session(wiring.Component):
 
     def __init__(self):
         super().__init__()
-        # Of each lane. `pending`: a SYN waits for its answer. `closed`, `closing`: a FIN has left, was accepted. `blank`:
-        # no frame has left yet. `flight`: frames accepted that have not left.
+        # Of each lane. `pending`: a SYN waits for its answer. `closed`, `closing`: a FIN has left, was accepted.
+        # `blank`: no frame has left yet. `flight`: frames accepted that have not left.
         self._live, self._fences, self._pending = Signal(LANES), Signal(LANES), Signal(LANES)
         self._closed, self._closing, self._blank, self._epochs = (Signal(LANES) for _ in range(4))
         self._syn, self._moved = Signal(), Signal(32)  # of the segment
@@ -220,7 +220,10 @@ class Session(wiring.Component):
         sent_now = self._read(m, "sent", here)
         with m.If(self.open):
             m.d.sync += self.segment.eq(0)
-        m.d.sync += self.load.eq(0)
+        m.d.comb += [
+            self.load.eq(self.located & (flying | ~self._blank.bit_select(here, 1))),
+            self.load_slot.eq(Mux(flying, self._read(m, "last_slot", here), SLOTS | here)),
+        ]
         with m.If(self.located):
             m.d.sync += [
                 self.segment.eq(self.tcp_lanes.bit_select(here, 1)),
@@ -232,8 +235,6 @@ class Session(wiring.Component):
                 live.eq(self._live.bit_select(here, 1)),
                 closing.eq(Mux(flying, self._closing, self._closed).bit_select(here, 1)),
                 self.epoch.eq(self._epochs.bit_select(here, 1)),
-                self.load.eq(flying | ~self._blank.bit_select(here, 1)),
-                self.load_slot.eq(Mux(flying, self._read(m, "last_slot", here), SLOTS | here)),
             ]
 
         # Signed: where it begins, in a + 2, and from when its length is known on, where it ends.
