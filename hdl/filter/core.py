@@ -41,7 +41,7 @@ TARGETS = {
         (Reg.GROSS, Reg.GROSS + 31),
         (Reg.EXPOSURE, Reg.EXPOSURE + 2047),
     ],
-    "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7)],
+    "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7), (Reg.LANE_MODE, Reg.LANE_MODE + 7)],
     "lanes": [(Reg.LANE_KEY, Reg.LANE_KEY + 31)],
     "directory": [(Reg.DIRECTORY, Reg.DIRECTORY + 4095)],
     "counters": [(Reg.COUNTER, Reg.COUNTER + 2047)],
@@ -132,13 +132,14 @@ class Filter(wiring.Component):
             receiver.er.eq(self.server_rx_er),
             headers.policy.eq(settings.policy),
             lanes.enable.eq(settings.lane_enable),
+            lanes.tcp_lanes.eq(settings.tcp_lanes),
             order.order_size.eq(settings.order_size),
             framer.end.eq(receiver.end),
         ]
         follow(m, receiver, headers, "octet", "valid", "start", "end", "length")
         follow(m, receiver, order, "end", domain="sync")
-        follow(m, headers, lanes, "key_octet", "key_index", "key_valid")
-        follow(m, lanes, headers, "found", "found_lane")
+        follow(m, headers, lanes.orders, "key_octet", "key_index", "key_valid", "tcp")
+        follow(m, lanes.orders, headers, "found", "found_lane")
         follow(m, headers, framer, "payload_octet", "payload_valid", "payload_last", "payload_start")
         # The framer answers without a clock: the decoder takes its messages, and the frame's end, one cycle later.
         parts = ("octet", "valid", "first", "last", "left", "short")
@@ -151,7 +152,10 @@ class Filter(wiring.Component):
             risk.symbol_data.eq(order.symbol_octet),
             risk.doomed.eq(verdict.doomed | order.early),
             verdict.undecided.eq(~risk.decided),
-            verdict.flags.eq(headers.flags | link_flags(receiver, framer, no_room)),
+            # No session is ever open yet.
+            verdict.flags.eq(
+                headers.flags | link_flags(receiver, framer, no_room) | (headers.tcp << Reason.NO_SESSION)
+            ),
             verdict.lane.eq(headers.lane),
             verdict.killed.eq(latch.killed),
         ]
