@@ -14,7 +14,7 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     """Feed one frame as the decoder, the risk engine and the session (`frame`) would; return what came of it."""
     ctx.set(verdict.lane, lane)
     ctx.set(verdict.action, action)
-    for name in ("tcp", "continued", "unfinished", "old_order"):
+    for name in ("tcp", "continued", "unfinished", "old_order", "unjudged"):
         ctx.set(getattr(verdict, name), frame.get(name, 0))
     ctx.set(verdict.killed, killed)
     for cycle in range(10):
@@ -179,6 +179,11 @@ TCP_CASES = {
         {"keep": 0, "reset": 1, "reason": Reason.POSITION, "failing_is_order": 1, "stops": [1], "blocked": 40},
     ),
     "one that began before and passes does not": ([ENTER, ENTER], {"continued": 1}, {"keep": 1, "stops": [0]}),
+    "one that can't be checked in time fences": (
+        [],
+        {"continued": 1, "unjudged": 1},
+        {"keep": 0, "reset": 1, "reason": Reason.BUSY, "counted_orders": 1, "failing_is_order": 1, "user_ref": 0},
+    ),
     "on a killed lane it fences, ended or not": (
         [],
         KILLED | {"continued": 1},

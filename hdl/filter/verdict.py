@@ -38,6 +38,8 @@ class Verdict(wiring.Component):
     continued, unfinished, old_order : In(1)
         The first order began in an earlier frame; the payload ends in an order; it repeats octets of an order that
         left. Valid with ``end``, ``continued`` with the first order's message_end.
+    unjudged : In(1)
+        With ``end``: an order that began in an earlier frame has ended, too late to be checked. It fences (BUSY).
     killed : In(8)
     message_end, is_order, is_enter, bad_message, …, undecided, user_ref, index, quantity, price : In
         As `Tally` has them.
@@ -80,6 +82,7 @@ class Verdict(wiring.Component):
                 "continued": In(1),
                 "unfinished": In(1),
                 "old_order": In(1),
+                "unjudged": In(1),
                 "killed": In(LANES),
                 **messages,
                 "user_ref": In(32),
@@ -119,10 +122,16 @@ class Verdict(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.tally = tally = Tally()
-        names = ("start", "tcp", "continued", "message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
+        names = ("start", "tcp", "continued", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
         for name in (*names, "user_ref", "index", "quantity", "price"):
             m.d.comb += getattr(tally, name).eq(getattr(self, name))
+        over = Signal()  # the frame is: what ends now comes too late
+        with m.If(self.end):
+            m.d.sync += over.eq(1)
+        with m.Elif(self.start):
+            m.d.sync += over.eq(0)
         m.d.comb += [
+            tally.message_end.eq(self.message_end & ~self.end & ~over),
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
             self.breached.eq(tally.breached),
@@ -151,6 +160,8 @@ class Verdict(wiring.Component):
             m.d.comb += [drop[0].eq(tally.failed), drop[1].eq(tally.failed | holds)]
         with m.Else():
             m.d.comb += [fence[0].eq(tally.failed), drop[1].eq(1)]
+        late = Signal()
+        m.d.comb += late.eq(self.tcp & self.unjudged)
 
         lane_killed, frame_bad, bad_before, bad_place = Signal(), Signal(), Signal(), Signal()
         dropped, fenced, cut_off = Signal(), Signal(), Signal()
@@ -159,9 +170,9 @@ class Verdict(wiring.Component):
             bad_before.eq(self.flags[: FENCING[0]].any()),
             bad_place.eq(self.flags[FENCING[0] :].any()),
             frame_bad.eq(self.flags.any()),
-            dropped.eq(Mux(lane_killed, drop[1] | fence[1], drop[0] | fence[0])),
+            dropped.eq(Mux(lane_killed, drop[1] | fence[1], drop[0] | fence[0] | late)),
             cut_off.eq(lane_killed & action[Action.CUT]),
-            fenced.eq(self.tcp & ~bad_before & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0]))),
+            fenced.eq(self.tcp & ~bad_before & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0] | late))),
             self.keep.eq(self.end & ~frame_bad & ~dropped),
             self.reset.eq(self.end & fenced),
             self.overwrite.eq(lane_killed & self.tcp),
@@ -183,7 +194,8 @@ class Verdict(wiring.Component):
         ]
 
         # One cycle later.
-        flags, killing, fencing, lane = Signal.like(self.flags), Signal(), Signal(), Signal(4)
+        flags, lane = Signal.like(self.flags), Signal(4)
+        killing, missing, fencing = Signal(), Signal(), Signal()
         breaching, breaching_lane = Signal(), Signal(LANES)
         m.d.sync += [
             self.frame_end.eq(self.end),
@@ -196,6 +208,7 @@ class Verdict(wiring.Component):
             self.block_index.eq(tally.breach_index),
             flags.eq(self.flags),
             killing.eq(by_kill),
+            missing.eq(late),
             fencing.eq(by_fence),
             lane.eq(self.lane),
         ]
@@ -209,7 +222,7 @@ class Verdict(wiring.Component):
         by_frame = first(m, [(Reason(n), flags[n]) for n in range(1, FRAME_REASONS)], name="by_frame")
         ended, kept, frame_reason, frame_has, lane_2 = Signal(), Signal(), Signal(Reason), Signal(), Signal(4)
         message_reason, is_order, fields = Signal(Reason), Signal(), Signal(ORDER)
-        hit, hits = Signal(7), Signal(7)
+        hit, hits, orders = Signal(7), Signal(7), Signal(7)
         m.d.sync += [
             ended.eq(self.frame_end),
             kept.eq(self.kept),
@@ -221,11 +234,14 @@ class Verdict(wiring.Component):
             fields.eq(tally.failing_order),
             hit.eq(self.stopped),
             hits.eq(hit),
+            orders.eq(tally.orders + missing),
         ]
         with m.If(killing):
             m.d.sync += [message_reason.eq(Reason.KILLED), is_order.eq(1), fields.eq(tally.first_order)]
             with m.If(~tally.some_order):
                 m.d.sync += fields.eq(ORDER.const(NO_ORDER))
+        with m.Elif(missing):
+            m.d.sync += [message_reason.eq(Reason.BUSY), is_order.eq(1), fields.eq(ORDER.const(NO_ORDER))]
         with m.Elif(fencing):
             m.d.sync += [message_reason.eq(tally.fence_reason), is_order.eq(tally.fence_is_order)]
             m.d.sync += fields.eq(tally.fence_order)
@@ -235,7 +251,7 @@ class Verdict(wiring.Component):
             self.judged.eq(ended),
             self.row.eq(Mux(nowhere, NO_LANE, lane_2)),
             self.reason.eq(Mux(frame_has, frame_reason, message_reason)),
-            self.counted_orders.eq(Mux(frame_has, 0, tally.orders)),
+            self.counted_orders.eq(Mux(frame_has, 0, orders)),
             self.overwritten.eq(Mux(kept, hits, 0)),
             self.failing_is_order.eq(is_order),
             self.logged.eq(ended & ~nowhere & ~lane_2[3] & (~kept | hits.any())),
