@@ -28,9 +28,28 @@ class OutcomeKind(enum.Enum, shape=2):
     SENT = 0
     DISCARDED = 1  # never began
     ABORTED = 2  # left with tx_er and an inverted FCS
+    STALE = 3
 
 
-Outcome = data.StructLayout({"kind": OutcomeKind, "lane": 4, "orders": 7, "reservations": 5, "base": 8, "length": 11})
+Outcome = data.StructLayout(
+    {
+        "kind": OutcomeKind,
+        "lane": 4,
+        "orders": 7,
+        "reservations": 5,
+        "base": 8,
+        "length": 11,
+        "tcp": 1,
+        "reset": 1,
+        "all": 1,
+        "stopped": 7,
+        "reason": 6,
+        "advance": 11,
+        "epoch": 1,
+        "finished": 1,
+        "slot": 5,
+    }
+)
 
 
 class Phase(enum.Enum, shape=2):

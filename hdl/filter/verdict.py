@@ -59,7 +59,7 @@ class Verdict(wiring.Component):
         One cycle after ``end``: the lane is fenced, with RSTs or without.
     block, block_index, breach : Out
         One cycle after ``end``; ``block`` when a breach of its budget blocks a symbol, ``breach`` the lanes to kill.
-    judged, passed, row, reason, failing_is_order, counted_orders : Out
+    judged, passed, fenced, row, reason, failing_is_order, counted_orders : Out
         Three cycles after ``end``: what the counters book. Of a frame that passed, ``reason`` is its first stopped
         order's.
     logged, overwritten, order : Out
@@ -111,6 +111,7 @@ class Verdict(wiring.Component):
                 "reason": Out(Reason),
                 "failing_is_order": Out(1),
                 "counted_orders": Out(7),
+                "fenced": Out(1),
                 "logged": Out(1),
                 "passed": Out(1),
                 "overwritten": Out(7),
@@ -222,10 +223,11 @@ class Verdict(wiring.Component):
         by_frame = first(m, [(Reason(n), flags[n]) for n in range(1, FRAME_REASONS)], name="by_frame")
         ended, kept, frame_reason, frame_has, lane_2 = Signal(), Signal(), Signal(Reason), Signal(), Signal(4)
         message_reason, is_order, fields = Signal(Reason), Signal(), Signal(ORDER)
-        hit, hits, orders = Signal(7), Signal(7), Signal(7)
+        hit, hits, orders, fence_2 = Signal(7), Signal(7), Signal(7), Signal()
         m.d.sync += [
             ended.eq(self.frame_end),
             kept.eq(self.kept),
+            fence_2.eq(self.fence),
             frame_reason.eq(by_frame),
             frame_has.eq(flags.any()),
             lane_2.eq(lane),
@@ -256,6 +258,7 @@ class Verdict(wiring.Component):
             self.failing_is_order.eq(is_order),
             self.logged.eq(ended & ~nowhere & ~lane_2[3] & (~kept | hits.any())),
             self.passed.eq(kept),
+            self.fenced.eq(fence_2),
             self.order.eq(Mux(frame_has, ORDER.const(NO_ORDER), fields)),
         ]
         return m
