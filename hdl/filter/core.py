@@ -308,13 +308,14 @@ class Filter(wiring.Component):
             completes.eq(framer.message_completes),
             action.eq(settings.actions[headers.lane[:3]]),
         ]
-        flags = [
-            (receiver.runt, Reason.RUNT),
-            (receiver.error, Reason.RX_ERROR),
-            (~receiver.fcs_ok, Reason.FCS),
-            (no_room, Reason.OVERFLOW),
-            (framer.framing, Reason.FRAMING),
-            (session.repeats & history.differs, Reason.HISTORY),
+        others = Signal.like(headers.flags)
+        m.d.comb += [
+            others[Reason.RUNT].eq(receiver.runt),
+            others[Reason.RX_ERROR].eq(receiver.error),
+            others[Reason.FCS].eq(~receiver.fcs_ok),
+            others[Reason.OVERFLOW].eq(no_room),
+            others[Reason.HISTORY].eq(session.repeats & history.differs),
+            others[Reason.FRAMING].eq(framer.framing),
         ]
         m.d.comb += [
             risk.lane.eq(headers.lane),
@@ -322,7 +323,7 @@ class Filter(wiring.Component):
             risk.doomed.eq(verdict.doomed | order.early | ~completes),
             risk.kept.eq(verdict.released),
             verdict.undecided.eq(~risk.decided),
-            verdict.flags.eq(headers.flags | session.flags | Cat(*(flag << reason for flag, reason in flags))),
+            verdict.flags.eq(headers.flags | session.flags | others),
             verdict.lane.eq(headers.lane),
             verdict.action.eq(action),
             verdict.tcp.eq(segment),
