@@ -19,6 +19,7 @@ from hdl.filter.kill import KillLatch, KillSources
 from hdl.filter.lanes import Lanes
 from hdl.filter.link import Link
 from hdl.filter.log import Log
+from hdl.filter.marks import Mark
 from hdl.filter.order import Order
 from hdl.filter.passage import Passage
 from hdl.filter.queue import EgressQueue
@@ -168,7 +169,7 @@ class Filter(wiring.Component):
         m.d.sync += stamp.eq(self.now - 2)
         follow(m, receiver, buffer, "octet", "valid", "start", "end", "length")
         m.d.comb += [
-            buffer.mark.eq(framer.order_mark),
+            buffer.mark.eq(Mux(framer.order_mark, Mark.ORDER, Mark.OTHER)),
             buffer.keep.eq(verdict.keep),
             queue.end.eq(receiver.end),
             queue.keep.eq(verdict.keep),
@@ -178,10 +179,11 @@ class Filter(wiring.Component):
             queue.descriptor.reservations.eq(risk.reservations),
             queue.descriptor.base.eq(risk.base),
             queue.descriptor.stamp.eq(stamp),
+            queue.descriptor.live.eq(verdict.orders.any()),
             queue.pop.eq(gate.head_pop),
-            buffer.pop.eq(gate.head_pop),
+            buffer.pop.eq(gate.head_pop & ~queue.head.reset),
             buffer.head_length.eq(queue.head.length),
-            buffer.freed.eq(gate.outcome_valid),
+            buffer.freed.eq(gate.outcome_valid & ~gate.outcome.reset),
             buffer.freed_octets.eq(gate.outcome.length),
             gate.now.eq(self.now),
             gate.killed.eq(latch.killed),
