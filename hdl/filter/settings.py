@@ -1,7 +1,7 @@
 """The settings: single registers of the configuration."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus
@@ -33,8 +33,8 @@ class Settings(wiring.Component):
         The Toeplitz key, as in `hdl.wire.registers.toeplitz`.
     tcp_lanes, dialect_lanes : Out(8)
         A bit a lane: TCP, not UDP; OUCH 4.2, not 5.0.
-    actions : Out(16)
-        A `hdl.wire.verdict.Action` a lane, lane 0 lowest.
+    actions : Out(data.ArrayLayout(2, 8))
+        A `hdl.wire.verdict.Action` a lane.
     """
 
     bus: In(Bus)
@@ -45,7 +45,7 @@ class Settings(wiring.Component):
     hash_key: Out(KEY_BITS)
     tcp_lanes: Out(LANES)
     dialect_lanes: Out(LANES)
-    actions: Out(2 * LANES)
+    actions: Out(data.ArrayLayout(2, LANES))
 
     def elaborate(self, platform):
         m = Module()
@@ -59,8 +59,7 @@ class Settings(wiring.Component):
             Reg.HASH_KEY + 2: self.hash_key[64:],
         }
         for lane in range(LANES):
-            action = self.actions.word_select(lane, 2)
-            registers[Reg.LANE_MODE + lane] = Cat(self.tcp_lanes[lane], self.dialect_lanes[lane], action)
+            registers[Reg.LANE_MODE + lane] = Cat(self.tcp_lanes[lane], self.dialect_lanes[lane], self.actions[lane])
         bus = self.bus
         number = bus.address[: (LAST - FIRST).bit_length()]
         asked, writes = Signal(), Signal()
