@@ -103,7 +103,7 @@ class Headers(wiring.Component):
     sequence: Out(32)
     acknowledgment: Out(32)
     tcp_flags: Out(8)
-    payload_length: Out(11)
+    payload_length: Out(16)
     soon: Out(1)
     check_high: Out(1)
     check_low: Out(1)
@@ -298,10 +298,10 @@ class Headers(wiring.Component):
         with m.If(in_ports & (place == 3)):
             m.d.sync += waiting.eq(1)
         m.d.sync += self.located.eq(0)
-        with m.If(waiting & self.found):
+        with m.If(waiting & self.found & ~self.end):
             m.d.sync += [self.lane.eq(self.found_lane), waiting.eq(0)]
             m.d.sync += self.flags[Reason.NO_LANE].eq(self.found_lane[3])
-            m.d.sync += self.located.eq(self.tcp & ~self.found_lane[3] & ~self.end)
+            m.d.sync += self.located.eq(self.tcp & ~self.found_lane[3])
         with m.If(self.end):
             m.d.sync += waiting.eq(0)
 
