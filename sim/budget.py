@@ -1,17 +1,17 @@
 """What has been released, and what is taken back when a frame does not leave. Part of the golden model.
 
 Time matters here for one thing only: how soon a check sees what an abort or a discard gives back. The schedule is the
-risk engine's promise: with s the cycle in which the decoder has the type octet of an Enter, its check reads
-at s + 35 and its reservation is seen from s + 42 on. What is given back goes entry by entry, three cycles each, and
-stands back for checks; an entry that begins by s + 30 counts for the check.
+risk engine's promise: with p the cycle in which the decoder has the whole price of an Enter, its check reads
+at p + 9 and its reservation is seen from p + 16 on. What is given back goes entry by entry, three cycles each, and
+stands back for checks; an entry that begins by p + 4 counts for the check.
 """
 
 from collections import deque
 
 from hdl.wire.verdict import FIRM, Reason
 
-READS, RESERVED = 35, 42  # an Enter's check, after s
-QUIET = 31  # from here to RESERVED no entry begins
+READS, RESERVED = 9, 16  # an Enter's check, after p
+QUIET = 5  # from here to RESERVED no entry begins
 CYCLES_EACH = 3
 BLOCKED, POSITION, LANE_GROSS, FIRM_GROSS = (
     int(r) for r in (Reason.BLOCKED, Reason.POSITION, Reason.LANE_GROSS, Reason.FIRM_GROSS)

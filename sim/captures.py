@@ -18,17 +18,14 @@ def captures(model: Model) -> dict[Reg, int]:
     completed = [
         left
         for left in since
-        if left.kept.orders
-        and left.er_at is None
-        and left.kept.lane in last_edge
-        and left.end > last_edge[left.kept.lane]
+        if left.orders and left.er_at is None and left.kept.lane in last_edge and left.end > last_edge[left.kept.lane]
     ]
     late = [left for left in completed if left.end > last_edge[left.kept.lane] + BOUND]
     registers = {
         Reg.KILL_AT: first,
         Reg.KILL_CAUSE: lanes << 8 | (1 << source if source is not None else 0),
         Reg.AFTER_END: completed[-1].end if completed else 0,
-        Reg.AFTER_ORDERS: sum(left.kept.orders for left in late),
+        Reg.AFTER_ORDERS: sum(left.orders for left in late),
         Reg.ABORTS: sum(left.er_at is not None for left in since),
     }
     if model.left:

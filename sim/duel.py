@@ -23,10 +23,9 @@ LOOP_CYCLES = 3  # from the loop's pin to the kill edge
 DRAIN = 60_000  # cycles in which everything on its way has left: a full queue is 32 * 1,546
 WATCHDOG = (1 << 32) - 1
 SERIAL_CYCLES = 9  # from the middle of a kill command's last stop bit to the kill edge
-RETURN_CYCLES = 4  # of the way back, pin to pin
 WIDE = {Reg.KILL_AT, Reg.AFTER_END, Reg.PASS_START, Reg.BREACH_AT}
 READ, FREE, LEAVE = "read", "free", "leave"
-PREDICTED = {Kind.DROP, Kind.ABORT, Kind.KILL, Kind.ARM, Kind.BLOCK}
+PREDICTED = {Kind.DROP, Kind.ABORT, Kind.KILL, Kind.ARM, Kind.BLOCK, Kind.NEUTRALISE, Kind.FENCE, Kind.SESSION}
 
 
 class Difference(AssertionError):
@@ -59,6 +58,8 @@ def words_of(setup: Setup) -> list[tuple[int, list[int]]]:
         (Reg.LANE_KEY, [int.from_bytes(key[at : at + 4], "little") for key in config.lanes for at in range(0, 16, 4)]),
         (Reg.GROSS_LIMIT, [half for limit in config.gross_limits for half in halves(limit)]),
     ]
+    if any(config.modes):  # after a reset every lane is one of UDP
+        writes.append((Reg.LANE_MODE, config.modes))
     for index in sorted({index for index, _ in config.limits}):
         both = (config.limits.get((index, buy), 0) for buy in (True, False))
         writes.append((Reg.EXPOSURE_LIMIT + 4 * index, [half for limit in both for half in halves(limit)]))
@@ -94,10 +95,9 @@ class Duel:
         self.model = Model(setup.config)
         self.frames = 0  # carriers played
         self.edges = 0  # kill edges of the loop and of commands
-        self._left = self._shows = self._told = 0  # what of the model's outputs has been compared
+        self._left = self._shows = self._told = self._returned = 0  # what of the model's outputs has been compared
         self._sequence = 0  # of the next event
         self._recent: list[tuple[int, bytes]] = []
-        self._returned: list[tuple] = []
         for address, words in words_of(setup):
             self.console.write(address, words)
         self.console.ask(Op.HEARTBEAT)
@@ -137,19 +137,19 @@ class Duel:
             divisor = self.engine.uart_divisor
             stop = start + after + (10 * len(octets) - 1) * divisor + divisor // 2
             self.model.kill(stop + SERIAL_CYCLES, lanes, Source.SERIAL)
-        rows, pool, self._recent = [], bytearray(), []
+        rows, pool, announced = [], bytearray(), []
         for side, given in ((Side.SERVER, carriers), (Side.EXCHANGE, returns)):
             now = start
             for gap, octets, er in given:
                 now += gap
                 rows.append((now, len(pool), len(octets), *(er or (-1, 0)), 1, 0, side, 0))
                 pool += octets
-                if side == Side.SERVER:
-                    self.model.carrier(now, octets, er)
-                    self._recent.append((now, octets))
-                else:
-                    self._returned.append((now + RETURN_CYCLES, octets, *within(er, len(octets))))
+                announced.append((now + len(octets), side, now, octets, er))
                 now += len(octets)
+        announced.sort(key=lambda one: one[0])
+        for _, side, now, octets, er in announced:
+            (self.model.carrier if side == Side.SERVER else self.model.back)(now, octets, er)
+        self._recent = [(now, octets) for _, side, now, octets, _ in announced if side == Side.SERVER]
         self.model.rest()
         self.frames += len(self._recent)
         self.edges += len(loop) + len(kills)
@@ -173,7 +173,8 @@ class Duel:
             want = self.model.counters[row]
             self._same(f"counters of row {row}", named(want), named(got))
             dropped = sum(got[Count.FRAME_DROP : Count.ORDER_DROP])
-            self._same(f"frames in row {row}", got[Count.FRAMES_IN], got[Count.FRAMES_OUT] + dropped)
+            came = got[Count.FRAMES_IN] + got[Count.FRAMES_INJECTED]
+            self._same(f"frames in row {row}", came, got[Count.FRAMES_OUT] + dropped)
             dropped = sum(got[Count.ORDER_DROP :])
             self._same(f"orders in row {row}", got[Count.ORDERS_IN], got[Count.ORDERS_OUT] + dropped)
         budget = self.model.budget
@@ -188,6 +189,9 @@ class Duel:
             wide = register in WIDE
             got = self.console.read64(register) if wide else self.console.read(register)[0]
             self._same(register.name, want, got)
+        if any(self.setup.config.modes):
+            (sessions,) = self.console.read(Reg.SESSIONS)
+            self._same("sessions open and lanes fenced", self.model.sessions_word, sessions)
         (faults,) = self.console.read(Reg.FAULTS)
         self._same("faults but for lost events", 0, faults & ~1)
         self.compare()
@@ -216,8 +220,8 @@ class Duel:
         changes = list(zip(model.kills.shows, model.kills.masks, strict=True))[1:]
         self._same_list("change of the killed lanes", changes[self._shows :], shows)
         self._shows = len(changes)
-        self._same_list("carrier of the return path", self._returned, returned)
-        self._returned = []
+        self._same_list("carrier of the return path", model.returned[self._returned :], returned)
+        self._returned = len(model.returned)
         if events == READ:
             predicted = model.events()
             self._same_list("event", predicted[self._told :], sorted(e for e in told if e.kind in PREDICTED))
@@ -281,10 +285,3 @@ def show(thing) -> str:
 def named(cells) -> dict[int, int]:
     """Return the counters that are not 0, by number."""
     return {number: value for number, value in enumerate(cells) if value}
-
-
-def within(er: tuple[int, int] | None, length: int) -> tuple[int, int]:
-    """Return the part of rx_er that lies in the carrier, as an engine reports it: (-1, 0) if none."""
-    if er is None or er[0] >= length:
-        return -1, 0
-    return er[0], min(er[1], length - er[0])

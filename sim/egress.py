@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from hdl.wire.ethernet import FCS_OCTETS, GAP_OCTETS, PREAMBLE_OCTETS
+from hdl.wire.verdict import LANES
+from sim.session import Flow
 
 EVERY_LANE = 0xFF
 WAITING = 32  # frames in the queue, the head included
+RESET_MOST = 66  # octets of an RST, with two tags
 ROOM = 8192 - 1536  # octets of kept frames with which the next frame may still begin
 
 
@@ -78,7 +81,11 @@ class Kills:
 
 @dataclass(slots=True)
 class Kept:
-    """A frame that its verdict let through in cycle `ready` - 1."""
+    """A frame that its verdict let through in cycle `ready` - 1, or the RST in the place of one that it fenced.
+
+    orders: let go, unless `flow.late`. cut: it is stopped whenever its lane is killed. rewritable: a kill before it
+    is taken does not stop it, its orders are overwritten instead. An RST has no octets before it is taken.
+    """
 
     ready: int
     octets: bytes
@@ -86,6 +93,20 @@ class Kept:
     orders: int
     reservations: list
     last_in: int  # cycle of its last octet on the way in
+    cut: bool = False
+    flow: Flow | None = None
+    rewritable: bool = False
+    reset: bool = False
+
+    @property
+    def live(self) -> bool:
+        """It holds octets of an order, to be sent as they are."""
+        return self.orders > 0 or (self.flow is not None and self.flow.live)
+
+    @property
+    def stoppable(self) -> bool:
+        """A kill before it is taken stops it."""
+        return self.cut or (self.live and not self.rewritable)
 
 
 @dataclass(slots=True)
@@ -102,18 +123,30 @@ class Left:
         """Cycle of the last octet."""
         return self.at + PREAMBLE_OCTETS + len(self.octets) - 1
 
+    @property
+    def orders(self) -> int:
+        """Orders that it holds as they came."""
+        return 0 if self.kept.flow and self.kept.flow.late else self.kept.orders
+
 
 class Egress:
-    """Queue, buffer and gate. `outcome(kind, kept, cycle)` is called for each frame in the order of the outcomes."""
+    """Queue, buffer and gate. `outcome(kind, kept, cycle)` is called for each frame in the order of the outcomes.
 
-    def __init__(self, kills: Kills, outcome):
-        self.kills, self.outcome = kills, outcome
+    `reset(lane)` returns the octets of an RST that is taken. epochs: of the lanes; a frame of an older one is stale.
+    A segment that waits behind one of its own lane is not discarded while that one leaves: what it falls back to is
+    known with the outcome.
+    """
+
+    def __init__(self, kills: Kills, outcome, reset=None):
+        self.kills, self.outcome, self.reset = kills, outcome, reset
+        self.epochs = [0] * LANES
+        self._flipped = [0] * LANES  # in this cycle a lane's epoch was seen first
         self.left = []
         self._queue = deque()
         self._pops = deque(maxlen=4)  # cycles of the last ones
         self._head_from = 0  # first cycle in which the present head shows
         self._free = GAP_OCTETS  # first cycle in which a frame can be taken
-        self._leaving = None  # (kept, cycle it was taken, cycle that loads its last octet)
+        self._leaving = None  # (kept, octets, cycle it was taken, cycle that loads its last octet)
         self._stored = 0
         self._stores, self._frees = deque(), deque()  # (cycle, octets) that do not count yet
 
@@ -129,7 +162,7 @@ class Egress:
         """Return a cycle by which everything kept has left, and every edge announced has come."""
         until = max([self._free, *(edge[0] + 2 for edge in self.kills.due)])
         for kept in self._queue:
-            until = max(until, kept.ready) + len(kept.octets) + PREAMBLE_OCTETS + GAP_OCTETS + 2
+            until = max(until, kept.ready) + max(len(kept.octets), RESET_MOST) + PREAMBLE_OCTETS + GAP_OCTETS + 2
         return until + 2
 
     def full(self, cycle: int) -> bool:
@@ -144,22 +177,21 @@ class Egress:
             self._stored -= self._frees.popleft()[1]
         return self._stored <= ROOM
 
+    def flip(self, lane: int, cycle: int) -> None:
+        """A lane's epoch changes; heads of `cycle` see it."""
+        self.epochs[lane] ^= 1
+        self._flipped[lane] = cycle
+
     def run(self, until: int) -> None:
         """Do everything that happens before cycle `until`."""
         self.kills.settle(until)
         while not self.idle:
             kept = at = None
-            ends = self._leaving[2] if self._leaving else until
+            skip = ""
+            ends = self._leaving[3] if self._leaving else until
             if self._queue:
                 kept = self._queue[0]
-                shows = max(kept.ready, self._head_from)
-                at, skip = max(shows, self._free), False
-                if kept.orders:
-                    killed = self.kills.first(kept.lane, shows, min(at, until))
-                    if killed is not None and killed == ends:  # the cycle that reports the leaving frame
-                        killed = self.kills.first(kept.lane, killed + 1, min(at, until))
-                    if killed is not None:
-                        at, skip = killed, True
+                at, skip = self._next(kept, ends, until)
             if self._leaving and (at is None or ends < at):
                 if ends >= until:
                     return
@@ -171,22 +203,61 @@ class Egress:
                 self._pops.append(at)
                 self._head_from = at + 1
                 if skip:
-                    self._report("discarded", kept, at + 1)
+                    self._drop(skip, kept, at)
                 else:
-                    self._leaving = kept, at, at + PREAMBLE_OCTETS + len(kept.octets) - 1
-                    self._free = self._leaving[2] + 1 + GAP_OCTETS
+                    self._take(kept, at)
+
+    def _next(self, kept, ends, until):
+        """Return when the head goes, and how: "" if it leaves."""
+        shows, lane, flow = max(kept.ready, self._head_from), kept.lane, kept.flow
+        if flow and flow.epoch != self.epochs[lane]:
+            at = max(shows, self._flipped[lane])
+            return at + (at == ends), "stale"
+        at = max(shows, self._free)
+        if kept.stoppable:
+            if flow and self._leaving and self._leaving[0].flow and self._leaving[0].lane == lane:
+                shows = max(shows, ends + 1)
+            last = min(at, until)
+            killed = self.kills.first(lane, shows, last)
+            if killed is not None and killed == ends:  # the cycle that reports the leaving frame
+                killed = self.kills.first(lane, killed + 1, last)
+            if killed is not None:
+                return killed, "discarded"
+        return at, ""
+
+    def _drop(self, kind, kept, at):
+        if kept.flow:
+            kept.flow.current = kind == "discarded"
+            if kept.flow.current:
+                self.flip(kept.lane, at + 1)
+        self._report(kind, kept, at + 1)
+
+    def _take(self, kept, at):
+        octets, flow = kept.octets, kept.flow
+        if kept.reset:
+            octets = self.reset(kept.lane)
+        elif flow:
+            flow.late = kept.rewritable and kept.live and bool(self.kills.mask(at) >> kept.lane & 1)
+            octets = flow.sent(octets)
+        self._leaving = kept, octets, at, at + PREAMBLE_OCTETS + len(octets) - 1
+        self._free = self._leaving[3] + 1 + GAP_OCTETS
 
     def _finish(self):
-        kept, taken, last = self._leaving
+        kept, octets, taken, last = self._leaving
         self._leaving = None
-        octets, er_at = kept.octets, None
-        caught = self.kills.first(kept.lane, taken + 1, last) if kept.orders else None
+        er_at = caught = None
+        if kept.cut or (kept.live and not (kept.flow and kept.flow.late)):
+            caught = self.kills.first(kept.lane, taken + 1, last)
+        if kept.flow:
+            kept.flow.current = kept.flow.epoch == self.epochs[kept.lane]
         if caught is not None:
             er_at = caught + 1
             # Octets of the FCS loaded from `caught` on are inverted: those on the pins from the next cycle on.
             kept_right = min(max(caught - (last - FCS_OCTETS + 1), 0), FCS_OCTETS)
             good = len(octets) - FCS_OCTETS + kept_right
             octets = octets[:good] + bytes(octet ^ 0xFF for octet in octets[good:])
+            if kept.flow and kept.flow.current:
+                self.flip(kept.lane, last + 1)
         self.left.append(Left(taken + 1, octets, er_at, kept))
         self._report("sent" if caught is None else "aborted", kept, last + 1)
 

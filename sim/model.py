@@ -1,29 +1,35 @@
 """The golden model: what must leave the egress, byte for byte and cycle for cycle, for what came in.
 
 Plain Python from the rules; it shares the declarations of `hdl.wire` with the gateware and nothing else. Time is in
-cycles of 8 ns as the pins see them. `sim.parse` reads one frame, `sim.budget` keeps what was released, `sim.egress` has
-the kill over time and the way out; here they are joined, counted and told.
+cycles of 8 ns as the pins see them. `sim.parse` reads one frame, `sim.session` keeps a lane's TCP session,
+`sim.ruling` says what becomes of a segment's orders, `sim.budget` keeps what was released, `sim.egress` has the kill
+over time and the way out, `sim.wayback` the return path, `sim.ledger` counts and tells; here they are joined.
 
     model = Model(config)
     model.open(100, 0xFF)                      # an arm: the lanes show open in cycle 101
     model.kill(5000, 0x01, Source.SERIAL)      # a kill edge from outside: killed shows in cycle 5001
     model.carrier(200, octets)                 # a run of dv that begins in cycle 200, preamble included
+    model.back(300, octets)                    # one of the return path
     model.rest()
-    model.left, model.counters, model.events(), model.kills.edges, model.budget.exposure
+    model.left, model.returned, model.counters, model.events(), model.kills.edges, model.budget.exposure
 
-Carriers come in the order of time. An edge from outside is announced before the first carrier that ends after it. What
-the filter does by itself (kills by a breach, blocked symbols) is predicted.
+Carriers come in the order of time, those of both directions in the order in which they end. An edge from outside is
+announced before the first carrier that ends after it. What the filter does by itself (kills by a breach, blocked
+symbols, fences) is predicted.
 """
 
-from typing import NamedTuple
+from heapq import heappop, heappush
 
 from hdl.wire.ethernet import START
-from hdl.wire.event import NO_SYMBOL, Kind
-from hdl.wire.registers import COUNTERS_PER_ROW, Count
-from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, Reason, Source
+from hdl.wire.event import Kind
+from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source
 from sim.budget import FIRM_GROSS, LANE_GROSS, POSITION, QUIET, READS, RESERVED, Budget
 from sim.egress import EVERY_LANE, Egress, Kept, Kills
+from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed
+from sim.ruling import BLOCKED, BUSY, KILLED, MOST_RUNS, rule
+from sim.session import FENCES, ROLLED_BACK, Session, rewritable
+from sim.wayback import WayBack, within
 
 __all__ = ["Config", "Event", "Model"]
 
@@ -31,56 +37,56 @@ SETTLED = 10_000  # cycles after which everything owed is given back
 VERDICT = 3  # cycles from a frame's last octet to its verdict
 STORED = 2  # cycles from a frame's first octet to its place in the buffer
 DECODED = 4  # cycles from an octet on the pins to the decoder
-LIFTED = 39  # a lift up to here after `decoded` counts for the check
+LIFTED = 13  # a lift up to here after the price is there counts for the check
 DECIDED = RESERVED - READS - 1  # cycles from an order's check to its result
 
-# Plain integers, as in sim.parse.
-FRAMES_IN, FRAMES_OUT, ORDERS_IN, ORDERS_OUT, FRAME_DROP, ORDER_DROP = (
-    int(Count[name]) for name in ("FRAMES_IN", "FRAMES_OUT", "ORDERS_IN", "ORDERS_OUT", "FRAME_DROP", "ORDER_DROP")
+# TCP. PORT: place of the destination port's low octet. SAMPLED: cycles from it to the sampling of its session.
+PORT, SAMPLED = 3, 7
+SEEN = 1  # what the gate reports is seen by the sampling of so many cycles later, or more
+ROLLED_BACK_SEEN = 1  # and by a verdict of so many cycles later
+EVIDENCE = 7  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
+FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
+CONTINUED = 6  # cycles from the sampling to the check of an order whose price came in an earlier frame
+JUDGED = 2  # such an order's result is there so many cycles before the verdict, or it is BUSY
+SPOILS = 2  # cycles from the last octet of a return frame to the sampling of the kill of its lane
+
+OVERFLOW, TCP_HEADER, TCP_FLAGS, SYMBOL = (
+    int(Reason[name]) for name in ("OVERFLOW", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
 )
-OVERFLOW, FRAMING, KILLED, SYMBOL, BLOCKED, BUSY, SIBLING, ABORTED = (
-    int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "KILLED", "SYMBOL", "BLOCKED", "BUSY", "SIBLING", "ABORTED")
-)
-
-
-class Event(NamedTuple):
-    """An event without its number."""
-
-    at: int
-    kind: int
-    lane: int = 0
-    reason: int = 0
-    count: int = 0
-    user_ref: int = 0
-    symbol: int = 0
-    quantity: int = 0
-    price: int = 0
+BREACHES = frozenset((POSITION, LANE_GROSS, FIRM_GROSS))
 
 
 class Model:
     """The filter since its reset in cycle 0: every lane killed, nothing on its way.
 
-    counters: nine rows (lanes 0 to 7, no lane), cells as in `Count`. left: frames on the egress, in order.
+    counters: nine rows (lanes 0 to 7, no lane), cells as in `Count`. left: frames on the egress, in order. returned:
+    carriers of the return path as they left, in order: (first cycle, octets, first er or -1, how many).
     verdicts: (cycle, row, reason) of each frame, in order. breached_at: cycle of the last octet of the last message
     that was found to breach a limit, whatever became of its frame.
     """
 
     def __init__(self, config: Config):
         self.config = config
-        self.counters = [[0] * COUNTERS_PER_ROW for _ in range(LANES + 1)]
-        self.verdicts = []
+        self.ledger = Ledger()
+        self.counters, self.verdicts = self.ledger.counters, self.ledger.verdicts
         self.breached_at = None
         self.kills = Kills()
         self.budget = Budget(config)
-        self.egress = Egress(self.kills, self._outcome)
+        self.sessions = [Session(lane, config) for lane in range(LANES)]
+        self.egress = Egress(self.kills, self._outcome, lambda lane: self.sessions[lane].reset())
+        self.way_back = WayBack()
+        self.left, self.returned = self.egress.left, self.way_back.passed
         self._lanes = config.lane_of()
-        self._events = []
+        self._news = []  # a heap: (cycle, number, lane, segment of the return path), or (…, lanes, None): an arm
+        self._told = 0  # news so far
         self._lifts = []  # cycles of arms that lift blocks, to come
         self._undone = 0  # in this cycle the undoing of the last dropped frame is over
 
     @property
-    def left(self):
-        return self.egress.left
+    def sessions_word(self) -> int:
+        """What the register SESSIONS holds."""
+        opened = sum(session.open << session.lane for session in self.sessions)
+        return opened | sum(session.fenced << session.lane for session in self.sessions) << 8
 
     def kill(self, cycle: int, lanes: int, source: int = Source.LOOP) -> None:
         """A kill edge from outside: `killed` shows it in `cycle` + 1."""
@@ -89,6 +95,7 @@ class Model:
     def open(self, cycle: int, lanes: int) -> None:
         """An arm opens lanes: they show open in `cycle` + 1. Arming the whole firm lifts every block."""
         self.kills.add(cycle, lanes, opens=True)
+        self._tell(cycle, lanes, None)
         if lanes == EVERY_LANE:
             self._lifts.append(cycle)
 
@@ -99,31 +106,72 @@ class Model:
     def carrier(self, start: int, octets: bytes, er: tuple[int, int] | None = None) -> None:
         """Receive a run of dv that begins in cycle `start`; `er`: first cycle of it with rx_er, and how many."""
         begin = octets.find(START) + 1
-        if not begin:
-            return
-        error = er is not None and er[0] < len(octets) and er[1] > 0
-        self._frame(start + begin, octets[begin:], error)
+        if begin:
+            self._frame(start + begin, octets[begin:], within(er, len(octets))[1] > 0)
+
+    def back(self, start: int, octets: bytes, er: tuple[int, int] | None = None) -> None:
+        """Receive a run of dv from the exchange."""
+        begin, error = octets.find(START) + 1, within(er, len(octets))
+        end, spoilt = start + len(octets) - 1, False
+        if begin:
+            answer = Parsed(octets[begin:], error[1] > 0, self.config, self._lanes, backward=True)
+            lane = answer.lane
+            if not answer.link and lane != NO_LANE:
+                self.kills.settle(end + SPOILS)
+                spoilt = self.config.cuts(lane) and bool(self.kills.mask(end + SPOILS) >> lane & 1)
+                if answer.segment and answer.net in (0, TCP_HEADER, TCP_FLAGS):
+                    self._tell(end + EVIDENCE, lane, answer.segment)
+        self.way_back.carrier(start, octets, error, spoilt)
 
     def rest(self, until: int = 0) -> None:
         """Let everything leave that is on its way, and come at least to cycle `until`."""
+        self._advance(max([until, self.egress.horizon(), *(news[0] + 1 for news in self._news)]))
         until = max(until, self.egress.horizon())
-        self.egress.run(until)
+        self._advance(until)
+        self.way_back.settle()
         self.budget.settle(until + SETTLED)
 
     def events(self) -> list[Event]:
         """Return what the log tells, in order of time; without arms refused, clears and configurations."""
         told = [Event(at, Kind.KILL, 0, source, 0, lanes) for at, lanes, source in self.kills.edges]
         told += [Event(at, Kind.ARM, user_ref=lanes) for at, lanes in self.kills.opened]
-        return sorted(self._events + told)
+        return sorted(self.ledger.events + told)
+
+    def _tell(self, cycle, lane, segment):
+        heappush(self._news, (cycle, self._told, lane, segment))
+        self._told += 1
+
+    def _advance(self, until):
+        """Do everything that happens before cycle `until`, on the way out and in the sessions."""
+        while self._news and self._news[0][0] < until:
+            cycle, _, lane, segment = heappop(self._news)
+            self.egress.run(cycle)
+            if segment is None:
+                for session in self.sessions:
+                    if lane >> session.lane & 1:
+                        session.arm()
+            elif self.sessions[lane].hear(segment):
+                self.egress.flip(lane, cycle + FLIPPED)
+                self.ledger.opened(cycle, lane, self.sessions[lane].port)
+        self.egress.run(until)
 
     def _frame(self, start, octets, error):
         parsed = Parsed(octets, error, self.config, self._lanes)
-        lane, budget, egress = parsed.lane, self.budget, self.egress
         verdict = start + len(octets) - 1 + VERDICT
         overflow = False
         if octets:
-            egress.run(start + STORED)
-            overflow = not egress.room(start + STORED)
+            self._advance(start + STORED)
+            overflow = not self.egress.room(start + STORED)
+        (self._segment if parsed.segment else self._datagram)(start, verdict, octets, parsed, overflow)
+
+    def _received(self, parsed, verdict, overflow):
+        """Return the lowest failure of a frame that has nothing to do with a session or a message, 0 if none."""
+        if parsed.link:
+            return parsed.link
+        return OVERFLOW if overflow or self.egress.full(verdict) else parsed.net
+
+    def _datagram(self, start, verdict, octets, parsed, overflow):
+        lane = parsed.lane
 
         # The messages, in order: the first that fails decides.
         orders, failing, failed, before_order, entries = 0, None, 0, False, []
@@ -131,9 +179,11 @@ class Model:
         for message in parsed.messages:
             reason = message.reason
             if message.priced:
-                reason, entry = self._check(message, lane, start, verdict, failed)
-                if entry:
-                    entries.append(entry)
+                price = start + message.at + DECODED + message.complete
+                ends = start + message.at + DECODED + message.length
+                reason, free = self._check(message, lane, price, ends + 1, verdict)
+                if free and not failed:
+                    entries.append(self.budget.reserve(message, lane))
             if not message.whole:
                 break
             if message.order:
@@ -142,72 +192,150 @@ class Model:
             if reason and not failed:
                 failing, failed = message, reason
                 before_order = first is None
-                if reason in (POSITION, LANE_GROSS, FIRM_GROSS):
+                if reason in BREACHES:
                     self.breached_at = start + message.at + message.length - 1
 
         # The verdict.
-        egress.run(verdict)
-        killed = orders and self.kills.mask(verdict) >> lane & 1
-        reason = parsed.link
-        if not reason and (overflow or egress.full(verdict)):
-            reason = OVERFLOW
-        reason = reason or parsed.net
+        self._advance(verdict)
+        reason = self._received(parsed, verdict, overflow)
         if not reason:
-            if killed and not (failed and before_order):
+            cut = self.config.cuts(lane)
+            if (cut or (orders and not (failed and before_order))) and self.kills.mask(verdict) >> lane & 1:
                 reason, failing = KILLED, first
             else:
                 reason = failed
-        row = NO_LANE if 0 < reason <= LAST_WITHOUT_LANE else lane
-        self.verdicts.append((verdict, row, reason))
-        cells = self.counters[row]
-        cells[FRAMES_IN] += 1
-        if not reason:
-            cells[ORDERS_IN] += orders
-            egress.push(Kept(verdict + 1, octets, lane, orders, entries, start + len(octets) - 1))
-            budget.quiet(verdict + 2, verdict + 2)
+        if reason:
+            self.ledger.dropped(verdict, lane, reason, orders, failing)
+            self._undo(verdict, entries)
+            self._breach(verdict, lane, reason, failing)
             return
-        cells[FRAME_DROP + reason] += 1
-        budget.give_back(entries)
-        budget.quiet(verdict + 2, verdict + (4 + 3 * len(entries) if entries else 2))
+        self.ledger.kept(verdict, lane, orders)
+        self.budget.quiet(verdict + 2, verdict + 2)
+        last = start + len(octets) - 1
+        self.egress.push(Kept(verdict + 1, octets, lane, orders, entries, last, cut=self.config.cuts(lane)))
+
+    def _segment(self, start, verdict, octets, parsed, overflow):
+        lane, segment, action = parsed.lane, parsed.segment, self.config.action(parsed.lane)
+        session, epochs = self.sessions[lane], self.egress.epochs
+        samples = start + segment.at + PORT + SAMPLED
+        self._advance(samples - SEEN)
+        flow = session.meet(segment, epochs[lane])
+        readable = flow.reading is not None and parsed.net not in (TCP_HEADER, TCP_FLAGS)
+        judged, entries, breach = self._orders(flow, start, samples, verdict, lane) if readable else ([], [], None)
+
+        # The verdict: of the frame, then of its messages.
+        self._advance(verdict - ROLLED_BACK_SEEN)
+        rolled_back = flow.epoch != epochs[lane] and not flow.syn
+        self._advance(verdict)
+        killed = bool(self.kills.mask(verdict) >> lane & 1)
+        reason = self._received(parsed, verdict, overflow) or flow.reason
+        if rolled_back and (not reason or reason > ROLLED_BACK):
+            reason = ROLLED_BACK
+        ruling = rule(judged, killed, action)
+        fence, latch, failing = reason in FENCES, False, None
+        if not reason and killed and (action == Action.CUT or flow.repeats_order):
+            reason, latch = KILLED, action == Action.CUT
+            fence, failing = not latch, next((item for item, _ in judged if item.order), None)
+        elif not reason:
+            reason, fence, failing = ruling.reason, ruling.fence, ruling.failing
+
+        last = start + len(octets) - 1
+        if not reason:
+            if killed and flow.reading:
+                flow.everything = True
+                self._undo(verdict, entries)
+                entries = []
+            else:
+                self.budget.quiet(verdict + 2, verdict + 2)
+            flow.stop(ruling.stopped)
+            orders = ruling.orders - flow.stopped
+            self.ledger.kept(verdict, lane, ruling.orders)
+            if flow.stopped:
+                self.ledger.neutralised(verdict, lane, flow.why, flow.stopped, ruling.stopped[0][0].message)
+            if breach and not killed:
+                self._breach(verdict, lane, *breach)
+            if flow.epoch == epochs[lane] or flow.syn:
+                session.accept(flow)
+            cut, open_ = action == Action.CUT, rewritable(flow, action)
+            self.egress.push(Kept(verdict + 1, octets, lane, orders, entries, last, cut, flow, open_))
+            return
+        message = failing.message if failing else None
+        self.ledger.dropped(verdict, lane, reason, ruling.orders, message)
+        self._undo(verdict, entries)
+        self._breach(verdict, lane, reason, message)
+        session.fenced |= fence or latch
+        if fence:
+            self.ledger.fenced(verdict, lane, reason)
+            self.egress.push(Kept(verdict + 1, b"", lane, 0, [], last, reset=True))
+            self.way_back.inject(verdict, session.reset(forward=False))
+
+    def _orders(self, flow, start, samples, verdict, lane):
+        """Judge the messages of a segment, each by itself; reserve what passes.
+
+        Return (item, reason) of each, the reservations, and the breach as (reason, message) or None.
+        """
+        judged, entries, breach = [], [], None
+        first = start + flow.segment.payload_at + flow.old  # of the new octets
+        for item in flow.reading.items:
+            message = item.message
+            reason, free = message.reason if message.whole else 0, False
+            if message.priced:
+                price = start + message.at + DECODED + message.complete
+                ends = start + message.at + DECODED + message.length + 1
+                if start + message.at + message.complete <= first:
+                    price, ends = samples + CONTINUED, verdict - JUDGED
+                found, free = self._check(message, lane, price, ends, verdict)
+                reason = found if message.whole else 0
+            if item.order and breach:
+                reason = min(reason or BLOCKED, BLOCKED)
+            elif item.run is not None and item.run >= MOST_RUNS:
+                reason = reason or BUSY
+            if free and not reason and message.whole:
+                entries.append(self.budget.reserve(message, lane))
+            if reason in BREACHES:
+                breach = reason, message
+                self.breached_at = start + message.at + message.length - 1
+            judged.append((item, reason))
+        return judged, entries, breach
+
+    def _undo(self, verdict, entries):
+        """Give back what a frame had reserved that is dropped, or whose orders are all stopped by its verdict."""
+        self.budget.give_back(entries)
+        self.budget.quiet(verdict + 2, verdict + (4 + 3 * len(entries) if entries else 2))
         if entries:
             self._undone = verdict + 7 + 3 * len(entries)
-        if reason <= FRAMING:
-            orders, failing = 0, None
-        else:
-            cells[ORDERS_IN] += orders
-            self._drop_orders(cells, orders, reason, failing.order)
-        if row != NO_LANE:
-            self._events.append(self._dropped(verdict, lane, reason, orders, failing))
+
+    def _breach(self, verdict, lane, reason, message):
+        """A frame's verdict has found its `reason`: what follows from it if that is a breach."""
         if reason == POSITION:
             self._lift(verdict + 1)
-            budget.blocked.add(failing.index)
-            self._events.append(Event(verdict, Kind.BLOCK, lane, symbol=failing.index))
+            self.budget.blocked.add(message.index)
+            self.ledger.blocked(verdict, lane, message.index)
         elif reason in (LANE_GROSS, FIRM_GROSS):
             self.kill(verdict + 2, 1 << lane if reason == LANE_GROSS else EVERY_LANE, Source.BREACH)
 
-    def _check(self, message, lane, start, verdict, failed):
-        """Ask the budgets about an Enter; return the message's reason and its reservation, if any."""
+    def _check(self, message, lane, price, ends, verdict):
+        """Ask the budgets about an Enter whose price is there in cycle `price`, and whose result must be in `ends`.
+
+        Return the message's reason, and whether it may be reserved.
+        """
         budget = self.budget
-        decoded = start + message.at + DECODED
-        reads = max(decoded + READS, self._undone)
+        reads = max(price + READS, self._undone)
         if not self.egress.idle:
-            self.egress.run(min(decoded + QUIET - 6, verdict))
-        budget.settle(decoded + QUIET - 1)
+            self._advance(min(price + QUIET - 6, verdict))
+        budget.settle(price + QUIET - 1)
         reserved = reads + RESERVED - READS
-        budget.quiet(decoded + QUIET, min(reserved, verdict + 2))
-        self._lift(decoded + LIFTED)
+        budget.quiet(price + QUIET, min(reserved, verdict + 2))
+        self._lift(price + LIFTED)
         reason, found = message.reason, SYMBOL
-        if reads + DECIDED > decoded + message.length + 1:
+        if reads + DECIDED > ends:
             reason = BUSY if reason in (0, SYMBOL) else reason
         elif message.index is not None:
             found = budget.check(message, lane)
             if found == BLOCKED:
                 reason = reason if 0 < reason < BLOCKED else BLOCKED
             reason = reason or found
-        entry = None
-        if not (failed or message.early or found) and reserved <= verdict:
-            entry = budget.reserve(message, lane)
-        return reason, entry
+        return reason, not (message.early or found) and reserved <= verdict
 
     def _lift(self, cycle):
         while self._lifts and self._lifts[0] <= cycle:
@@ -215,35 +343,16 @@ class Model:
             self.budget.blocked.clear()
 
     def _outcome(self, kind, kept, cycle):
-        cells = self.counters[kept.lane]
+        session, flow = self.sessions[kept.lane] if kept.flow else None, kept.flow
         if kind == "sent":
-            cells[FRAMES_OUT] += 1
-            cells[ORDERS_OUT] += kept.orders
+            self.ledger.sent(kept, cycle)
+            if flow and flow.late:
+                self.budget.owe(cycle, kept.reservations)
+            if flow and flow.current:
+                session.commit(flow)
             return
-        reason = KILLED if kind == "discarded" else ABORTED
-        cells[FRAME_DROP + reason] += 1
-        self._drop_orders(cells, kept.orders, reason, True)
+        self.ledger.lost(kind, kept, cycle)
         self.budget.owe(cycle, kept.reservations)
-        told = Kind.DROP if kind == "discarded" else Kind.ABORT
-        self._events.append(Event(cycle, told, kept.lane, KILLED, kept.orders, symbol=NO_SYMBOL))
-
-    @staticmethod
-    def _drop_orders(cells, orders, reason, by_order):
-        if not orders:
-            return
-        if by_order:
-            cells[ORDER_DROP + reason] += 1
-            orders -= 1
-        cells[ORDER_DROP + SIBLING] += orders
-
-    @staticmethod
-    def _dropped(verdict, lane, reason, orders, failing):
-        """Return the event of a frame dropped by its verdict. A malformed message has no fields."""
-        event = Event(verdict, Kind.DROP, lane, reason, orders, symbol=NO_SYMBOL)
-        if failing is None or failing.malformed:
-            return event
-        event = event._replace(user_ref=failing.user_ref)
-        if failing.enter:
-            symbol = NO_SYMBOL if failing.index is None else failing.index
-            event = event._replace(symbol=symbol, quantity=failing.quantity, price=failing.price & 0xFFFFFFFF)
-        return event
+        if flow and flow.current:
+            session.roll_back()
+            session.fenced |= kind == "discarded" and kept.cut

@@ -12,6 +12,7 @@ DESTINATION, SOURCE = bytes.fromhex("02b0b0b0b002"), bytes.fromhex("02a0a0a0a001
 PREAMBLE = b"\x55" * 7 + b"\xd5"
 IPV4, ARP, TAG, SERVICE_TAG, OLD_TAG = 0x0800, 0x0806, 0x8100, 0x88A8, 0x9100
 ICMP, TCP, UDP = 1, 6, 17
+FIN, SYN, RST, PSH, ACK, URG = (1 << bit for bit in range(6))  # of TCP
 
 
 class Address(NamedTuple):
@@ -169,3 +170,70 @@ def datagram(address: Address, *messages: bytes) -> bytes:
     """Return the frame of a server's datagram that carries these OUCH messages."""
     payload = b"".join(packet(message) for message in messages)
     return ethernet(ipv4(address, udp(address, payload)), address.vids)
+
+
+def tcp(
+    address: Address,
+    payload: bytes = b"",
+    *,
+    sequence: int = 0,
+    acknowledgment: int = 0,
+    flags: int = PSH | ACK,
+    options: bytes = b"",
+    offset: int | None = None,
+    window: int = 0xFFFF,
+    urgent: int = 0,
+    check: int | None = None,
+) -> bytes:
+    """Return the TCP segment; `options` in whole words; `offset` and `check` instead of the right ones."""
+    head = pack(
+        ">HHIIBBHHH",
+        address.source_port,
+        address.destination_port,
+        sequence & 0xFFFFFFFF,
+        acknowledgment & 0xFFFFFFFF,
+        (5 + len(options) // 4 if offset is None else offset) << 4,
+        flags,
+        window,
+        0,
+        urgent,
+    )
+    segment = head + options + payload
+    if check is None:
+        pseudo = address.source + address.destination + pack(">HH", TCP, len(segment))
+        check = checksum(pseudo + segment)
+    return segment[:16] + pack(">H", check) + segment[18:]
+
+
+def segment(address: Address, payload: bytes = b"", *, ip: dict | None = None, link: dict | None = None, **fields):
+    """Return the frame of a TCP segment: `fields` of `tcp`, `ip` of `ipv4`, `link` of `ethernet`."""
+    packet_with = {"protocol": TCP} | (ip or {})
+    return ethernet(ipv4(address, tcp(address, payload, **fields), **packet_with), address.vids, **(link or {}))
+
+
+def answering(address: Address) -> Address:
+    """Return the address of what is sent back."""
+    return Address(
+        address.destination, address.source, address.destination_port, address.source_port, address.vids
+    )  # fmt: skip
+
+
+def enter42(token: bytes, symbol: bytes, quantity: int, price: int, side: bytes = b"B") -> bytes:
+    """Return an OUCH 4.2 Enter; `token` and `symbol` are padded, `price` in 10^-4 dollars."""
+    head = pack(">c14s1sI8sI", b"O", token.ljust(14), side, quantity, symbol.ljust(8), price)
+    return head + pack(">I4s", 99_998, b"KCGM") + b"YPN" + bytes(4) + b"NR"
+
+
+def replace42(original: bytes, token: bytes, quantity: int, price: int) -> bytes:
+    """Return an OUCH 4.2 Replace."""
+    return pack(">c14s14sIII", b"U", original.ljust(14), token.ljust(14), quantity, price, 99_998) + b"YN" + bytes(4)
+
+
+def cancel42(token: bytes, quantity: int = 0) -> bytes:
+    """Return an OUCH 4.2 Cancel."""
+    return pack(">c14sI", b"X", token.ljust(14), quantity)
+
+
+def modify42(token: bytes, quantity: int, side: bytes = b"S") -> bytes:
+    """Return an OUCH 4.2 Modify."""
+    return pack(">c14s1sI", b"M", token.ljust(14), side, quantity)

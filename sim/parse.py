@@ -17,34 +17,27 @@ from hdl.wire.ethernet import (
     OPTION_SSRR,
     SHORTEST,
     TAGS,
+    TCP_OPTION_END,
+    TCP_OPTION_MPTCP,
+    TCP_OPTION_NOP,
     EtherType,
     Protocol,
+    TcpFlag,
 )
-from hdl.wire.ouch import HIGHEST_PRICE, LENGTHS, MOST_SHARES, ORDERS, TAG_VALUES, Message, Side
 from hdl.wire.ufo import FIXED, Packet
-from hdl.wire.verdict import NO_LANE, Reason
+from hdl.wire.verdict import LANES, NO_LANE, Action, Reason
+from sim.messages import OUCH42, OUCH50, Decoded, Dialect
 
 GOOD_FCS = 0x2144DF1C  # crc32 over a frame with its FCS, low octet first
-PRICE_COMPLETE = 26  # octets of an Enter up to its price: the budgets are asked then
 
 _TAGS = frozenset(int(tag) for tag in TAGS)
-_SIDES = frozenset(int(side) for side in Side)
-_LENGTHS = {int(kind): (length.full, length.bare) for kind, length in LENGTHS.items()}
-_ORDERS = frozenset(int(kind) for kind in ORDERS)
 _FIXED = {int(packet): length for packet, length in FIXED.items()}
-_REFUSED = {"pegged": Reason.PEGGED, "channel": Reason.CHANNEL}
-# For each message and tag it may carry: octets of the value, and why an order with it is refused.
-_TAG_VALUES = {
-    (int(kind), number): (tag.size, _REFUSED[tag.refused] if tag.refused and kind in ORDERS else 0)
-    for number, tag in TAG_VALUES.items()
-    for kind in tag.messages
-}
 # As plain integers: comparing and counting them is most of what the model does.
 RUNT, RX_ERROR, GIANT, FCS = (int(r) for r in (Reason.RUNT, Reason.RX_ERROR, Reason.GIANT, Reason.FCS))
-_ENTER, _REPLACE, _UNSEQUENCED = int(Message.ENTER), int(Message.REPLACE), int(Packet.UNSEQUENCED)
-_MESSAGE = int(Reason.MESSAGE)
+_UNSEQUENCED = int(Packet.UNSEQUENCED)
 _UDP, _TCP, _ICMP = int(Protocol.UDP), int(Protocol.TCP), int(Protocol.ICMP)
-_IPV4, _ARP, _BUY = int(EtherType.IPV4), int(EtherType.ARP), int(Side.BUY)
+_IPV4, _ARP = int(EtherType.IPV4), int(EtherType.ARP)
+FIN, SYN, RST, ACK, URG = (1 << flag for flag in (TcpFlag.FIN, TcpFlag.SYN, TcpFlag.RST, TcpFlag.ACK, TcpFlag.URG))
 
 
 @dataclass
@@ -59,111 +52,75 @@ class Config:
     limits: dict[tuple[int, bool], int] = field(default_factory=dict)  # (index, buy) to shares
     gross_limits: list[int] = field(default_factory=lambda: [0] * 9)  # lanes 0 to 7, the firm; 10^-4 dollars
 
-    def lane_of(self) -> dict[bytes, int]:
-        """Return the lane of each key: the first one of several."""
-        return {self.lanes[lane]: lane for lane in reversed(range(8)) if self.enabled >> lane & 1}
+    modes: list[int] = field(default_factory=lambda: [0] * LANES)  # LANE_MODE words
+
+    def tcp(self, lane: int) -> bool:
+        return bool(self.modes[lane] & 1)
+
+    def dialect(self, lane: int) -> Dialect:
+        return OUCH42 if self.modes[lane] & 2 else OUCH50
+
+    def action(self, lane: int) -> int:
+        return self.modes[lane] >> 2 & 3
+
+    def cuts(self, lane: int) -> bool:
+        return lane != NO_LANE and self.action(lane) == Action.CUT
+
+    def lane_of(self) -> tuple[dict[bytes, int], dict[bytes, int]]:
+        """Return the lane of each key, the first one of several: of UDP; of TCP, without the source port."""
+        udp, tcp = {}, {}
+        for lane in reversed(range(LANES)):
+            key = self.lanes[lane]
+            if self.enabled >> lane & 1 and self.tcp(lane):
+                tcp[key[:12] + key[14:]] = lane
+            elif self.enabled >> lane & 1:
+                udp[key] = lane
+        return udp, tcp
 
 
-class Decoded:
-    """One message of a datagram.
+class Segment:
+    """What a TCP segment of a lane says, if its header can be read.
 
-    at: number of its type octet. length: in octets, as framed. whole: the frame holds all of it. reason: the lowest
-    failure that its octets and the directory show, 0 if none. malformed: that is MESSAGE. priced: an Enter with its
-    price, of which the budgets are asked. early: and not reserved because its fields are bad. index: None when it is
-    not in the directory.
+    at, payload_at: numbers of its first octet and of its payload's. payload: as far as the packet goes and the frame.
+    head: the octets before the IPv4 header. addresses: source and destination.
     """
 
     __slots__ = (
+        "acknowledgment",
+        "addresses",
         "at",
-        "buy",
-        "early",
-        "enter",
-        "index",
-        "length",
-        "malformed",
-        "order",
-        "price",
-        "priced",
-        "quantity",
-        "reason",
-        "user_ref",
-        "whole",
+        "destination_port",
+        "flags",
+        "head",
+        "payload",
+        "payload_at",
+        "port",
+        "sequence",
     )
 
-    def __init__(self, octets: bytes, at: int, length: int, config: Config):
-        kind = octets[0]
-        self.at, self.length = at, length
-        self.whole = len(octets) == length
-        self.enter, self.order = kind == _ENTER, kind in _ORDERS
-        self.index, self.early, self.buy = None, True, False
-        self.user_ref = self.quantity = self.price = 0
-        self.reason = shape(octets) if self.whole else _MESSAGE
-        self.malformed = self.reason == _MESSAGE
-        if not self.malformed:
-            first = 5 if kind == _REPLACE else 1
-            self.user_ref = int.from_bytes(octets[first : first + 4], "big")
-        self.priced = self.enter and len(octets) >= PRICE_COMPLETE
-        if self.priced:
-            self._fields(octets, config)
-            self.early |= length < _LENGTHS[_ENTER][0]
-
-    def _fields(self, octets, config):
-        """Take what only an Enter has."""
-        quantity, price = int.from_bytes(octets[6:10], "big"), int.from_bytes(octets[18:26], "big")
-        self.buy = octets[5] == _BUY
-        self.quantity, self.price = quantity, price
-        self.index = config.symbols.get(octets[10:18])
-        if octets[5] not in _SIDES:
-            failure = Reason.SIDE
-        elif not 0 < quantity <= MOST_SHARES:
-            failure = Reason.QUANTITY
-        elif quantity > config.order_size:
-            failure = Reason.ORDER_SIZE
-        elif not price:
-            failure = Reason.PRICE
-        elif price > HIGHEST_PRICE:
-            failure = Reason.MARKET
-        else:
-            failure = 0
-        self.early = bool(failure)
-        if not self.reason:
-            self.reason = int(Reason.SYMBOL if self.index is None else failure)
-
-
-def shape(octets: bytes) -> int:
-    """Return why a message as such is wrong or refused: MESSAGE, REPLACE, PEGGED, CHANNEL, or 0."""
-    kind, length = octets[0], len(octets)
-    if kind not in _LENGTHS:
-        return _MESSAGE
-    full, bare = _LENGTHS[kind]
-    refused = 0
-    if length != bare:
-        if length < full or int.from_bytes(octets[full - 2 : full], "big") != length - full:
-            return _MESSAGE
-        at = full
-        while at < length:  # TagValues: length of tag and value, tag, value
-            size = octets[at]
-            if not size or at + 1 + size > length:
-                return _MESSAGE
-            known = _TAG_VALUES.get((kind, octets[at + 1]))
-            if known is None or size != 1 + known[0]:
-                return _MESSAGE
-            if known[1] and (not refused or known[1] < refused):
-                refused = int(known[1])
-            at += 1 + size
-    return int(Reason.REPLACE) if kind == _REPLACE else refused
+    def __init__(self, octets: bytes, base: int, at: int, size: int, end: int):
+        header = octets[at : at + 16]
+        self.at, self.payload_at, self.payload = at, at + size, octets[at + size : end]
+        self.port, self.destination_port = header[0] << 8 | header[1], header[2] << 8 | header[3]
+        self.sequence = int.from_bytes(header[4:8], "big")
+        self.acknowledgment = int.from_bytes(header[8:12], "big")
+        self.flags = header[13]
+        self.head, self.addresses = octets[:base], octets[base + 12 : base + 20]
 
 
 class Parsed:
     """A frame: `link` is its receive error, `net` what else is wrong up to the framing; 0 if nothing.
 
     lane: 0 to 7, 8 if none. messages: those of a lane's datagram, also behind a failure, as far as the frame goes.
+    segment: of a lane's TCP segment, if its header can be read. backward: the frame is of the return path; its lane is
+    the one of the frames that it answers.
     """
 
-    __slots__ = ("lane", "length", "link", "messages", "net")
+    __slots__ = ("_backward", "lane", "length", "link", "messages", "net", "segment")
 
-    def __init__(self, octets: bytes, error: bool, config: Config, lanes: dict[bytes, int]):
+    def __init__(self, octets: bytes, error: bool, config: Config, lanes, backward: bool = False):
         self.length, self.lane, self.messages, self.net = len(octets), NO_LANE, [], 0
+        self.segment, self._backward = None, backward
         if self.length < SHORTEST:
             self.link = RUNT
             return
@@ -210,17 +167,47 @@ class Parsed:
                 failures.append(Reason.POLICY)
         elif readable and not fragment and total - size >= 4:
             ports = base + size
-            key = vids + octets[base + 12 : base + 20] + octets[ports : ports + 4]
-            self.lane = lanes.get(key, NO_LANE)
+            self.lane = self._lane(vids, octets[base + 12 : base + 20], octets[ports : ports + 4], protocol, lanes)
             if self.lane == NO_LANE:
                 failures.append(Reason.NO_LANE)
             elif protocol == _TCP:
-                failures.append(Reason.TCP_HEADER)
+                failures += self._tcp(octets, base, size, total)
             else:
                 failures += self._udp(octets, base, size, total, longest, config)
         else:
             failures.append(Reason.NO_LANE)
         return int(failures[0]) if failures else 0
+
+    def _lane(self, vids, addresses, ports, protocol, lanes) -> int:
+        if self._backward:
+            addresses, ports = addresses[4:] + addresses[:4], ports[2:] + ports[:2]
+        if protocol == _TCP:
+            return lanes[1].get(vids + addresses + ports[2:], NO_LANE)
+        return lanes[0].get(vids + addresses + ports, NO_LANE)
+
+    def _tcp(self, octets, base, size, total):
+        """Return the failures of a lane's segment, in order."""
+        failures = []
+        at, end, left = base + size, base + total, total - size
+        offset = 4 * (octets[at + 12] >> 4) if left >= 20 and at + 13 < len(octets) else 0
+        if not 20 <= offset <= left:
+            return [Reason.TCP_HEADER]
+        if tcp_options(octets[at + 20 : at + offset]):
+            failures.append(Reason.TCP_HEADER)
+        self.segment = segment = Segment(octets, base, at, offset, end)
+        flags, some = segment.flags, left > offset
+        if (
+            flags & URG
+            or (flags & SYN and (some or flags & (FIN | RST | ACK)))
+            or (flags & RST and (some or flags & FIN))
+            or not flags & (SYN | RST | ACK)
+        ):
+            failures.append(Reason.TCP_FLAGS)
+        whole = octets[at:end]
+        sums = int.from_bytes(octets[base + 12 : base + 20], "big") + _TCP + left
+        if (sums + (int.from_bytes(whole, "big") << 8 * (len(whole) & 1))) % 0xFFFF:
+            failures.append(Reason.TCP_CHECKSUM)
+        return failures
 
     def _udp(self, octets, base, size, total, longest, config):
         """Return the failures of a lane's datagram, in order, and read its messages."""
@@ -242,7 +229,7 @@ class Parsed:
         """Read the packets in the octets from `at` to `end`; return whether they fill them exactly."""
         if at >= end:
             return False
-        there = len(octets)
+        there, dialect = len(octets), config.dialect(self.lane)
         while at < end:
             if at + 3 > min(end, there):
                 return False
@@ -253,7 +240,7 @@ class Parsed:
                     return False
                 message = octets[at + 3 : min(behind, end)]
                 if message:
-                    self.messages.append(Decoded(message, at + 3, length - 1, config))
+                    self.messages.append(Decoded(message, at + 3, length - 1, config, dialect))
             elif _FIXED.get(packet) != length:
                 return False
             at = behind
@@ -274,5 +261,23 @@ def options(header: bytes) -> bool:
             return True
         at += header[at + 1]
         if at > len(header):
+            return True
+    return False
+
+
+def tcp_options(octets: bytes) -> bool:
+    """Tell whether the options of a TCP header are malformed, or one of them is MPTCP."""
+    at = 0
+    while at < len(octets):
+        option = octets[at]
+        if option == TCP_OPTION_END:
+            return False
+        if option == TCP_OPTION_NOP:
+            at += 1
+            continue
+        if option == TCP_OPTION_MPTCP or at + 1 >= len(octets) or octets[at + 1] < 2:
+            return True
+        at += octets[at + 1]
+        if at > len(octets):
             return True
     return False

@@ -69,7 +69,7 @@ def completed_after(duel: Duel) -> int:
         killed = [at for at, lanes, _ in edges if lanes >> left.kept.lane & 1 and at < left.end]
         opened = [at for at, lanes in duel.model.kills.opened if lanes >> left.kept.lane & 1 and at < left.end]
         if killed and max(killed) > max(opened, default=0) and left.er_at is None and left.end > max(killed) + BOUND:
-            late += left.kept.orders
+            late += left.orders
     return late
 
 

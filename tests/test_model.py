@@ -265,7 +265,7 @@ ARP = packets.ethernet(bytes(28), ethertype=packets.ARP)
         (packets.ethernet(packets.ipv4(SERVER, bytes(8), protocol=47)), Reason.PROTOCOL),
         (packets.ethernet(packets.ipv4(SERVER, bytes(8), protocol=1)), Reason.PASSED),
         (packets.ethernet(packets.ipv4(SERVER, bytes(3))), Reason.NO_LANE),
-        (packets.ethernet(packets.ipv4(SERVER, packets.udp(SERVER, b""), protocol=6)), Reason.TCP_HEADER),
+        (packets.ethernet(packets.ipv4(SERVER, packets.udp(SERVER, b""), protocol=6)), Reason.NO_LANE),
         (datagram(SERVER._replace(source_port=1), cancel(1)), Reason.NO_LANE),
         (datagram(SERVER._replace(vids=(101,)), cancel(1)), Reason.NO_LANE),
         (datagram(TAGGED._replace(vids=(0xF000 | 101,)), cancel(1)), Reason.PASSED),  # priority 7, DEI
@@ -388,5 +388,6 @@ def test_traffic_repeats_with_its_seed_and_reaches_every_reason():
             made.rest()
             now += 100_000
         reasons.update(reason for _, _, reason in made.verdicts)
-    missing = [reason.name for reason in Reason if not reasons[reason]]
+    tcp = range(Reason.TCP_HEADER, Reason.FINISHED + 1)
+    missing = [reason.name for reason in Reason if not reasons[reason] and reason not in tcp]
     assert missing == ["BUSY", "SIBLING", "ABORTED"]  # the first one is rare, the others are no frame's reason

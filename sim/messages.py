@@ -1,0 +1,149 @@
+"""What the octets of one order-entry message say, in either dialect of OUCH. Part of the golden model.
+
+Written from the rules, not from the gateware.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hdl.wire import ouch, ouch42
+from hdl.wire.ouch import HIGHEST_PRICE, MOST_SHARES, TAG_VALUES, Message, Side
+from hdl.wire.verdict import Reason
+
+_SIDES = frozenset(int(side) for side in Side)
+_BUY = int(Side.BUY)
+_LENGTHS = {int(kind): (length.full, length.bare) for kind, length in ouch.LENGTHS.items()}
+_LENGTHS_42 = {int(kind): length for kind, length in ouch42.LENGTHS.items()}
+_REFUSED = {"pegged": Reason.PEGGED, "channel": Reason.CHANNEL}
+# For each message and tag it may carry: octets of the value, and why an order with it is refused.
+_TAG_VALUES = {
+    (int(kind), number): (tag.size, _REFUSED[tag.refused] if tag.refused and kind in ouch.ORDERS else 0)
+    for number, tag in TAG_VALUES.items()
+    for kind in tag.messages
+}
+_ENTER, _REPLACE = int(Message.ENTER), int(Message.REPLACE)
+_MESSAGE = int(Reason.MESSAGE)
+
+
+def shape(octets: bytes) -> int:
+    """Return why an OUCH 5.0 message as such is wrong or refused: MESSAGE, REPLACE, PEGGED, CHANNEL, or 0."""
+    kind, length = octets[0], len(octets)
+    if kind not in _LENGTHS:
+        return _MESSAGE
+    full, bare = _LENGTHS[kind]
+    refused = 0
+    if length != bare:
+        if length < full or int.from_bytes(octets[full - 2 : full], "big") != length - full:
+            return _MESSAGE
+        at = full
+        while at < length:  # TagValues: length of tag and value, tag, value
+            size = octets[at]
+            if not size or at + 1 + size > length:
+                return _MESSAGE
+            known = _TAG_VALUES.get((kind, octets[at + 1]))
+            if known is None or size != 1 + known[0]:
+                return _MESSAGE
+            if known[1] and (not refused or known[1] < refused):
+                refused = int(known[1])
+            at += 1 + size
+    return int(Reason.REPLACE) if kind == _REPLACE else refused
+
+
+def shape42(octets: bytes) -> int:
+    """The same for OUCH 4.2, whose messages have one length each: MESSAGE, REPLACE, or 0."""
+    if _LENGTHS_42.get(octets[0]) != len(octets):
+        return _MESSAGE
+    return int(Reason.REPLACE) if octets[0] == _REPLACE else 0
+
+
+class Dialect(NamedTuple):
+    """Where an Enter has its fields, and what is an order. ENTER and REPLACE have the same letters in both."""
+
+    shape: Callable[[bytes], int]
+    orders: frozenset[int]
+    side: int
+    quantity: slice
+    symbol: slice
+    price: slice
+    enter: int  # octets of an Enter, without TagValues
+    replaced: int  # place of the new number in a Replace: there, and in place 1 of the others, is the `user_ref`
+
+    @property
+    def complete(self) -> int:
+        """Octets of an Enter up to its price: the budgets are asked then."""
+        return self.price.stop
+
+
+OUCH50 = Dialect(shape, frozenset(map(int, ouch.ORDERS)), 5, slice(6, 10), slice(10, 18), slice(18, 26), 47, 5)
+OUCH42 = Dialect(shape42, frozenset(map(int, ouch42.ORDERS)), 15, slice(16, 20), slice(20, 28), slice(28, 32), 49, 15)
+
+
+class Decoded:
+    """One message.
+
+    at: number of its type octet in the frame; below 0 or wrong for one that began in an earlier frame, for which
+    `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: the lowest failure that
+    its octets and the directory show, 0 if none. malformed: that is MESSAGE. priced: an Enter with its price, of which
+    the budgets are asked, in place `complete`. early: and not reserved because its fields are bad. index: None when it
+    is not in the directory. user_ref: of OUCH 4.2, the first four octets of the token.
+    """
+
+    __slots__ = (
+        "at",
+        "buy",
+        "complete",
+        "continued",
+        "early",
+        "enter",
+        "index",
+        "length",
+        "malformed",
+        "order",
+        "price",
+        "priced",
+        "quantity",
+        "reason",
+        "user_ref",
+        "whole",
+    )
+
+    def __init__(self, octets: bytes, at: int, length: int, config, dialect: Dialect = OUCH50, continued: bool = False):
+        kind = octets[0]
+        self.at, self.length, self.continued = at, length, continued
+        self.whole = len(octets) == length
+        self.enter, self.order = kind == _ENTER, kind in dialect.orders
+        self.index, self.early, self.buy = None, True, False
+        self.user_ref = self.quantity = self.price = 0
+        self.complete = dialect.price.stop
+        self.reason = dialect.shape(octets) if self.whole else _MESSAGE
+        self.malformed = self.reason == _MESSAGE
+        if not self.malformed:
+            first = dialect.replaced if kind == _REPLACE else 1
+            self.user_ref = int.from_bytes(octets[first : first + 4], "big")
+        self.priced = self.enter and len(octets) >= self.complete
+        if self.priced:
+            self._fields(octets, config, dialect)
+            self.early |= length < dialect.enter
+
+    def _fields(self, octets, config, dialect):
+        """Take what only an Enter has."""
+        quantity, price = int.from_bytes(octets[dialect.quantity], "big"), int.from_bytes(octets[dialect.price], "big")
+        side = octets[dialect.side]
+        self.buy = side == _BUY
+        self.quantity, self.price = quantity, price
+        self.index = config.symbols.get(octets[dialect.symbol])
+        if side not in _SIDES:
+            failure = Reason.SIDE
+        elif not 0 < quantity <= MOST_SHARES:
+            failure = Reason.QUANTITY
+        elif quantity > config.order_size:
+            failure = Reason.ORDER_SIZE
+        elif not price:
+            failure = Reason.PRICE
+        elif price > HIGHEST_PRICE:
+            failure = Reason.MARKET
+        else:
+            failure = 0
+        self.early = bool(failure)
+        if not self.reason:
+            self.reason = int(Reason.SYMBOL if self.index is None else failure)
