@@ -15,7 +15,10 @@ from tests.test_host_config import GOOD
 
 LIMITS = config.parse(GOOD)
 PLAIN, TAGGED = LIMITS.lane_of(1), LIMITS.lane_of(2)
-DOUBLE = config.Lane(3, "three", "10.1.0.3", 26003, "10.9.0.1", 9001, 1, vlan=100, inner_vlan=7)  # fmt: skip
+DOUBLE = config.Lane(
+    number=3, server="three", source="10.1.0.3", source_port=26003, destination="10.9.0.1", destination_port=9001,
+    gross=1, vlan=100, inner_vlan=7,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

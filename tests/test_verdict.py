@@ -61,7 +61,11 @@ CASES = {
         {"flags": 1 << Reason.FCS | 1 << Reason.UDP_LENGTH},
         {"keep": 0, "reason": Reason.FCS, "row": 8, "logged": 0},
     ),
-    "from UDP_LENGTH on the lane is known": ([], {"flags": 1 << Reason.UDP_LENGTH}, {"reason": Reason.TCP, "row": LANE, "logged": 1}),
+    "from UDP_LENGTH on the lane is known": (
+        [],
+        {"flags": 1 << Reason.UDP_LENGTH},
+        {"reason": Reason.TCP, "row": LANE, "logged": 1},
+    ),
     "a bad frame counts no orders": (
         [ENTER],
         {"flags": 1 << Reason.UDP_CHECKSUM},
