@@ -77,10 +77,14 @@ class Session:
 
     def tick(self, now_s: float) -> None:
         """Send a heartbeat when one is due, and give up a peer that has been silent too long."""
-        if now_s - self._heard_s > SILENCE_S:
+        if self.is_silent(now_s):
             self.ended = True
         if not self.ended and now_s - self._sent_s >= HEARTBEAT_S:
             self.send(self._heartbeat, b"", now_s)
+
+    def is_silent(self, now_s: float) -> bool:
+        """Tell whether the peer has said nothing for so long that it is given up."""
+        return now_s - self._heard_s > SILENCE_S
 
     def _take(self, packet: Packet, now_s: float) -> Iterator[bytes]:
         raise NotImplementedError
@@ -178,7 +182,7 @@ class ServerSession(Session):
             self._next += 1
 
     def tick(self, now_s: float) -> None:
-        if self._journal or now_s - self._heard_s > SILENCE_S:  # a stranger gets no heartbeat
+        if self._journal or self.is_silent(now_s):  # a stranger gets no heartbeat
             super().tick(now_s)
 
     def _take(self, packet: Packet, now_s: float) -> Iterator[bytes]:
