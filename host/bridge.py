@@ -26,15 +26,18 @@ Watch = Callable[[Side, bool, bytes], None]
 
 @dataclass
 class Traffic:
-    """Frames of one side: into the board, out of it, and of these the spoilt ones, which the kernel does not see."""
+    """Frames of one side: into the board, out of it, and of these the spoilt and the lost, which no kernel sees."""
 
     into: int = 0
     out: int = 0
     spoilt: int = 0
+    lost: int = 0
 
 
 class Bridge:
     """Runs in the event loop from `open` to `close`.
+
+    What the board sends to a side in the set `broken` is lost behind it, as on a bad cable.
 
     Parameters
     ----------
@@ -47,6 +50,7 @@ class Bridge:
     def __init__(self, taps: Mapping[Side, int], watch: Watch | None = None):
         self.traffic = {side: Traffic() for side in taps}
         self.core_sha256 = ""
+        self.broken: set[Side] = set()
         self._taps = dict(taps)
         self._watch = watch
         self._writer: asyncio.StreamWriter | None = None
@@ -108,6 +112,8 @@ class Bridge:
             self._watch(side, False, frame)
         if record.flags & board.ERROR_FLAG or not frames.has_good_fcs(frame):
             self.traffic[side].spoilt += 1
+        elif side in self.broken:
+            self.traffic[side].lost += 1
         else:
             os.write(self._taps[side], frame[:-FCS])
 

@@ -8,11 +8,12 @@ it: the namespaces have no names.
 import asyncio
 import contextlib
 import os
+import re
 import time
 
 from hdl.wire.board import Side
 from hdl.wire.reports import Report
-from host import config, loader
+from host import config, loader, segments
 from host.book import Book
 from host.bridge import Bridge
 from host.client import Client
@@ -164,6 +165,19 @@ class Bed:
         """Return those of the orders that left the board in any frame, told by their ClOrdID."""
         marks = {order: f"serv{order[0]}-{order[1]}".encode().ljust(14) for order in orders}
         return [order for order, mark in marks.items() if any(mark in frame for _, frame in self.left)]
+
+    def neutralised(self):
+        """Return where in which stream an order left the board as a Debug packet: {(address, sequence number)}.
+
+        Such a packet has the length of a packet with one Enter Order, 48, and 47 spaces behind its type.
+        """
+        found = set()
+        for _, frame in self.left:
+            if parts := segments.unpack(frame):
+                source, _, _, _, segment = parts
+                for packet in re.finditer(rb"\x00\x30\+ {47}", segment.payload):
+                    found.add((source, segment.sequence + packet.start()))
+        return found
 
     async def _log_in(self, lane):
         client = self.clients[lane]

@@ -124,6 +124,25 @@ def test_what_is_spoilt_does_not_arrive(tmp_path, how):
     on_a_wire(tmp_path, scenario)
 
 
+def test_a_broken_cable_loses_one_direction(tmp_path):
+    async def scenario(wire, bridge, servers, venues):
+        loop = asyncio.get_running_loop()
+        with udp(servers, HERE) as here, udp(venues, THERE) as there:
+            there.sendto(b"first", (HERE, 9001))
+            assert await loop.sock_recv(here, 100) == b"first"
+            bridge.broken = {Side.EXCHANGE}
+            here.sendto(b"lost", (THERE, 9001))
+            there.sendto(b"second", (HERE, 9001))
+            assert await loop.sock_recv(here, 100) == b"second"
+            while not bridge.traffic[Side.EXCHANGE].lost:
+                await asyncio.sleep(0.01)
+            bridge.broken = set()
+            here.sendto(b"third", (THERE, 9001))
+            assert await loop.sock_recv(there, 100) == b"third"
+
+    on_a_wire(tmp_path, scenario)
+
+
 def test_a_board_that_goes_is_told(tmp_path):
     async def scenario(wire, bridge, servers, venues):
         assert bridge.failure is None

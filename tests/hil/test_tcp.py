@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from hdl.wire.board import Side
 from hdl.wire.reports import Report
 from host import namespace
 from host.client import wait_for
@@ -75,6 +76,29 @@ def test_nothing_stale_arrives_and_the_sessions_live_on():
         assert sorted(bed.arrived()) == sorted(passed + resting + again)
         assert bed.on_the_wire(blocked) == [] and bed.on_the_wire(passed + resting + again) != []
         assert bed.venue.ends == []
+
+    play(scenario, "neutralise")
+
+
+def test_a_retransmission_of_what_was_neutralised_is_neutralised_again():
+    """P9, NEUTRALISE: blocked orders left as Debug packets and were lost behind the board; it is armed again before the
+    kernel's retransmission gets through. What arrives then is the same Debug packets, and the orders sent since.
+    """
+
+    async def scenario(bed):
+        await bed.log_in()
+        passed = await trade(bed)
+        await bed.kill()
+        bed.bridge.broken = {Side.EXCHANGE}
+        blocked = bed.enter(count=3)
+        await wait_for(lambda: len(bed.neutralised()) == len(blocked), CONNECT_S)
+        assert sorted(bed.arrived()) == sorted(passed) and bed.venue.debug_packets == 0
+        await bed.arm()
+        bed.bridge.broken = set()
+        again = await trade(bed)
+        assert sorted(bed.arrived()) == sorted(passed + again)
+        assert bed.venue.debug_packets == len(blocked) == 24
+        assert bed.on_the_wire(blocked) == [] and bed.venue.ends == []
 
     play(scenario, "neutralise")
 
