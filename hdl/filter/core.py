@@ -19,6 +19,7 @@ from hdl.filter.kill import KillLatch, KillSources
 from hdl.filter.lanes import Lanes
 from hdl.filter.link import Link
 from hdl.filter.log import Log
+from hdl.filter.marks import Mark
 from hdl.filter.order import Order
 from hdl.filter.passage import Passage
 from hdl.filter.queue import EgressQueue
@@ -125,7 +126,9 @@ class Filter(wiring.Component):
         m.submodules.passage = passage = Passage()
         m.submodules.bus = bus = BusDecoder(TARGETS)
 
-        # The order path, from the pins to the verdict.
+        # The order path, from the pins to the verdict. The parsers keep their state until a frame has twelve octets.
+        opening = Signal(12)
+        m.d.sync += opening.eq(Cat(receiver.start, opening))
         m.d.comb += [
             receiver.data.eq(self.server_rx_data),
             receiver.dv.eq(self.server_rx_dv),
@@ -133,16 +136,16 @@ class Filter(wiring.Component):
             headers.policy.eq(settings.policy),
             lanes.enable.eq(settings.lane_enable),
             order.order_size.eq(settings.order_size),
-            framer.end.eq(receiver.end),
+            framer.open.eq(opening[-1]),
         ]
         follow(m, receiver, headers, "octet", "valid", "start", "end", "length")
-        follow(m, receiver, order, "end", domain="sync")
         follow(m, headers, lanes, "key_octet", "key_index", "key_valid")
         follow(m, lanes, headers, "found", "found_lane")
         follow(m, headers, framer, "payload_octet", "payload_valid", "payload_last", "payload_start")
-        # The framer answers without a clock: the decoder takes its messages, and the frame's end, one cycle later.
+        # The framer answers without a clock: the decoder takes its messages one cycle later.
         parts = ("octet", "valid", "first", "last", "left", "short")
         follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
+        m.d.comb += order.open.eq(framer.open)
         no_room = Signal()  # as of the cycle before: both are settled long before a frame ends
         m.d.sync += no_room.eq(buffer.overflow | queue.full)
         m.d.comb += [
@@ -168,7 +171,7 @@ class Filter(wiring.Component):
         m.d.sync += stamp.eq(self.now - 2)
         follow(m, receiver, buffer, "octet", "valid", "start", "end", "length")
         m.d.comb += [
-            buffer.mark.eq(framer.order_mark),
+            buffer.mark.eq(framer.mark == Mark.ORDER),
             buffer.keep.eq(verdict.keep),
             queue.end.eq(receiver.end),
             queue.keep.eq(verdict.keep),
