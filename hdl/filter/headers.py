@@ -103,7 +103,7 @@ class Headers(wiring.Component):
     sequence: Out(32)
     acknowledgment: Out(32)
     tcp_flags: Out(8)
-    payload_length: Out(16)
+    payload_length: Out(11)
     soon: Out(1)
     check_high: Out(1)
     check_low: Out(1)

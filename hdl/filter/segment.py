@@ -31,8 +31,8 @@ class Segment(wiring.Component):
         Right from cycles t + 4, t + 4, t + 8 and t + 12.
     tcp_flags : Out(8)
         Bits numbered as `TcpFlag`; right from t + 14.
-    payload_length : Out(16)
-        Octets of payload, by the IP total length; right from t + 14 if the header lies within the packet.
+    payload_length : Out(11)
+        Octets of payload by the IP total length, modulo 2048; right from t + 14 if the header lies within the packet.
     check_high, check_low : Out(1)
         The octet of this cycle is t + 16 or t + 17, the checksum.
     soon : Out(1)
@@ -57,7 +57,7 @@ class Segment(wiring.Component):
     sequence: Out(32)
     acknowledgment: Out(32)
     tcp_flags: Out(8)
-    payload_length: Out(16)
+    payload_length: Out(11)
     check_high: Out(1)
     check_low: Out(1)
     soon: Out(1)
@@ -102,7 +102,7 @@ class Segment(wiring.Component):
         # What the header leaves; negative where it reaches beyond the packet.
         rest, filled = Signal(signed(17)), Signal()
         m.d.sync += [rest.eq(size - (offset << 2)), filled.eq(rest > 0)]
-        m.d.comb += self.payload_length.eq(rest)
+        m.d.comb += self.payload_length.eq(rest[:11])
 
         # From octet 16 on the offset is known. It is at most 60, so that `place` can't come round within the header.
         in_last = Signal()
