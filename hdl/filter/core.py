@@ -370,7 +370,7 @@ class Filter(wiring.Component):
             m.d.sync += tagged.bit_select(headers.lane[:3], 1).eq(headers.tags == MOST_TAGS)
         m.d.sync += stamp.eq(self.now - 2)  # when the frame that ends now had its last octet on the pins
         follow(m, receiver, buffer, "octet", "valid", "start", "end", "length")
-        follow(m, receiver, rewrite, "start")
+        follow(m, receiver, rewrite, "octet", "valid", "start")
         follow(m, verdict, rewrite, "stop")
         descriptor, reset_length = queue.descriptor, Signal(11)
         m.d.sync += reset_length.eq(Mux(tagged.bit_select(headers.lane[:3], 1), RESET_OCTETS, SHORTEST))
@@ -380,6 +380,7 @@ class Filter(wiring.Component):
         )
         m.d.comb += [
             buffer.mark.eq(mark),
+            rewrite.mark.eq(mark),
             buffer.keep.eq(verdict.keep),
             rewrite.judged.eq(verdict.judged_order),
             queue.end.eq(receiver.end),
