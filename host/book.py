@@ -11,27 +11,17 @@ from hdl.wire.format import Format, Value
 from hdl.wire.reports import Reject, Report
 
 USER, SYSTEM = b"U", b"Z"  # reasons of a Canceled: asked for by the user; by the exchange itself
-LIVE, DEAD = b"L", b"D"
-
-
-@dataclass
-class Working:
-    """A live order and all its replacements: `total` shares of which `executed` are; `terms` as its reports repeat."""
-
-    terms: dict[str, Value]
-    total: int
-    executed: int = 0
-
-    @property
-    def outstanding(self) -> int:
-        return self.total - self.executed
+LIVE = b"L"  # the state of every order at its report
 
 
 @dataclass
 class Account:
-    """The live orders of one user by their last UserRefNum, and the highest number used."""
+    """The live orders of one user by their last UserRefNum, and the highest number used.
 
-    working: dict[int, Working] = field(default_factory=dict)
+    An order is what its reports repeat of it; orders execute whole, so all of its `quantity` is open.
+    """
+
+    working: dict[int, dict[str, Value]] = field(default_factory=dict)
     highest: int = 0
 
 
@@ -90,51 +80,44 @@ class Book:
             return [_report(Report.REJECTED, at_ns, user_ref=ref, reason=reason, order_id=order_id)]
         self._orders += 1
         terms["order"] = self._orders
-        order = owner.working[ref] = Working(terms, int(terms["quantity"]))
-        return [_report(Report.ACCEPTED, at_ns, **terms, state=LIVE), *self._fill(owner, ref, order, at_ns)]
+        owner.working[ref] = terms
+        return [_report(Report.ACCEPTED, at_ns, **terms), *self._fill(owner, ref, at_ns)]
 
     def _replace(self, owner: Account, terms: dict[str, Value], at_ns: int) -> list[bytes]:
         old, ref = int(terms["original_ref"]), int(terms["user_ref"])
         order = owner.working.get(old)
         if order is None or ref <= owner.highest:
             return []
-        changed = order.terms | terms
+        changed = order | terms
         if self._fault(changed):
             return self._reduce(owner, old, 0, at_ns, USER)
         owner.highest = ref
         self._orders += 1
         changed["order"] = self._orders
         del owner.working[old]
-        replaced = Working(changed, int(terms["quantity"]), order.executed)
-        state = LIVE if replaced.outstanding > 0 else DEAD
-        shown = changed | {"quantity": max(0, replaced.outstanding)}
-        found = [_report(Report.REPLACED, at_ns, **shown, state=state)]
-        if state == LIVE:
-            owner.working[ref] = replaced
-            found += self._fill(owner, ref, replaced, at_ns)
-        return found
+        owner.working[ref] = changed
+        return [_report(Report.REPLACED, at_ns, **changed), *self._fill(owner, ref, at_ns)]
 
-    def _fill(self, owner: Account, ref: int, order: Working, at_ns: int) -> list[bytes]:
+    def _fill(self, owner: Account, ref: int, at_ns: int) -> list[bytes]:
         if not self.fills:
             return []
         self._matches += 1
-        quantity, order.executed = order.outstanding, order.total
-        del owner.working[ref]
+        order = owner.working.pop(ref)
         return [
             _report(
-                Report.EXECUTED, at_ns, user_ref=ref, quantity=quantity, price=order.terms["price"], liquidity=b"R",
+                Report.EXECUTED, at_ns, user_ref=ref, quantity=order["quantity"], price=order["price"], liquidity=b"R",
                 match=self._matches, appendage=0,
             )
         ]  # fmt: skip
 
-    def _reduce(self, owner: Account, ref: int, total: int, at_ns: int, reason: bytes) -> list[bytes]:
-        """Reduce an order to `total` shares, executed ones included; nothing happens where that is no reduction."""
+    def _reduce(self, owner: Account, ref: int, quantity: int, at_ns: int, reason: bytes) -> list[bytes]:
+        """Reduce an order to `quantity`; nothing happens where that is no reduction."""
         order = owner.working.get(ref)
-        if order is None or total >= order.total:
+        canceled = int(order["quantity"]) - quantity if order else 0
+        if order is None or canceled <= 0:
             return []
-        canceled = order.total - max(total, order.executed)
-        order.total -= canceled
-        if not order.outstanding:
+        order["quantity"] = quantity
+        if not quantity:
             del owner.working[ref]
         return [_report(Report.CANCELED, at_ns, user_ref=ref, quantity=canceled, reason=reason)]
 
@@ -150,7 +133,7 @@ class Book:
 
 def _terms(form: Format, message: bytes) -> dict[str, Value]:
     """Return what an order says of itself; option tags are not emulated, and so none is given back."""
-    return {**form.unpack(message), "appendage": 0}
+    return {**form.unpack(message), "appendage": 0, "state": LIVE}
 
 
 def _report(kind: Report, at_ns: int, **values: Value) -> bytes:

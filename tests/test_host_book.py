@@ -76,7 +76,7 @@ def test_a_number_that_does_not_rise_is_ignored_on_its_account_only():
 
 
 def test_a_replacement_gives_the_chains_total():
-    """The specification's example: 500 entered; replaced by 600 and then 400, which it shows as outstanding."""
+    """500 entered and replaced by 600, which the report shows as outstanding; an invalid replacement cancels it."""
     book = Book(["AAPL"], fills=False)
     book.take("one", enter(1, quantity=500), NOW)
     (first,) = read(book.take("one", replace(1, 2, 600), NOW))
@@ -87,6 +87,16 @@ def test_a_replacement_gives_the_chains_total():
     assert book.take("one", replace(2, 2, 600), NOW) == []  # 2 has been used
     assert book.working("one") == [2]
     assert read(book.take("one", replace(2, 9, 0), NOW)) == [("C", {"user_ref": 2, "quantity": 600, "reason": b"U"})]
+
+
+def test_a_replacement_executes_at_its_own_price():
+    book = Book(["AAPL"], fills=False)
+    book.take("one", enter(1), NOW)
+    book.fills = True
+    found = read(book.take("one", replace(1, 2, 60), NOW))
+    assert [kind for kind, _ in found] == ["U", "E"]
+    assert found[1] == ("E", {"user_ref": 2, "quantity": 60, "price": 1_234_600})
+    assert book.working("one") == []
 
 
 def test_a_disconnected_accounts_orders_are_cancelled():

@@ -109,6 +109,14 @@ def test_a_heartbeat_after_a_second_of_silence_and_the_end_after_fifteen():
     assert client.ended
 
 
+def test_who_does_not_log_in_gets_no_heartbeat_and_is_given_up():
+    _, server = pair(Journal("DAY1"))
+    server.tick(14.9)
+    assert server.outgoing == b"" and not server.ended
+    server.tick(15.1)
+    assert server.outgoing == b"" and server.ended
+
+
 def test_a_message_keeps_the_heartbeat_away():
     client, server = pair(Journal("DAY1"))
     carry(client, server)
