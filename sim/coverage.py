@@ -73,9 +73,12 @@ class Coverage:
 
     def end(self, model: Model) -> None:
         """The last round of a model was played."""
+        judged = Counter(reason for _, _, reason in model.verdicts)
         for row in model.counters[:8]:
             self._seen["rolled back in the queue"] += row[Count.FRAME_DROP + R.ROLLED_BACK]
             self._seen["discarded"] += row[Count.FRAME_DROP + R.KILLED]
+        self._seen["rolled back in the queue"] -= judged[R.ROLLED_BACK]
+        self._seen["discarded"] -= judged[R.KILLED]
         opened = Counter(event.lane for event in model.ledger.events if event.kind == 11)
         self._seen["another session"] += sum(count - 1 for count in opened.values())
 

@@ -53,8 +53,8 @@ def fight_tcp(seed: int, *, alone: bool = False, engine=None, frames: int = FRAM
     while duel.frames < frames:
         duel.arm(random.choice((ALL, ALL, ALL, random.randrange(1, ALL))))
         read = random.random() < 0.3
-        carriers, returns = traffic.round(duel.model.sessions, random.choice((30, 60, 60, 120, 250)))
-        loop, kills = _kills(random, carriers, 0.5)
+        carriers, returns = traffic.round(duel.model.sessions, random.choice((20, 40, 40, 60, 120)))
+        loop, kills = _kills(random, carriers, 0.6)
         duel.play(carriers, loop=loop, kills=kills, returns=returns, events=READ if read else FREE)
         coverage.look(duel.model, carriers, traffic.tags)
         if duel.model.kills.masks[-1] == ALL and random.random() < 0.5:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from hdl.wire.registers import Count
 from sim.model import Model
 from sim.traffic import Carrier
 
@@ -54,4 +55,8 @@ class Solo:
         self.model.clear_exposure()
 
     def audit(self) -> None:
-        """What went in must balance what came out."""
+        """What went in must balance what came out (P8)."""
+        for cells in self.model.counters:
+            came, left = cells[Count.FRAMES_IN] + cells[Count.FRAMES_INJECTED], cells[Count.FRAMES_OUT]
+            assert came == left + sum(cells[Count.FRAME_DROP : Count.ORDER_DROP])
+            assert cells[Count.ORDERS_IN] == cells[Count.ORDERS_OUT] + sum(cells[Count.ORDER_DROP :])

@@ -67,6 +67,7 @@ class Client:
         self._ready = 0  # the session is open from this cycle of the round on
         self._begun = False  # a SYN was sent
         self._held: list[tuple[str, bytes]] = []  # frames to be sent next
+        self._fenced = False
         random = self.random
         self._kinds = [self._data] * 26 + [self._repeat] * 5 + [self._swap] * 2 + [self._lose] + [self._break] * 2
         self._kinds += [self._bare, self._alive, self._probe, self._stray] + [self._odd] * 2 + [self._resume] * 4
@@ -76,6 +77,7 @@ class Client:
         """A round begins: take from the model what has become of the session."""
         random = self.random
         self.answers, self._held, self._acks, self._ready = [], [], [], 0
+        self._fenced = session.fenced
         dead = self.stream is None or not session.open or session.port != self.port
         if not dead:
             place = signed(session.next - self.stream.isn - 1)
@@ -101,6 +103,8 @@ class Client:
         """Return what is sent in cycle `now` of the round, if anything."""
         if self._held:
             return self._held.pop(0)
+        if self._fenced and self.random.random() < 0.95:
+            return None
         while self._acks and self._acks[0][0] < now:
             self.acked = max(self.acked, self._acks.pop(0)[1])
         if not self._begun:
@@ -395,12 +399,16 @@ class Client:
                 ("length", {"ip": {"total": 40 + size + random.choice((-20, -1, 1, 2, 8))}}),
                 ("length", {"ip": {"total": random.randrange(20, 44)}}),
                 ("IPv6", {"link": {"ethertype": 0x86DD}}),
+                ("protocol", {"ip": {"protocol": random.choice((0, 47, 132))}}),
+                ("VLAN", {}),
                 ("FCS", {}),
             )
         )
         tag, fields = wrong
         frame = self._segment(begin, self.next, octets=octets, **fields)
-        if tag == "FCS":
+        if tag == "VLAN":
+            frame = packets.fcs(frame[:12] + b"\x81\0\0\1" * 3 + frame[12:-4])
+        elif tag == "FCS":
             at = random.randrange(len(frame))
             frame = frame[:at] + bytes((frame[at] ^ 1 << random.randrange(8),)) + frame[at + 1 :]
         self._held.append(("repeated", self._segment(begin, self.next)))
@@ -477,13 +485,13 @@ class TcpTraffic(Traffic):
         for client in self.clients:
             client.settle(sessions[client.lane])
         sent, now = [], 0
-        tight = random.random() < 0.3
-        few = random.choices(self.clients, k=random.choice((1, 3))) if random.random() < 0.3 else self.clients
+        tight = random.random() < 0.4
+        few = random.choices(self.clients, k=3) if count <= 60 and random.random() < 0.3 else self.clients
         while len(sent) < count:
             if random.random() < 0.06:
                 one = Sent(self.carrier(), "")
             else:
-                made = random.choice(few).frame(now)
+                made = next(filter(None, (random.choice(few).frame(now) for _ in range(8))), None)
                 one = Sent(self._carried(made[1], tight), made[0]) if made else Sent(self.carrier(), "")
             sent.append(one)
             now += one.carrier.gap + len(one.carrier.octets)
@@ -496,7 +504,7 @@ class TcpTraffic(Traffic):
         if random.random() < 0.01:
             frame, preamble, er = self._line(frame, random.random() / 10)
         if tight:
-            return Carrier(random.choice((1, 2, 5, 12)), b"\xd5" + frame, er)
+            return Carrier(random.choice((1, 1, 2, 5)), b"\xd5" + frame, er)
         gap = 12 + random.choice((0, 0, 0, 1, 2, 10, 200, random.randrange(1500)))
         return Carrier(gap, preamble + frame, er)
 
