@@ -16,6 +16,7 @@ from sim.console import Console, stuff
 from sim.engine import CARRIER, Engine
 from sim.model import Config, Event, Model
 from sim.packets import PREAMBLE
+from sim.solo import announce
 from sim.traffic import Carrier
 
 ALL = (1 << LANES) - 1
@@ -137,19 +138,18 @@ class Duel:
             divisor = self.engine.uart_divisor
             stop = start + after + (10 * len(octets) - 1) * divisor + divisor // 2
             self.model.kill(stop + SERIAL_CYCLES, lanes, Source.SERIAL)
-        rows, pool, announced = [], bytearray(), []
+        carriers, returns = list(carriers), list(returns)
+        rows, pool, self._recent = [], bytearray(), []
         for side, given in ((Side.SERVER, carriers), (Side.EXCHANGE, returns)):
             now = start
             for gap, octets, er in given:
                 now += gap
                 rows.append((now, len(pool), len(octets), *(er or (-1, 0)), 1, 0, side, 0))
                 pool += octets
-                announced.append((now + len(octets), side, now, octets, er))
+                if side == Side.SERVER:
+                    self._recent.append((now, octets))
                 now += len(octets)
-        announced.sort(key=lambda one: one[0])
-        for _, side, now, octets, er in announced:
-            (self.model.carrier if side == Side.SERVER else self.model.back)(now, octets, er)
-        self._recent = [(now, octets) for _, side, now, octets, _ in announced if side == Side.SERVER]
+        announce(self.model, start, carriers, returns)
         self.model.rest()
         self.frames += len(self._recent)
         self.edges += len(loop) + len(kills)

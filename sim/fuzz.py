@@ -1,10 +1,11 @@
 """Random frames through the compiled core against the golden model.
 
-    python -m sim.fuzz --frames 100000 [--seed N]
+    python -m sim.fuzz --frames 100000 [--seed N] [--tcp | --udp] [--model]
 
-Rounds of a fresh core with a configuration of its own; in each, segments of traffic with kills by the loop, by command
-and by breaches, re-arms and exposure clears between them. Ends with exit code 1 at the first difference, which it
-prints with the round's seed: `--seed N --frames 1` runs that round alone.
+Rounds of a fresh core with a configuration of its own, by turns of datagrams alone and of TCP lanes; in each, segments
+of traffic with kills by the loop, by command and by breaches, re-arms and exposure clears between them. Ends with exit
+code 1 at the first difference, which it prints with the round's seed: `--seed N --frames 1` runs that round alone, with
+`--tcp` or `--udp` as it says; and if after 100,000 frames of TCP rounds a requirement was never exercised.
 """
 
 import argparse
@@ -15,33 +16,27 @@ from collections import Counter
 from random import Random
 
 from hdl.wire.verdict import Reason
-from sim.duel import ALL, FREE, READ, Difference, Duel
+from sim.coverage import Coverage
+from sim.duel import ALL, FREE, READ, Duel
+from sim.receiver import receive
+from sim.solo import Solo
+from sim.tcp_traffic import TcpTraffic
 from sim.traffic import Traffic
 
 FRAMES_A_ROUND = 2_500
+ENOUGH = 100_000  # frames of TCP rounds that are to reach everything
 
 
 def fight(seed: int, *, engine=None, frames: int = FRAMES_A_ROUND) -> Duel:
-    """Play one round and return it. Raises `Difference`."""
+    """Play one round of datagrams and return it. Raises `Difference`."""
     traffic, random = Traffic(seed), Random(seed)
     duel = Duel(traffic, engine)
     while duel.frames < frames:
         duel.arm(random.choice((ALL, ALL, ALL, random.randrange(1, ALL))))
         read = random.random() < 0.15
         carriers = list(traffic.carriers(random.randrange(20, 120 if read else random.choice((250, 250, 250, 800)))))
-        length = sum(carrier.gap + len(carrier.octets) for carrier in carriers)
         returns = [traffic.noise() for _ in range(len(carriers) // 4)]
-        loop, kills = (), ()
-        draw = random.random()
-        if draw < 0.5:
-            at = random.randrange(length)
-            if draw < 0.35:  # while some frame leaves, if it leaves at once
-                number = random.randrange(len(carriers))
-                before = sum(carrier.gap + len(carrier.octets) for carrier in carriers[: number + 1])
-                at = before + random.randrange(len(carriers[number].octets) + 8)
-            loop = [(at, random.choice((1, 2, 50, 100_000)))]
-        elif draw < 0.8:
-            kills = [(random.randrange(length), random.choice((ALL, 1 << random.randrange(8), random.randrange(256))))]
+        loop, kills = _kills(random, carriers, 0.8)
         duel.play(carriers, loop=loop, kills=kills, returns=returns, events=READ if read else FREE)
         if duel.model.kills.masks[-1] == ALL and random.random() < 0.5:
             duel.clear_exposure()
@@ -49,19 +44,63 @@ def fight(seed: int, *, engine=None, frames: int = FRAMES_A_ROUND) -> Duel:
     return duel
 
 
+def fight_tcp(seed: int, *, alone: bool = False, engine=None, frames: int = FRAMES_A_ROUND, coverage=None):
+    """Play one round of TCP lanes and return it; `alone`, the model only. Raises `Difference` or `AssertionError`."""
+    traffic, random = TcpTraffic(seed), Random(seed)
+    duel = Solo(traffic) if alone else Duel(traffic, engine)
+    coverage = coverage or Coverage()
+    coverage.begin()
+    while duel.frames < frames:
+        duel.arm(random.choice((ALL, ALL, ALL, random.randrange(1, ALL))))
+        read = random.random() < 0.3
+        carriers, returns = traffic.round(duel.model.sessions, random.choice((20, 40, 40, 60, 120)))
+        loop, kills = _kills(random, carriers, 0.6)
+        duel.play(carriers, loop=loop, kills=kills, returns=returns, events=READ if read else FREE)
+        coverage.look(duel.model, carriers, traffic.tags)
+        if duel.model.kills.masks[-1] == ALL and random.random() < 0.5:
+            duel.clear_exposure()
+    duel.audit()
+    coverage.end(duel.model)
+    receive(duel.model)
+    return duel
+
+
+def _kills(random, carriers, chance):
+    """Draw a kill by the loop, or one by command, or none."""
+    length = sum(carrier.gap + len(carrier.octets) for carrier in carriers)
+    draw = random.random() * 0.8 / chance
+    if draw < 0.5:
+        at = random.randrange(length)
+        if draw < 0.35:  # while some frame leaves, if it leaves at once
+            number = random.randrange(len(carriers))
+            before = sum(carrier.gap + len(carrier.octets) for carrier in carriers[: number + 1])
+            at = before + random.randrange(len(carriers[number].octets) + 8)
+        return [(at, random.choice((1, 2, 50, 100_000)))], ()
+    if draw < 0.8:
+        return (), [(random.randrange(length), random.choice((ALL, 1 << random.randrange(8), random.randrange(256))))]
+    return (), ()
+
+
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(description="Random frames through the compiled core against the golden model.")
     parser.add_argument("--frames", type=int, default=100_000, help="how many at least (default 100,000)")
     parser.add_argument("--seed", type=int, default=None, help="of the first round (default: drawn)")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--tcp", action="store_true", help="rounds of TCP lanes only")
+    kind.add_argument("--udp", action="store_true", help="rounds of datagrams only")
+    parser.add_argument("--model", action="store_true", help="the model alone, TCP only: what the traffic reaches")
     options = parser.parse_args(arguments)
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     begun, frames, reasons, edges, aborts = time.monotonic(), 0, Counter(), 0, 0
+    coverage = Coverage()
+    tcp = options.tcp or options.model
+    mixed = not (tcp or options.udp)
     while frames < options.frames:
         try:
-            duel = fight(seed)
-        except Difference as difference:
-            print(f"round with seed {seed}: {difference}", file=sys.stderr)
+            duel = fight_tcp(seed, alone=options.model, coverage=coverage) if tcp else fight(seed)
+        except AssertionError as difference:
+            print(f"round with seed {seed} --{'tcp' if tcp else 'udp'}: {difference}", file=sys.stderr)
             return 1
         frames += duel.frames
         reasons.update(reason for _, _, reason in duel.model.verdicts)
@@ -73,7 +112,13 @@ def main(arguments=None) -> int:
             flush=True,
         )
         seed += 1
+        tcp ^= mixed
     print("verdicts: " + ", ".join(f"{Reason(reason).name} {count}" for reason, count in sorted(reasons.items())))
+    if coverage.frames:
+        print(coverage.table())
+    if coverage.frames >= ENOUGH and coverage.missing():
+        print("never exercised: " + "; ".join(coverage.missing()), file=sys.stderr)
+        return 1
     return 0
 
 

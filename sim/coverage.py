@@ -1,0 +1,142 @@
+"""What random TCP traffic has reached: each requirement on TCP, each action, each reason, and how often."""
+
+from collections import Counter
+
+from hdl.wire.registers import Count
+from hdl.wire.verdict import Action, Reason
+from sim.model import Model
+from sim.session import BODY, OLD_ORDER
+
+R = Reason
+# Requirements, as in the table of the protocol reference, and what shows that each was exercised: a verdict on what was
+# sent as (tag, reason), a reason of any frame, or a name that `Coverage.look` counts.
+ROWS = {
+    "lane identity": [("other port", R.NO_SESSION), ("stranger", R.NO_LANE)],
+    "framing": ["an order in two segments left", "a packet cut in its length", "a packet cut behind its type"],
+    "many per segment": ["several orders in a segment", "an order beside one that was stopped"],
+    "commit point": [R.ROLLED_BACK, "rolled back in the queue", "aborted", "discarded"],
+    "retransmission": ["repeated", "repeated and new", ("altered", R.HISTORY), R.OLD, R.IN_FLIGHT, R.WINDOW],
+    "decision memory": ["repeated as overwritten", "went on as overwritten", "repeated an order that left"],
+    "gap": [("swapped", R.GAP), ("data", R.GAP)],
+    "SYN": [("SYN", R.PASSED), ("wrong SYN", R.TCP_FLAGS), ("wrong SYN", R.TCP_HEADER), "another session"],
+    "FIN, pure ACK, RST; URG": [
+        ("FIN", R.PASSED), ("bare ACK", R.PASSED), ("RST", R.PASSED), ("wrong URG", R.TCP_FLAGS), R.FINISHED,
+        ("wrong flags", R.TCP_FLAGS),
+    ],
+    "keep-alive, window probe": [
+        ("keep-alive", R.PASSED), ("keep-alive with garbage", R.PASSED), ("probe", R.PASSED),
+    ],
+    "VLAN": ["no tag", "one tag", "two tags", R.VLAN_DEPTH],
+    "options": ["no options", "options", ("wrong options", R.TCP_HEADER), "IP options"],
+    "fragments": [("wrong fragment", R.FRAGMENT)],
+    "IPv6": [("wrong IPv6", R.ETHERTYPE)],
+    "length": ["a trailer", ("wrong length", R.IP_LENGTH), ("wrong length", R.TCP_CHECKSUM)],
+    "checksums": [("wrong checksum", R.TCP_CHECKSUM), ("wrong IP", R.IP_HEADER)],
+    "unknown type, wrong length": [R.FRAMING, R.MESSAGE],
+    "jumbo, runt, FCS error": [R.GIANT, R.RUNT, ("wrong FCS", R.FCS), R.RX_ERROR],
+    "ARP, ICMP, other": [R.POLICY, R.PROTOCOL],
+    "neutralise": ["NEUTRALISE", "overwritten by a late kill", "OUCH 4.2"],
+    "fence": ["FENCE", R.FENCED, "an RST left"],
+    "starve": ["STARVE"],
+    "cut": ["CUT"],
+}  # fmt: skip
+
+
+class Coverage:
+    """Counts of what was reached, over any number of rounds."""
+
+    def __init__(self):
+        self.frames = 0
+        self.reasons: Counter = Counter()
+        self._seen: Counter = Counter()
+        self._verdicts = self._left = 0
+
+    def begin(self) -> None:
+        """A new model."""
+        self._verdicts = self._left = 0
+
+    def look(self, model: Model, carriers, tags: list[str]) -> None:
+        """A round was played: `carriers`, meant as `tags`."""
+        seen = self._seen
+        meant = [tag for carrier, tag in zip(carriers, tags, strict=True) if b"\xd5" in carrier.octets]
+        verdicts = model.verdicts[self._verdicts :]
+        self._verdicts = len(model.verdicts)
+        self.frames += len(verdicts)
+        for tag, (_, row, reason) in zip(meant, verdicts, strict=True):
+            self.reasons[reason] += 1
+            seen[tag, reason] += 1
+            if reason == R.KILLED and row < 8 and model.config.tcp(row):
+                seen[Action(model.config.action(row)).name] += 1
+        for left in model.left[self._left :]:
+            self._look(model, left)
+        self._left = len(model.left)
+
+    def end(self, model: Model) -> None:
+        """The last round of a model was played."""
+        judged = Counter(reason for _, _, reason in model.verdicts)
+        for row in model.counters[:8]:
+            self._seen["rolled back in the queue"] += row[Count.FRAME_DROP + R.ROLLED_BACK]
+            self._seen["discarded"] += row[Count.FRAME_DROP + R.KILLED]
+        self._seen["rolled back in the queue"] -= judged[R.ROLLED_BACK]
+        self._seen["discarded"] -= judged[R.KILLED]
+        opened = Counter(event.lane for event in model.ledger.events if event.kind == 11)
+        self._seen["another session"] += sum(count - 1 for count in opened.values())
+
+    def _look(self, model, left):
+        kept, seen = left.kept, self._seen
+        flow = kept.flow
+        if kept.reset:
+            seen["an RST left"] += 1
+        if flow is None:
+            return
+        if left.er_at is not None:
+            seen["aborted"] += 1
+            return
+        segment, reading = flow.segment, flow.reading
+        seen["options" if segment.payload_at > segment.at + 20 else "no options"] += 1
+        seen[("no tag", "one tag", "two tags")[(len(segment.head) - 14) // 4]] += 1
+        seen["IP options"] += segment.at > len(segment.head) + 20
+        end = segment.payload_at + len(segment.payload)
+        seen["a trailer"] += any(left.octets[end:-4])
+        if flow.old:
+            seen["repeated and new" if flow.advance else "repeated"] += 1
+            seen["repeated as overwritten"] += BODY in flow.marks[: flow.old]
+            seen["repeated an order that left"] += OLD_ORDER in flow.marks[: flow.old]
+        if reading is None:
+            return
+        held = len(flow.context.held)
+        seen["a packet cut in its length"] += held == 1
+        seen["a packet cut behind its type"] += held == 3
+        orders = [item for item in reading.items if item.order]
+        seen["an order in two segments left"] += any(item.continued for item in orders)
+        seen["several orders in a segment"] += len(orders) > 1
+        seen["an order beside one that was stopped"] += bool(kept.orders and flow.stopped)
+        seen["went on as overwritten"] += reading.body[1] > 0
+        seen["overwritten by a late kill"] += flow.late
+        seen["NEUTRALISE"] += flow.stopped > 0
+        seen["OUCH 4.2"] += flow.stopped > 0 and model.config.modes[kept.lane] & 2 > 0
+
+    def rows(self) -> dict[str, dict[str, int]]:
+        """Return, by requirement, how often each thing was reached that shows it."""
+        return {row: {_name(what): self._count(what) for what in shows} for row, shows in ROWS.items()}
+
+    def _count(self, what) -> int:
+        return self.reasons[what] if isinstance(what, Reason) else self._seen[what]
+
+    def missing(self) -> list[str]:
+        """Return what was never reached, as "requirement: what"."""
+        return [f"{row}: {what}" for row, shows in self.rows().items() for what, count in shows.items() if not count]
+
+    def table(self) -> str:
+        lines = [
+            f"{row:28}" + ", ".join(f"{what} {count}" for what, count in shows.items())
+            for row, shows in self.rows().items()
+        ]
+        reasons = ", ".join(f"{Reason(reason).name} {count}" for reason, count in sorted(self.reasons.items()))
+        return "\n".join([*lines, f"{'verdicts':28}{reasons}"])
+
+
+def _name(what) -> str:
+    if isinstance(what, Reason):
+        return what.name
+    return f"{what[0]}: {what[1].name}" if isinstance(what, tuple) else what
