@@ -59,7 +59,9 @@ class Ledger:
         self.counters[lane][FRAMES_IN] += 1
         self.counters[lane][ORDERS_IN] += orders
 
-    def dropped(self, verdict: int, lane: int, reason: int, orders: int, failing: Decoded | None) -> None:
+    def dropped(
+        self, verdict: int, lane: int, reason: int, orders: int, failing: Decoded | None, fences: bool = False
+    ) -> None:
         """A frame was dropped by its verdict: for `failing`, or as such. Up to FRAMING its orders do not count."""
         row = lane if reason > LAST_WITHOUT_LANE else NO_LANE
         self.verdicts.append((verdict, row, reason))
@@ -71,14 +73,11 @@ class Ledger:
         cells[ORDERS_IN] += orders
         self._drop_orders(cells, orders, reason, failing is None or failing.order)
         if row != NO_LANE:
-            self.events.append(_event(Kind.DROP, verdict, lane, reason, orders, failing))
+            self.events.append(_event(Kind.FENCE if fences else Kind.DROP, verdict, lane, reason, orders, failing))
+        self.counters[lane][FENCES] += fences
 
     def neutralised(self, at: int, lane: int, reason: int, orders: int, first: Decoded | None = None) -> None:
         self.events.append(_event(Kind.NEUTRALISE, at, lane, reason, orders, first))
-
-    def fenced(self, verdict: int, lane: int, reason: int) -> None:
-        self.counters[lane][FENCES] += 1
-        self.events.append(Event(verdict, Kind.FENCE, lane, reason))
 
     def blocked(self, verdict: int, lane: int, index: int) -> None:
         self.events.append(Event(verdict, Kind.BLOCK, lane, symbol=index))

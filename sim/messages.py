@@ -66,7 +66,8 @@ class Dialect(NamedTuple):
     symbol: slice
     price: slice
     enter: int  # octets of an Enter, without TagValues
-    replaced: int  # place of the new number in a Replace: there, and in place 1 of the others, is the `user_ref`
+    named: int  # place of the `user_ref`; and in a Replace
+    replaced: int
 
     @property
     def complete(self) -> int:
@@ -74,8 +75,10 @@ class Dialect(NamedTuple):
         return self.price.stop
 
 
-OUCH50 = Dialect(shape, frozenset(map(int, ouch.ORDERS)), 5, slice(6, 10), slice(10, 18), slice(18, 26), 47, 5)
-OUCH42 = Dialect(shape42, frozenset(map(int, ouch42.ORDERS)), 15, slice(16, 20), slice(20, 28), slice(28, 32), 49, 15)
+OUCH50 = Dialect(shape, frozenset(map(int, ouch.ORDERS)), 5, slice(6, 10), slice(10, 18), slice(18, 26), 47, 1, 5)
+OUCH42 = Dialect(
+    shape42, frozenset(map(int, ouch42.ORDERS)), 15, slice(16, 20), slice(20, 28), slice(28, 32), 49, 11, 25
+)
 
 
 class Decoded:
@@ -83,9 +86,9 @@ class Decoded:
 
     at: number of its type octet in the frame; below 0 or wrong for one that began in an earlier frame, for which
     `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: the lowest failure that
-    its octets and the directory show, 0 if none. malformed: that is MESSAGE. priced: an Enter with its price, of which
-    the budgets are asked, in place `complete`. early: and not reserved because its fields are bad. index: None when it
-    is not in the directory. user_ref: of OUCH 4.2, the first four octets of the token.
+    its octets and the directory show, 0 if none. malformed: that is MESSAGE, or no field is told. priced: an Enter with
+    its price, of which the budgets are asked, in place `complete`. early: and not reserved because its fields are bad.
+    index: None when it is not in the directory. user_ref: of OUCH 4.2, the last four octets of the token.
     """
 
     __slots__ = (
@@ -118,7 +121,7 @@ class Decoded:
         self.reason = dialect.shape(octets) if self.whole else _MESSAGE
         self.malformed = self.reason == _MESSAGE
         if not self.malformed:
-            first = dialect.replaced if kind == _REPLACE else 1
+            first = dialect.replaced if kind == _REPLACE else dialect.named
             self.user_ref = int.from_bytes(octets[first : first + 4], "big")
         self.priced = self.enter and len(octets) >= self.complete
         if self.priced:

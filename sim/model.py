@@ -47,11 +47,13 @@ ROLLED_BACK_SEEN = 1  # and by a verdict of so many cycles later
 EVIDENCE = 7  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
 CONTINUED = 6  # cycles from the sampling to the check of an order whose price came in an earlier frame
-JUDGED = 2  # such an order's result is there so many cycles before the verdict, or it is BUSY
+JUDGED = (
+    21  # cycles from the sampling to when such an order is judged at the earliest: before the verdict, or it is BUSY
+)
 SPOILS = 2  # cycles from the last octet of a return frame to the sampling of the kill of its lane
 
-OVERFLOW, TCP_HEADER, TCP_FLAGS, SYMBOL = (
-    int(Reason[name]) for name in ("OVERFLOW", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
+OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
+    int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
 )
 BREACHES = frozenset((POSITION, LANE_GROSS, FIRM_GROSS))
 
@@ -225,6 +227,7 @@ class Model:
 
         # The verdict: of the frame, then of its messages.
         self._advance(verdict - ROLLED_BACK_SEEN)
+        left = session.left
         rolled_back = flow.epoch != epochs[lane] and not flow.syn
         self._advance(verdict)
         killed = bool(self.kills.mask(verdict) >> lane & 1)
@@ -260,14 +263,16 @@ class Model:
             self.egress.push(Kept(verdict + 1, octets, lane, orders, entries, last, cut, flow, open_))
             return
         message = failing.message if failing else None
-        self.ledger.dropped(verdict, lane, reason, ruling.orders, message)
+        if fence and killed and action == Action.CUT:
+            fence, latch = False, True
+        self.ledger.dropped(verdict, lane, reason, ruling.orders, message, fence)
         self._undo(verdict, entries)
-        self._breach(verdict, lane, reason, message)
+        if breach and not killed and reason > FRAMING:
+            self._breach(verdict, lane, *breach)
         session.fenced |= fence or latch
         if fence:
-            self.ledger.fenced(verdict, lane, reason)
             self.egress.push(Kept(verdict + 1, b"", lane, 0, [], last, reset=True))
-            self.way_back.inject(verdict, session.reset(forward=False))
+            self.way_back.inject(verdict, session.reset(left))
 
     def _orders(self, flow, start, samples, verdict, lane):
         """Judge the messages of a segment, each by itself; reserve what passes.
@@ -283,9 +288,11 @@ class Model:
                 price = start + message.at + DECODED + message.complete
                 ends = start + message.at + DECODED + message.length + 1
                 if start + message.at + message.complete <= first:
-                    price, ends = samples + CONTINUED, verdict - JUDGED
+                    price, ends = samples + CONTINUED, max(ends, samples + JUDGED)
                 found, free = self._check(message, lane, price, ends, verdict)
                 reason = found if message.whole else 0
+                if ends >= verdict and message.whole:
+                    reason, free, message.malformed = BUSY, False, True  # its fields are not told
             if item.order and breach:
                 reason = min(reason or BLOCKED, BLOCKED)
             elif item.run is not None and item.run >= MOST_RUNS:

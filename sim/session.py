@@ -11,7 +11,8 @@ from sim.parse import ACK, FIN, RST, SYN, Config, Segment
 from sim.soup import Context, Reading
 
 HISTORY = 2048  # octets that have left and can be compared
-RESET_LENGTH = 64
+RESET_LENGTH = 64  # of an RST with at most one tag; the one to the server always takes what two tags need
+TAGGED_LENGTH = 66
 MASK = (1 << 32) - 1
 # Marks of an octet of payload.
 PLAIN, ORDER, BODY, TYPE, OLD_ORDER = 3, 4, 5, 6, 7
@@ -245,17 +246,23 @@ class Session:
             return False
         if flags & ACK:
             beyond = signed(segment.acknowledgment - self.sent)
-            if signed(segment.acknowledgment - self.acked) > 0 and beyond <= self.finished:
-                self.acked = self.sent if beyond > 0 else segment.acknowledgment
+            if signed(segment.acknowledgment - self.acked) > 0 and beyond <= 0:
+                self.acked = segment.acknowledgment
         if segment.sequence == self.back:
             self.back = self.back + len(segment.payload) + bool(flags & FIN) & MASK
         return False
 
-    def reset(self, forward: bool = True) -> bytes:
-        """Return the RST to the exchange as it would leave now; not `forward`: the one to the server."""
+    @property
+    def left(self) -> int:
+        """The number behind everything that has left, a FIN included."""
+        return self.sent + self.sent_finished & MASK
+
+    def reset(self, left: int | None = None) -> bytes:
+        """Return the RST to the exchange as it would leave now; the one to the server, as `left` was when it began."""
+        forward = left is None
         head, addresses = self.template.head, self.template.addresses
         ports = self.port.to_bytes(2, "big"), self.template.destination_port.to_bytes(2, "big")
-        numbers = (self.sent + self.sent_finished & MASK).to_bytes(4, "big"), self.back.to_bytes(4, "big")
+        numbers = [number.to_bytes(4, "big") for number in (self.left if forward else left, self.back)]
         if not forward:
             head = head[6:12] + head[:6] + head[12:]
             addresses, ports, numbers = addresses[4:] + addresses[:4], ports[::-1], numbers[::-1]
@@ -263,7 +270,7 @@ class Session:
         packet[10:12] = _check(packet)
         tcp = bytearray(b"".join(ports) + b"".join(numbers)) + bytes((0x50, RST | ACK)) + bytes(6)
         tcp[16:18] = _check(addresses + bytes((0, 6, 0, 20)) + tcp)
-        frame = (head + packet + tcp).ljust(RESET_LENGTH - 4, b"\0")
+        frame = (head + packet + tcp).ljust((RESET_LENGTH if forward else TAGGED_LENGTH) - 4, b"\0")
         return frame + crc32(frame).to_bytes(4, "little")
 
 

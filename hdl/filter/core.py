@@ -328,7 +328,7 @@ class Filter(wiring.Component):
             verdict.action.eq(action),
             verdict.tcp.eq(segment),
             verdict.continued.eq(framer.continued),
-            verdict.unfinished.eq(framer.inside),
+            verdict.unfinished.eq(framer.begins),
             verdict.old_order.eq(session.repeats & history.had_order),
             session.kept.eq(verdict.kept),
             session.fence.eq(verdict.fence),

@@ -49,7 +49,7 @@ class Framer(wiring.Component):
         Of a stream: the octets that come here in this frame, all of them; right from before the payload to ``open``.
     overwritten : In(1)
         Strobe behind the payload's end, before the context is saved: the order that the payload ended inside leaves
-        overwritten. The rest of it will be skipped. Without meaning when not ``inside``.
+        overwritten. The rest of it will be skipped. Without effect on one that does not begin in this frame.
     load, word, context : In(8), In(36), Out(288)
     message_octet, message_valid, message_first, message_last : Out
         Octets of messages, from the OUCH type on. A message of one octet is first and last. One that began in an
@@ -69,8 +69,9 @@ class Framer(wiring.Component):
         packet type on. OLD_ORDER: of one that began in an earlier frame and was not overwritten; of which no more than
         the packet type came there, it is known only from here on. BODY: the rest of one that was. PLAIN: any other of
         the payload. An order is known by the OUCH type alone, however wrong the message is.
-    inside : Out(1)
-        Right behind the payload's end: it ended inside an order, behind its OUCH type, that was not overwritten.
+    inside, begins : Out(1)
+        Right behind the payload's end: it ended inside an order, behind its OUCH type, that was not overwritten; and
+        that order's packet type was in this frame.
     continued : Out(1)
         Right behind the payload's end: OLD_ORDER octets were in it.
     """
@@ -97,6 +98,7 @@ class Framer(wiring.Component):
     framing: Out(1)
     mark: Out(Mark)
     inside: Out(1)
+    begins: Out(1)
     continued: Out(1)
 
     def elaborate(self, platform):
@@ -162,8 +164,8 @@ class Framer(wiring.Component):
         self._mark(m, state, begun, order, skipped)
         self._completes(m, state, left)
 
-        m.d.comb += self.inside.eq((state == _State.BODY) & order & ~skipped)
-        with m.If(self.overwritten & self.inside):
+        m.d.comb += [self.inside.eq((state == _State.BODY) & order & ~skipped), self.begins.eq(self.inside & begun)]
+        with m.If(self.overwritten & self.begins):
             m.d.sync += skipped.eq(1)
         with m.If(self.open):
             m.d.sync += [state.eq(_State.LENGTH_HIGH), self.framing.eq(0), begun.eq(0), self.continued.eq(0)]

@@ -56,6 +56,8 @@ class Tally(wiring.Component):
     -------
     start : In(1)
         The receiver's strobe.
+    over : In(1)
+        From the frame's end to the next one's start: what would be judged now comes too late.
     tcp : In(1)
         The frame is a segment of a TCP lane.
     continued : In(1)
@@ -86,6 +88,7 @@ class Tally(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
+                "over": In(1),
                 "tcp": In(1),
                 "continued": In(1),
                 "message_end": In(1),
@@ -123,9 +126,11 @@ class Tally(wiring.Component):
 
         # The decoder's verdict, then, one cycle later, the risk engine's.
         decoded = first(m, [(r, getattr(self, name)) for name, r in DECODE_CHECKS.items()], name="decoded")
-        ended, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
+        came, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
+        ended = Signal()
+        m.d.comb += ended.eq(came & ~self.over)
         m.d.sync += [
-            ended.eq(self.message_end),
+            came.eq(self.message_end),
             was_order.eq(self.is_order),
             was_enter.eq(self.is_enter),
             well_formed.eq(~self.bad_message),

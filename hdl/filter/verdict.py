@@ -36,8 +36,8 @@ class Verdict(wiring.Component):
     tcp : In(1)
         The frame is a segment of a TCP lane.
     continued, unfinished, old_order : In(1)
-        The first order began in an earlier frame; the payload ends in an order; it repeats octets of an order that
-        left. Valid with ``end``, ``continued`` with the first order's message_end.
+        The first order began in an earlier frame; the payload ends in an order that begins here; it repeats octets of
+        an order that left. Valid with ``end``, ``continued`` with the first order's message_end.
     unjudged : In(1)
         With ``end``: an order that began in an earlier frame has ended, too late to be checked. It fences (BUSY).
     killed : In(8)
@@ -123,16 +123,16 @@ class Verdict(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.tally = tally = Tally()
-        names = ("start", "tcp", "continued", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
+        names = ("start", "tcp", "continued", "message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
         for name in (*names, "user_ref", "index", "quantity", "price"):
             m.d.comb += getattr(tally, name).eq(getattr(self, name))
-        over = Signal()  # the frame is: what ends now comes too late
+        over = Signal()
         with m.If(self.end):
             m.d.sync += over.eq(1)
         with m.Elif(self.start):
             m.d.sync += over.eq(0)
         m.d.comb += [
-            tally.message_end.eq(self.message_end & ~self.end & ~over),
+            tally.over.eq(self.end | over),
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
             self.breached.eq(tally.breached),
@@ -165,7 +165,7 @@ class Verdict(wiring.Component):
         m.d.comb += late.eq(self.tcp & self.unjudged)
 
         lane_killed, frame_bad, bad_before, bad_place = Signal(), Signal(), Signal(), Signal()
-        dropped, fenced, cut_off = Signal(), Signal(), Signal()
+        dropped, fenced, cut_off, begun = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             lane_killed.eq((self.killed & mine).any()),
             bad_before.eq(self.flags[: FENCING[0]].any()),
@@ -178,7 +178,8 @@ class Verdict(wiring.Component):
             self.reset.eq(self.end & fenced),
             self.overwrite.eq(lane_killed & self.tcp),
             self.orders.eq(Mux(self.overwrite, 0, tally.let_go)),
-            self.stopped.eq(Mux(self.overwrite, tally.orders, tally.stopped)),
+            begun.eq(self.overwrite & self.unfinished),  # an order that is overwritten before it is whole counts
+            self.stopped.eq(Mux(self.overwrite, tally.orders + begun, tally.stopped)),
             self.stop_reason.eq(Mux(self.overwrite, Reason.KILLED, tally.failing)),
         ]
         with m.If(~self.tcp):
@@ -196,7 +197,7 @@ class Verdict(wiring.Component):
 
         # One cycle later.
         flags, lane = Signal.like(self.flags), Signal(4)
-        killing, missing, fencing = Signal(), Signal(), Signal()
+        killing, missing, fencing, some_more = Signal(), Signal(), Signal(), Signal()
         breaching, breaching_lane = Signal(), Signal(LANES)
         m.d.sync += [
             self.frame_end.eq(self.end),
@@ -210,6 +211,7 @@ class Verdict(wiring.Component):
             flags.eq(self.flags),
             killing.eq(by_kill),
             missing.eq(late),
+            some_more.eq(begun | (late & ~lane_killed)),
             fencing.eq(by_fence),
             lane.eq(self.lane),
         ]
@@ -236,7 +238,7 @@ class Verdict(wiring.Component):
             fields.eq(tally.failing_order),
             hit.eq(self.stopped),
             hits.eq(hit),
-            orders.eq(tally.orders + missing),
+            orders.eq(tally.orders + some_more),
         ]
         with m.If(killing):
             m.d.sync += [message_reason.eq(Reason.KILLED), is_order.eq(1), fields.eq(tally.first_order)]
