@@ -25,7 +25,9 @@ _AHEAD = 3  # cycles from `fetch` to the octet
 class _State(enum.Enum):
     THROUGH = 0
     QUEUED = 1  # what comes in waits, while the queue is read or the line rests
-    RESET = 2
+    PREAMBLE = 2  # of an RST, behind the last idle cycle
+    OCTETS = 3
+    CHECK = 4
 
 
 class Passage(wiring.Component):
@@ -118,13 +120,22 @@ class Passage(wiring.Component):
             with m.Case(_State.QUEUED):
                 m.d.sync += step.eq(0)
                 with m.If(self.begin):
-                    m.d.sync += state.eq(_State.RESET)
+                    m.d.sync += state.eq(_State.PREAMBLE)
                 with m.Elif(through):
                     m.d.sync += state.eq(_State.THROUGH)
-            with m.Case(_State.RESET):
+            with m.Default():
                 m.d.sync += step.eq(step + 1)
-                with m.If(step == _LAST):
-                    m.d.sync += state.eq(_State.QUEUED)
+                with m.Switch(step):
+                    with m.Case(_OCTETS - _AHEAD - 1):
+                        m.d.sync += self.fetch.eq(1)
+                    with m.Case(_OCTETS - 1):
+                        m.d.sync += state.eq(_State.OCTETS)
+                    with m.Case(_CHECK - _AHEAD - 1):
+                        m.d.sync += self.fetch.eq(0)
+                    with m.Case(_CHECK - 1):
+                        m.d.sync += state.eq(_State.CHECK)
+                    with m.Case(_LAST):
+                        m.d.sync += state.eq(_State.QUEUED)
 
         check = Signal()  # the line's octet is a place for the FCS
         m.d.sync += [line.eq(0), check.eq(0)]
@@ -132,11 +143,14 @@ class Passage(wiring.Component):
             m.d.sync += line.eq(arriving)
         with m.If(here):
             m.d.sync += line.eq(stored)
-        with m.If((state == _State.RESET) & (step >= _PREAMBLE)):
-            m.d.sync += [line.valid.eq(1), line.data.eq(self.octet), check.eq(step >= _CHECK)]
-            with m.If(step < _OCTETS):
-                m.d.sync += line.data.eq(Mux(step == _OCTETS - 1, START, PREAMBLE))
-        m.d.comb += self.fetch.eq((state == _State.RESET) & (step >= _OCTETS - _AHEAD) & (step < _CHECK - _AHEAD))
+        with m.Switch(state):
+            with m.Case(_State.PREAMBLE):
+                with m.If(step >= _PREAMBLE):
+                    m.d.sync += [line.valid.eq(1), line.data.eq(Mux(step == _OCTETS - 1, START, PREAMBLE))]
+            with m.Case(_State.OCTETS):
+                m.d.sync += [line.valid.eq(1), line.data.eq(self.octet)]
+            with m.Case(_State.CHECK):
+                m.d.sync += [line.valid.eq(1), check.eq(1)]
         self._send(m, line, check)
         m.d.comb += self.active.eq(
             Cat(self.rx_dv, first.valid, second.valid, line.valid, self.tx_en, state != _State.THROUGH, waiting).any()
@@ -162,7 +176,7 @@ class Passage(wiring.Component):
         # Once there was room it is wanted until it begins; what comes in until then finds place too.
         with m.If(self.begin):
             m.d.sync += want.eq(0)
-        with m.Elif(state != _State.RESET):
+        with m.Elif((state == _State.THROUGH) | (state == _State.QUEUED)):
             m.d.sync += want.eq(want | (waiting.any() & room))
         for number in reversed(range(LANES)):
             with m.If(waiting[number]):
@@ -178,7 +192,7 @@ class Passage(wiring.Component):
         store, advance, stop = Signal(), Signal(), Signal()
         m.d.comb += [
             some.eq(write != read),
-            memory.write_en.eq(store),
+            memory.write_en.eq(1),  # `store` comes late, and decides only whether the place counts
             memory.write_addr.eq(write),
             memory.write_data.eq(arriving),
             memory.read_addr.eq(read),
