@@ -33,12 +33,12 @@ class _State(enum.Enum):
 class Passage(wiring.Component):
     """Repeats a GMII octet stream after four cycles, pin to pin: octets, gaps and errors as they are.
 
-    An RST is sent in the next gap: at least 12 cycles after the carrier before it and before the next one. Until then
-    from that gap on the line waits in a queue: its carriers keep their order, their octets and errors, and of each gap
-    as much as it had, 12 cycles at least if it had more. So the gaps bring the delay down again. A carrier that comes
-    when the queue is empty and the line has rested for 12 cycles takes four cycles again; one that waits takes seven or
-    more. An RST does not begin while fewer than 128 places are free: the queue, of 1024, takes what comes meanwhile,
-    and never loses anything. What the pins show beside a carrier, as in a gap with errors, is not kept in the queue.
+    An RST begins in the next gap, 12 cycles or more behind the carrier before it, and the next carrier 12 cycles or
+    more behind it. From that gap on the line waits in a queue. Carriers keep their order, octets and errors, and
+    between them 12 cycles, or as many as there were if fewer; so longer gaps bring the delay down again. A carrier that
+    comes when the queue is empty and the line has rested for 12 cycles takes four cycles; one that waits takes at least
+    seven. An RST does not begin while fewer than 128 of the queue's 1024 places are free: it takes what comes meanwhile,
+    and nothing is ever lost. While the line waits, what the pins show without ``rx_dv`` may not come out.
 
     Members
     -------
@@ -61,7 +61,7 @@ class Passage(wiring.Component):
 
     DELAY = 4
     DEPTH = 1024
-    ROOM = 128  # octets: an RST with what keeps the line waiting around it takes less
+    ROOM = 128  # cycles: an RST, and the rest of the line around it, take fewer
 
     rx_data: In(8)
     rx_dv: In(1)

@@ -107,12 +107,13 @@ class Reset(wiring.Component):
         with m.If(begun[0]):
             m.d.comb += source.eq(TAG_COUNT)
         with m.Elif(swapped):
-            with m.If(place < TAGS):
-                m.d.comb += source.eq(place ^ SOURCE)
-            with m.Elif((place >= ADDRESSES) & (place < PORTS)):
-                m.d.comb += source.eq(place ^ ADDRESSES ^ (ADDRESSES + 4))
-            with m.Elif((place >= PORTS) & (place < _NUMBERS)):
-                m.d.comb += source.eq(place ^ 2)
+            with m.Switch(place[2:]):
+                with m.Case(*range(TAGS // 4)):
+                    m.d.comb += source.eq(place ^ SOURCE)
+                with m.Case(ADDRESSES // 4, ADDRESSES // 4 + 1):
+                    m.d.comb += source.eq(place ^ ADDRESSES ^ (ADDRESSES + 4))
+                with m.Case(PORTS // 4):
+                    m.d.comb += source.eq(place ^ 2)
         m.d.comb += memory.read_addr.eq(Cat(source, slot))
 
         # What an octet is made of is worked out while the memory looks for it.
