@@ -37,8 +37,8 @@ class Passage(wiring.Component):
     more behind it. From that gap on the line waits in a queue. Carriers keep their order, octets and errors, and
     between them 12 cycles, or as many as there were if fewer; so longer gaps bring the delay down again. A carrier that
     comes when the queue is empty and the line has rested for 12 cycles takes four cycles; one that waits takes at least
-    seven. An RST does not begin while fewer than 128 of the queue's 1024 places are free: it takes what comes meanwhile,
-    and nothing is ever lost. While the line waits, what the pins show without ``rx_dv`` may not come out.
+    seven. An RST does not begin while fewer than 128 of the queue's 1024 places are free: what comes meanwhile
+    fits, and nothing is ever lost. While the line waits, what the pins show without ``rx_dv`` may not come out.
 
     Members
     -------
