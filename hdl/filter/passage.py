@@ -25,18 +25,20 @@ _AHEAD = 3  # cycles from `fetch` to the octet
 class _State(enum.Enum):
     THROUGH = 0
     QUEUED = 1  # what comes in waits, while the queue is read or the line rests
-    RESET = 2
+    PREAMBLE = 2  # of an RST, behind the last idle cycle
+    OCTETS = 3
+    CHECK = 4
 
 
 class Passage(wiring.Component):
     """Repeats a GMII octet stream after four cycles, pin to pin: octets, gaps and errors as they are.
 
-    An RST is sent in the next gap: at least 12 cycles after the carrier before it and before the next one. Until then
-    from that gap on the line waits in a queue: its carriers keep their order, their octets and errors, and of each gap
-    as much as it had, 12 cycles at least if it had more. So the gaps bring the delay down again. A carrier that comes
-    when the queue is empty and the line has rested for 12 cycles takes four cycles again; one that waits takes seven or
-    more. An RST does not begin while fewer than 128 places are free: the queue, of 1024, takes what comes meanwhile,
-    and never loses anything. What the pins show beside a carrier, as in a gap with errors, is not kept in the queue.
+    An RST begins in the next gap, 12 cycles or more behind the carrier before it, and the next carrier 12 cycles or
+    more behind it. From that gap on the line waits in a queue. Carriers keep their order, octets and errors, and
+    between them 12 cycles, or as many as there were if fewer; so longer gaps bring the delay down again. A carrier that
+    comes when the queue is empty and the line has rested for 12 cycles takes four cycles; one that waits takes at least
+    seven. An RST does not begin while fewer than 128 of the queue's 1024 places are free: what comes meanwhile
+    fits, and nothing is ever lost. While the line waits, what the pins show without ``rx_dv`` may not come out.
 
     Members
     -------
@@ -59,7 +61,7 @@ class Passage(wiring.Component):
 
     DELAY = 4
     DEPTH = 1024
-    ROOM = 128  # octets: an RST with what keeps the line waiting around it takes less
+    ROOM = 128  # cycles: an RST, and the rest of the line around it, take fewer
 
     rx_data: In(8)
     rx_dv: In(1)
@@ -118,13 +120,22 @@ class Passage(wiring.Component):
             with m.Case(_State.QUEUED):
                 m.d.sync += step.eq(0)
                 with m.If(self.begin):
-                    m.d.sync += state.eq(_State.RESET)
+                    m.d.sync += state.eq(_State.PREAMBLE)
                 with m.Elif(through):
                     m.d.sync += state.eq(_State.THROUGH)
-            with m.Case(_State.RESET):
+            with m.Default():
                 m.d.sync += step.eq(step + 1)
-                with m.If(step == _LAST):
-                    m.d.sync += state.eq(_State.QUEUED)
+                with m.Switch(step):
+                    with m.Case(_OCTETS - _AHEAD - 1):
+                        m.d.sync += self.fetch.eq(1)
+                    with m.Case(_OCTETS - 1):
+                        m.d.sync += state.eq(_State.OCTETS)
+                    with m.Case(_CHECK - _AHEAD - 1):
+                        m.d.sync += self.fetch.eq(0)
+                    with m.Case(_CHECK - 1):
+                        m.d.sync += state.eq(_State.CHECK)
+                    with m.Case(_LAST):
+                        m.d.sync += state.eq(_State.QUEUED)
 
         check = Signal()  # the line's octet is a place for the FCS
         m.d.sync += [line.eq(0), check.eq(0)]
@@ -132,11 +143,14 @@ class Passage(wiring.Component):
             m.d.sync += line.eq(arriving)
         with m.If(here):
             m.d.sync += line.eq(stored)
-        with m.If((state == _State.RESET) & (step >= _PREAMBLE)):
-            m.d.sync += [line.valid.eq(1), line.data.eq(self.octet), check.eq(step >= _CHECK)]
-            with m.If(step < _OCTETS):
-                m.d.sync += line.data.eq(Mux(step == _OCTETS - 1, START, PREAMBLE))
-        m.d.comb += self.fetch.eq((state == _State.RESET) & (step >= _OCTETS - _AHEAD) & (step < _CHECK - _AHEAD))
+        with m.Switch(state):
+            with m.Case(_State.PREAMBLE):
+                with m.If(step >= _PREAMBLE):
+                    m.d.sync += [line.valid.eq(1), line.data.eq(Mux(step == _OCTETS - 1, START, PREAMBLE))]
+            with m.Case(_State.OCTETS):
+                m.d.sync += [line.valid.eq(1), line.data.eq(self.octet)]
+            with m.Case(_State.CHECK):
+                m.d.sync += [line.valid.eq(1), check.eq(1)]
         self._send(m, line, check)
         m.d.comb += self.active.eq(
             Cat(self.rx_dv, first.valid, second.valid, line.valid, self.tx_en, state != _State.THROUGH, waiting).any()
@@ -162,7 +176,7 @@ class Passage(wiring.Component):
         # Once there was room it is wanted until it begins; what comes in until then finds place too.
         with m.If(self.begin):
             m.d.sync += want.eq(0)
-        with m.Elif(state != _State.RESET):
+        with m.Elif((state == _State.THROUGH) | (state == _State.QUEUED)):
             m.d.sync += want.eq(want | (waiting.any() & room))
         for number in reversed(range(LANES)):
             with m.If(waiting[number]):
@@ -178,7 +192,7 @@ class Passage(wiring.Component):
         store, advance, stop = Signal(), Signal(), Signal()
         m.d.comb += [
             some.eq(write != read),
-            memory.write_en.eq(store),
+            memory.write_en.eq(1),  # `store` comes late, and decides only whether the place counts
             memory.write_addr.eq(write),
             memory.write_data.eq(arriving),
             memory.read_addr.eq(read),

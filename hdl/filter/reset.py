@@ -107,27 +107,43 @@ class Reset(wiring.Component):
         with m.If(begun[0]):
             m.d.comb += source.eq(TAG_COUNT)
         with m.Elif(swapped):
-            with m.If(place < TAGS):
-                m.d.comb += source.eq(place ^ SOURCE)
-            with m.Elif((place >= ADDRESSES) & (place < PORTS)):
-                m.d.comb += source.eq(place ^ ADDRESSES ^ (ADDRESSES + 4))
-            with m.Elif((place >= PORTS) & (place < _NUMBERS)):
-                m.d.comb += source.eq(place ^ 2)
+            with m.Switch(place[2:]):
+                with m.Case(*range(TAGS // 4)):
+                    m.d.comb += source.eq(place ^ SOURCE)
+                with m.Case(ADDRESSES // 4, ADDRESSES // 4 + 1):
+                    m.d.comb += source.eq(place ^ ADDRESSES ^ (ADDRESSES + 4))
+                with m.Case(PORTS // 4):
+                    m.d.comb += source.eq(place ^ 2)
         m.d.comb += memory.read_addr.eq(Cat(source, slot))
 
-        on_the_way, shown = Signal.like(place), Signal.like(place)
-        m.d.sync += [on_the_way.eq(place), shown.eq(on_the_way), self.octet.eq(0)]
-        with m.If((shown < TYPE) | (shown >= CHECKSUM) & (shown < _NUMBERS)):
-            m.d.sync += self.octet.eq(memory.read_data)
-        with m.If((shown >= _NUMBERS) & (shown < _OFFSET)):
-            m.d.sync += self.octet.eq(numbers.word_select(~shown[:3], 8))
-        with m.Switch(shown):
-            for first, word in (_WORDS | {_TCP_CHECKSUM: ~tcp_sum.total}).items():
+        # What an octet is made of is worked out while the memory looks for it.
+        on_the_way, shown, fixed = Signal.like(place), Signal.like(place), Signal(8)
+        is_learnt, is_number, is_summed = Signal(), Signal(), Signal()
+        m.d.sync += [
+            on_the_way.eq(place),
+            shown.eq(on_the_way),
+            is_learnt.eq((on_the_way < TYPE) | (on_the_way >= CHECKSUM) & (on_the_way < _NUMBERS)),
+            is_number.eq((on_the_way >= _NUMBERS) & (on_the_way < _OFFSET)),
+            is_summed.eq((on_the_way >= ADDRESSES) & (on_the_way < _TCP_CHECKSUM)),
+            fixed.eq(0),
+        ]
+        with m.Switch(on_the_way):
+            for first, word in _WORDS.items():
                 for at, octet in ((first, word >> 8), (first + 1, word & 0xFF)):
                     with m.Case(at):
-                        m.d.sync += self.octet.eq(octet)
+                        m.d.sync += fixed.eq(octet)
+        with m.If(is_learnt):
+            m.d.sync += self.octet.eq(memory.read_data)
+        with m.Elif(is_number):
+            m.d.sync += self.octet.eq(numbers.word_select(~shown[:3], 8))
+        with m.Elif(shown == _TCP_CHECKSUM):
+            m.d.sync += self.octet.eq(~tcp_sum.total[8:])
+        with m.Elif(shown == _TCP_CHECKSUM + 1):
+            m.d.sync += self.octet.eq(~tcp_sum.total[:8])
+        with m.Else():
+            m.d.sync += self.octet.eq(fixed)
 
         # The window, which is 0, brings in the last carry.
-        m.d.sync += [tcp_sum.add.eq((shown >= ADDRESSES) & (shown < _TCP_CHECKSUM)), tcp_sum.low.eq(shown[0])]
+        m.d.sync += [tcp_sum.add.eq(is_summed), tcp_sum.low.eq(shown[0])]
         m.d.comb += [tcp_sum.octet.eq(self.octet), tcp_sum.clear.eq(self.begin)]
         return m
