@@ -143,7 +143,7 @@ class Filter(wiring.Component):
         follow(m, lanes, headers, "found", "found_lane")
         follow(m, headers, framer, "payload_octet", "payload_valid", "payload_last", "payload_start")
         # The framer answers without a clock: the decoder takes its messages one cycle later.
-        parts = ("octet", "valid", "first", "last", "left", "short")
+        parts = ("octet", "valid", "first", "last", "left", "short", "gone")
         follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
         m.d.comb += order.open.eq(framer.open)
         no_room = Signal()  # as of the cycle before: both are settled long before a frame ends
