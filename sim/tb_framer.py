@@ -22,7 +22,8 @@ def packet(octets):
 def rows(payload, *, cut=False, noise=lambda: 0, tail=TAIL):
     """A datagram behind its ``open``, to the frame's end; `cut`: with the last octet."""
     idle = {"open": 0, "payload_valid": 0, "payload_start": 0, "payload_last": 0}
-    table = [{**idle, "open": 1, "payload_octet": noise()}]
+    levels = {"soup": 0, "dialect": 0, "overwritten": 0, "load": 0, "payload_length": 0}
+    table = [{**idle, **levels, "open": 1, "payload_octet": noise()}]
     for number, octet in enumerate(payload):
         last = number == len(payload) - 1 and not cut
         table.append(
@@ -188,3 +189,74 @@ async def a_frame_without_datagram_has_no_framing_error(dut):
     idle = {"payload_valid": 0, "payload_start": 0, "payload_last": 0}
     record = await play(dut, [{**idle, "open": int(n % 3 == 0), "payload_octet": n} for n in range(30)], OUTPUTS)
     assert not any(row["framing"] or row["message_valid"] or row["mark"] for row in record[1:])
+
+
+SOUP_LOGIN = b"L" + b"u" * 46
+
+
+async def stream(dut, payload, *, dialect=0):
+    """Return the messages of a stream's first frame, the marks of its octets, and the levels at its end."""
+    table = rows(payload)
+    table[0] |= {"soup": 1, "dialect": dialect, "payload_length": len(payload)}
+    record = await play(dut, table, OUTPUTS)
+    messages = []
+    for row in record:
+        if row["message_valid"]:
+            messages += [b""] if row["message_first"] else []
+            messages[-1] += bytes([row["message_octet"]])
+    marks = [record[2 + n]["mark"] for n in range(len(payload))]
+    return messages, marks, [record[-1][name] for name in ("framing", "inside", "continued")]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def packets_of_a_stream(dut):
+    """All types of a client; the payload may end behind any octet, or be empty."""
+    await reset(dut)
+    bodies = [b"R", b"+", b"+UO", SOUP_LOGIN, b"UQ", b"+" + bytes(300), b"U" + ENTER, b"O", b"U" + bytes(1000)]
+    payload = b"".join(packet(body) for body in bodies)
+    for size in (*range(80), *range(360, 420), len(payload)):
+        messages, _, (framing, inside, continued) = await stream(dut, payload[:size])
+        whole = [body[1:] for n, body in enumerate(bodies) if body[:1] == b"U" and size > place_of(bodies, n) + 3]
+        cut = [message[: max(0, size - place_of(bodies, bodies.index(b"U" + message)) - 3)] for message in whole]
+        assert messages == cut, size
+        begins = place_of(bodies, bodies.index(b"U" + ENTER))
+        assert (framing, inside, continued) == (0, begins + 3 < size < begins + 50, 0), size
+
+
+def place_of(bodies, number):
+    """Return the place of a packet in the payload."""
+    return sum(2 + len(body) for body in bodies[:number])
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def wrong_packets_of_a_stream(dut):
+    """Each is a framing error as soon as its type, or its length, is there; nothing behind it is read."""
+    await reset(dut)
+    wrong = [b"\0\0", b"\0\1U", b"\0\1L", b"\0\2R", b"\0\2O", b"\0\x2eL", b"\0\x30L", b"\0\x1bL", b"\1\x2fL", b"\x80\0"]
+    wrong += [b"\xff\xff", b"\1\1R", b"\0\7T", b"\0\1T"]
+    wrong += [b"\0\5" + bytes([n]) for n in range(256) if n not in b"+U"]
+    good = packet(b"U" + ENTER)
+    for octets in wrong:
+        assert (await stream(dut, octets[:-1]))[2][0] == 0, octets.hex()
+        for behind in (b"", good * 2, bytes(80)):
+            messages, marks, (framing, inside, _) = await stream(dut, good + octets + behind)
+            assert (messages, framing, inside) == ([ENTER], 1, 0), octets.hex()
+            assert marks == [3] * 2 + [4] * 48 + [3] * len(octets + behind), octets.hex()
+    assert (await stream(dut, b"\x7f\xffU" + bytes(500)))[2] == [0, 0, 0]
+    assert (await stream(dut, good))[2] == [0, 0, 0]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_orders_of_each_dialect(dut):
+    """Marked by the OUCH type: O, U and E of 5.0, O and U of 4.2. An Enter of 4.2 has 49 octets."""
+    await reset(dut)
+    for dialect, orders in ((0, b"OUE"), (1, b"OU")):
+        for kind in range(256):
+            _, marks, levels = await stream(dut, b"\0\x10U" + bytes([kind]) + b"OU", dialect=dialect)
+            assert marks == [3, 3] + [4 if kind in orders else 3] * 4, (dialect, kind)
+            assert levels == [0, kind in orders, 0], (dialect, kind)
+        for size, short in ((46, 1), (47, dialect), (48, dialect), (49, 0), (255, 0), (256, 0), (300, 0)):
+            table = rows(packet(b"U" + bytes(size)))
+            table[0] |= {"soup": 1, "dialect": dialect}
+            record = await play(dut, table, OUTPUTS)
+            assert {row["message_short"] for row in record if row["message_valid"]} == {short}, (dialect, size)

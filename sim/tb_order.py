@@ -53,7 +53,7 @@ def tag(number, size):
     return bytes([1 + size, number]) + bytes(size)
 
 
-def rows(message, *, gap=3, noise=lambda: 0):
+def rows(message, *, gap=3, noise=lambda: 0, shortest=47):
     table = []
     for number, octet in enumerate(message):
         table.append(
@@ -63,21 +63,21 @@ def rows(message, *, gap=3, noise=lambda: 0):
                 "message_first": int(not number),
                 "message_last": int(number == len(message) - 1),
                 "message_left": len(message) - number,
-                "message_short": int(len(message) < 47),
+                "message_short": int(len(message) < shortest),
                 "open": 0,
             }
         )
-    idle = {"message_valid": 0, "message_first": 0, "message_last": 0, "open": 0}
+    idle = {"message_valid": 0, "message_first": 0, "message_last": 0, "open": 0, "message_gone": 0}
     return table + [{**idle, "message_octet": noise(), "message_left": noise()} for _ in range(gap)]
 
 
-async def decode(dut, messages, *, order_size=1000, **options):
+async def decode(dut, messages, *, order_size=1000, dialect=0, **options):
     """Return for each message the outputs in every cycle from its type octet on, to two cycles behind its end."""
     table, starts = [], []
     for message in messages:
         starts.append(len(table))
         table += rows(message, **options)
-    table[0] |= {"order_size": order_size}
+    table[0] |= {"order_size": order_size, "dialect": dialect, "load": 0, "message_gone": 0}
     record = await play(dut, table, OUTPUTS)
     ends = [start + len(message) for start, message in zip(starts, messages, strict=True)]
     assert [cycle for cycle, row in enumerate(record) if row["message_end"]] == ends
@@ -267,7 +267,7 @@ async def p12_a_message_that_was_cut_leaves_nothing(dut):
     rng = random.Random(5)
     for size in range(1, len(ENTER_TAGS)):
         cut = rows(ENTER_TAGS)[:size]
-        quiet = [{"message_valid": 0, "message_first": 0, "message_last": 0, "open": 0}] * 2
+        quiet = [{"message_valid": 0, "message_first": 0, "message_last": 0, "open": 0, "message_gone": 0}] * 2
         quiet = [*quiet[size % 2 :], {**quiet[0], "open": 1}]
         record = await play(dut, cut + quiet, OUTPUTS)
         assert not any(row["message_end"] for row in record), size
@@ -276,3 +276,81 @@ async def p12_a_message_that_was_cut_leaves_nothing(dut):
         assert late(window) == set(), size
         if message == ENTER:
             assert (window[-1]["user_ref"], window[-1]["price"], window[-1]["early"]) == (1, 1234500, 0), size
+
+
+def enter42(**fields):
+    """An Enter of OUCH 4.2 with some fields changed."""
+    values = {"token": b"TOKEN-0001ABCD", "side": b"B", "quantity": 100, "symbol": b"AAPL    ", "price": 1234500}
+    head = struct.pack(">14scI8sI", *(values | fields).values())
+    return b"O" + head + struct.pack(">I4s3sI2s", 99999, b"FIRM", b"YPN", 7, b"NR")
+
+
+# 4.2, octet by octet from the dissectors' tables: 49, 47, 19 and 20 octets.
+REPLACE_42 = b"U" + b"OLDTOKEN-1WXYZ" + b"NEWTOKEN-2abcd" + struct.pack(">IIIccI", 200, 5000, 0, b"Y", b"N", 0)
+CANCEL_42, MODIFY_42 = b"XTOKEN-0001ABCD" + bytes(4), b"MTOKEN-0001ABCDS" + bytes(4)
+
+
+async def decode42(dut, messages, **options):
+    return await decode(dut, messages, dialect=1, shortest=49, **options)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_fields_of_an_enter_of_42_come_in_time(dut):
+    """Symbol in s0 + 21 to 28, price_ready in s0 + 33, the checks with it, the end in s0 + 49."""
+    await reset(dut)
+    (window,) = await decode42(dut, [enter42()])
+    assert [n for n, row in enumerate(window) if row["symbol_valid"]] == list(range(21, 29))
+    assert [n for n, row in enumerate(window) if row["symbol_first"]] == [21]
+    assert bytes(row["symbol_octet"] for row in window[21:29]) == b"AAPL    "
+    assert [n for n, row in enumerate(window) if row["price_ready"]] == [33]
+    assert [n for n, row in enumerate(window) if row["message_end"]] == [49]
+    for row in window[33:]:
+        fields = {name: row[name] for name in FIELDS}
+        assert fields == {
+            "is_enter": 1, "is_order": 1, "user_ref": 0x41424344, "quantity": 100, "buy": 1, "price": 1234500,
+        }  # fmt: skip
+        assert not any(row[name] for name in CHECKS)
+    assert late(window) == set()
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def only_the_four_messages_of_42_are_right_with_their_lengths(dut):
+    """Enter and Replace are orders; no appendage; what 5.0 knows besides is unknown."""
+    await reset(dut)
+    refs = {b"O": 0x41424344, b"U": 0x61626364, b"X": 0x41424344, b"M": 0x41424344}
+    messages = []
+    for right in (enter42(), REPLACE_42, CANCEL_42, MODIFY_42):
+        messages += [(right + bytes(70))[:size] for size in (*range(1, 75), len(right))]
+    windows = await decode42(dut, messages)
+    sizes = {b"O": 49, b"U": 47, b"X": 19, b"M": 20}
+    for message, window in zip(messages, windows, strict=True):
+        kind = message[:1]
+        right = len(message) == sizes[kind]
+        flags = late(window)
+        assert ("bad_message" not in flags) == right, message
+        assert ("replace" in flags) == (kind == b"U")
+        assert not right or window[-1]["user_ref"] == refs[kind]
+        assert (window[-1]["is_order"], window[-1]["is_enter"]) == (kind in b"OU", kind == b"O")
+        if kind == b"O" and len(message) > 34:
+            assert window[34]["early"] == (len(message) < 49), message
+    unknown = [bytes([n]) + bytes(size) for n in b"CDEQNA" for size in (0, 2, 10, 18, 48, 70)]
+    for message, window in zip(unknown, await decode42(dut, unknown), strict=True):
+        assert late(window) == {"bad_message"}, message
+        assert not window[-1]["is_order"]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def limits_of_quantity_and_price_of_42(dut):
+    """A price has 32 bits; the limits are those of 5.0. The octets behind the price do not count."""
+    await reset(dut)
+    prices = {0: {"zero_price"}, 1: set(), 0x7735939C: set(), 0x7735939D: {"market"}, 0xFFFFFFFF: {"market"}}
+    prices |= {1 << shift: {"market"} if shift > 30 else set() for shift in range(32)}
+    quantities = {0: {"bad_quantity"}, 500: set(), 501: {"over_size"}, 1 << 20: {"bad_quantity", "over_size"}}
+    cases = [(enter42(price=value), "price", value, flags) for value, flags in prices.items()]
+    cases += [(enter42(quantity=value), "quantity", value, flags) for value, flags in quantities.items()]
+    cases += [(enter42(side=bytes([n])), "quantity", 100, set() if n in b"BSTE" else {"bad_side"}) for n in b"BSTEb\0"]
+    windows = await decode42(dut, [case[0] for case in cases], order_size=500)
+    for (_, field, value, flags), window in zip(cases, windows, strict=True):
+        for row in window[33:]:
+            assert {name for name in CHECKS[:-1] if row[name]} == flags, (field, value)
+            assert (row["early"], row[field]) == (bool(flags), value)

@@ -294,7 +294,7 @@ class Filter(wiring.Component):
             order.dialect.eq(dialect),
         ]
         # The framer answers without a clock: the decoder takes its messages one cycle later.
-        parts = ("octet", "valid", "first", "last", "left", "short")
+        parts = ("octet", "valid", "first", "last", "left", "short", "gone")
         follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
         for part in (framer, order):
             follow(m, headers, part, "open")

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-FLAGS = ("is_enter", "is_order", "replace", "bad_message", "pegged", "channel", "short")
+FLAGS = ("is_enter", "is_order", "replace", "bad_message", "pegged", "channel")
 _AGAIN = 14  # cycles from a price that is shown again to the earliest end of its message
 
 
@@ -22,25 +22,27 @@ class Ending(wiring.Component):
         The last octet of a message is here.
     again : In(1)
         The price of a message that goes on is shown again, in this cycle.
-    flags, user_ref : In(7), In(32)
+    flags, user_ref, short : In(6), In(32), In(1)
         Of the message that comes in, `FLAGS` in their order; right from one cycle after its last octet to the first one
         of the next.
     message_end : Out(1)
     unjudged : Out(1)
         A message is held, or has been until the cycle before.
-    shown_flags, shown_user_ref : Out(7), Out(32)
+    shown_flags, shown_user_ref, shown_short : Out(6), Out(32), Out(1)
         What has come in, or what is held. What was held stays for two cycles behind its end, or until another message
-        ends: the flags until that cycle, the user_ref through it.
+        ends: the flags until that cycle, the others through it.
     """
 
     last: In(1)
     again: In(1)
     flags: In(len(FLAGS))
     user_ref: In(32)
+    short: In(1)
     message_end: Out(1)
     unjudged: Out(1)
     shown_flags: Out(len(FLAGS))
     shown_user_ref: Out(32)
+    shown_short: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -67,13 +69,13 @@ class Ending(wiring.Component):
             released.eq(Cat(releases, released)),
         ]
 
-        held, showing = Signal.like(Cat(self.flags, self.user_ref)), Signal()
+        shown = Cat(self.shown_flags, self.shown_user_ref, self.shown_short)
+        coming = Cat(self.flags, self.user_ref, self.short)
+        held, showing = Signal.like(coming), Signal()
         with m.If(~showing):
-            m.d.sync += held.eq(Cat(self.flags, self.user_ref))
+            m.d.sync += held.eq(coming)
         m.d.sync += showing.eq((holding | showing) & ~(ended | released[1]))
-        flags, user_ref = held[: len(FLAGS)], held[len(FLAGS) :]
-        m.d.comb += [
-            self.shown_flags.eq(Mux(showing & ~ended, flags, self.flags)),
-            self.shown_user_ref.eq(Mux(showing, user_ref, self.user_ref)),
-        ]
+        m.d.comb += shown.eq(Mux(showing, held, coming))
+        with m.If(ended):
+            m.d.comb += self.shown_flags.eq(self.flags)
         return m

@@ -58,6 +58,8 @@ class Framer(wiring.Component):
         Octets of the message from this one on; right while ``message_valid``.
     message_short : Out(1)
         The message is shorter than an Enter without appendage; right while ``message_valid``.
+    message_gone : Out(1)
+        With ``overwritten``, when it has an effect.
     message_completes : Out(1)
         The message's last octet comes in this frame, by ``payload_length``; always for a datagram. Right from 9 cycles
         behind ``message_first`` to 8 cycles behind the next one; of a message that goes on, from 3 cycles behind the
@@ -94,6 +96,7 @@ class Framer(wiring.Component):
     message_last: Out(1)
     message_left: Out(16)
     message_short: Out(1)
+    message_gone: Out(1)
     message_completes: Out(1)
     framing: Out(1)
     mark: Out(Mark)
@@ -164,8 +167,12 @@ class Framer(wiring.Component):
         self._mark(m, state, begun, order, skipped)
         self._completes(m, state, left)
 
-        m.d.comb += [self.inside.eq((state == _State.BODY) & order & ~skipped), self.begins.eq(self.inside & begun)]
-        with m.If(self.overwritten & self.begins):
+        m.d.comb += [
+            self.inside.eq((state == _State.BODY) & order & ~skipped),
+            self.begins.eq(self.inside & begun),
+            self.message_gone.eq(self.overwritten & self.begins),
+        ]
+        with m.If(self.message_gone):
             m.d.sync += skipped.eq(1)
         with m.If(self.open):
             m.d.sync += [state.eq(_State.LENGTH_HIGH), self.framing.eq(0), begun.eq(0), self.continued.eq(0)]

@@ -42,6 +42,8 @@ class Order(wiring.Component):
         The stream of `Framer`.
     open : In(1)
         A frame has begun; comes before its context and its messages.
+    message_gone : In(1)
+        What came last of a message is nothing any more; comes before the context is saved.
     dialect : In(1)
         The lane's: OUCH 4.2, else 5.0.
     order_size : In(32)
@@ -77,6 +79,7 @@ class Order(wiring.Component):
     message_left: In(16)
     message_short: In(1)
     open: In(1)
+    message_gone: In(1)
     dialect: In(1)
     order_size: In(32)
     load: In(WORDS)
@@ -109,6 +112,9 @@ class Order(wiring.Component):
         m = Module()
         octet, valid, first, last = self.message_octet, self.message_valid, self.message_first, self.message_last
 
+        forget = Signal()
+        m.d.comb += forget.eq(self.open | self.message_gone)
+
         # Number of the octet that is here; it stops at the last one.
         place = Signal(range(2 * _LAST_PLACE + 2))
         kinds = Signal(len(Message))  # the type, one bit each; none if unknown
@@ -118,22 +124,23 @@ class Order(wiring.Component):
             m.d.sync += place.eq(Mux(self.dialect, 1 - _SHIFT, 1))
             for message, same in zip(Message, kinds, strict=True):
                 m.d.sync += same.eq((octet == message) & (message in ouch42.LENGTHS or ~self.dialect))
-        with m.If(last | self.open):
+        with m.If(last | forget):
             m.d.sync += place.eq(0)
 
         kind = {message: kinds[number] for number, message in enumerate(Message)}
         flags = {name: Signal(name=f"flag_{name}") for name in FLAGS}
+        short = Signal()
         with m.If(first):
-            m.d.sync += flags["short"].eq(self.message_short)
+            m.d.sync += short.eq(self.message_short)
         m.d.comb += [
             flags["is_enter"].eq(kind[Message.ENTER]),
             flags["is_order"].eq(Cat(kind[order] for order in ORDERS).any()),
             flags["replace"].eq(kind[Message.REPLACE]),
         ]
-        user_ref, priced, ready = self._fields(m, place, kind)
+        user_ref, priced, ready = self._fields(m, place, kind, forget)
         zeros = self._checks(m, place)
         m.submodules.appendage = appendage = Appendage()
-        length = self._length(m, place, kind, flags, appendage)
+        length = self._length(m, place, kind, flags, appendage, forget)
 
         # A price that is there already is ready again.
         loaded, again = Signal(), Signal()
@@ -141,23 +148,23 @@ class Order(wiring.Component):
         m.d.comb += [again.eq(loaded & priced), self.price_ready.eq(ready | again)]
 
         m.submodules.ending = ending = Ending()
-        shown = dict(zip(FLAGS, ending.shown_flags, strict=True))
         m.d.comb += [
             ending.last.eq(last),
             ending.again.eq(again),
             ending.flags.eq(Cat(flags.values())),
             ending.user_ref.eq(user_ref),
+            ending.short.eq(short),
             self.user_ref.eq(ending.shown_user_ref),
             self.message_end.eq(ending.message_end),
             self.unjudged.eq(ending.unjudged),
-            *(getattr(self, name).eq(shown[name]) for name in FLAGS if name != "short"),
+            Cat(getattr(self, name) for name in FLAGS).eq(ending.shown_flags),
         ]
-        failures = (self.bad_side, self.bad_quantity, self.over_size, self.zero_price, self.market, shown["short"])
+        failures = (self.bad_side, self.bad_quantity, self.over_size, self.zero_price, self.market, ending.shown_short)
         m.d.comb += self.early.eq(Cat(failures).any())
 
         words = {
             1: (self.quantity, self.buy, self.bad_side, *zeros),
-            2: (self.price, priced, flags["short"]),
+            2: (self.price, priced, short),
             4: (user_ref,),
             5: (place, kinds, *length),
         }
@@ -165,7 +172,7 @@ class Order(wiring.Component):
         m.d.comb += self.context.eq(keep(m, self, words) | appendage.context)
         return m
 
-    def _fields(self, m, place, kind):
+    def _fields(self, m, place, kind, forget):
         octet, valid = self.message_octet, self.message_valid
         user_ref, enter = Signal(32), kind[Message.ENTER]
         new_ref = Mux(self.dialect, within(place, _NEW_TOKEN_END, _REF.size), within(place, _NEW_REF.offset, _REF.size))
@@ -191,7 +198,7 @@ class Order(wiring.Component):
         m.d.sync += [later.eq(price_last), ready.eq(Mux(self.dialect, later, price_last))]
         with m.If(price_last):
             m.d.sync += priced.eq(1)
-        with m.If(self.message_last | self.open):
+        with m.If(self.message_last | forget):
             m.d.sync += priced.eq(0)
         return user_ref, priced, ready
 
@@ -219,7 +226,7 @@ class Order(wiring.Component):
         m.d.comb += self.zero_price.eq(none)
         return high, none
 
-    def _length(self, m, place, kind, flags, appendage):
+    def _length(self, m, place, kind, flags, appendage, forget):
         """One of 5.0 is right without appendage length, with that length 0, or with the TagValues it announces."""
         octet, valid, first, last = self.message_octet, self.message_valid, self.message_first, self.message_last
 
@@ -240,13 +247,13 @@ class Order(wiring.Component):
                 m.d.sync += differs.eq(announced != self.message_left)
         with m.If(first):
             m.d.sync += [high.eq((octet == Message.QUERY) & ~self.dialect), differs.eq(0)]
-        with m.If(last | self.open):
+        with m.If(last | forget):
             m.d.sync += [high.eq(0), low.eq(0), inside.eq(0), opening.eq(0)]
 
         m.d.comb += [
             appendage.octet.eq(octet),
             appendage.valid.eq(valid & inside),
-            appendage.clear.eq(first | self.open),
+            appendage.clear.eq(first | forget),
             appendage.kind.eq(Cat(kind.values())),
         ]
 

@@ -18,7 +18,7 @@ class ContextStore(wiring.Component):
     A *load* that starts in cycle a gives word i with the strobe ``load[i]`` in a+3+i. A *save* that starts in cycle s
     takes word i from ``context`` in s+2+i, word 0 in s+11, and is there for loads that start in s+12 or later.
 
-    A *commit* copies the context of a frame to its lane, in the background: in 13 cycles, and as many more as loads and
+    A *commit* copies the context of a frame to its lane, in the background: in 12 cycles, and as many more as loads and
     saves take, the lowest lane first. ``pending`` is up from the cycle behind the commit until the copy is there;
     meanwhile a load of the lane's slot reads the frame's instead, so that it always gives what was committed last
     before its cycle. Of two commits of a lane only the later one need be copied, so there is no queue to overflow. The
