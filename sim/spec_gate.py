@@ -1,17 +1,20 @@
 """P1, proved without a bound on kill latch and egress gate: no order of a killed lane completes.
 
 Every input is free, reset included, and nothing is assumed. The monitor stands outside: it keeps its own account of the
-killed lanes and of the frame that was taken, computes its own CRC over what is on the pins, and judges a frame when
-``tx_en`` falls. The auxiliary assertions tie its state to the gate's so that the induction closes; they are proved
-together with P1.
+killed lanes, of the epochs and of the frame that was taken, compares what is on the pins with what was fetched,
+computes its own CRC over it, and judges a frame when ``tx_en`` falls. An order is let go when one of its octets is on
+the pins as anything but what overwrites it. The auxiliary assertions tie the monitor's state to the gate's so that the
+induction closes; they are proved together with P1.
 """
 
 from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, Phase
+from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase
 from hdl.filter.kill import FIRM, KillLatch
+from hdl.filter.marks import Mark
+from hdl.wire.soup import FILLER, Client
 from hdl.wire.verdict import LANES
 from sim.formal import Job
 
@@ -80,14 +83,20 @@ class Judge(wiring.Component):
 
 
 class GateSpec(wiring.Component):
-    """From 4 cycles after a kill edge on, no frame with an order of that lane completes with a valid FCS."""
+    """From 4 cycles after a kill edge on, no frame that lets go an order of that lane completes with a valid FCS.
+
+    And what leaves is what was promised: an RST octet by octet as its source gave it, of a frame whose orders are all
+    to be overwritten none, and no stale frame.
+    """
 
     request: In(LANES)
     open: In(LANES)
+    flip: In(LANES)
     head_valid: In(1)
     head: In(Descriptor)
     octet: In(8)
-    mark: In(1)
+    mark: In(Mark)
+    reset_octet: In(8)
     now: In(64)
 
     gate, latch = Gate, KillLatch
@@ -107,10 +116,12 @@ class GateSpec(wiring.Component):
             latch.request.eq(self.heard(m, gate)),
             latch.open.eq(self.open),
             gate.killed.eq(latch.killed),
+            gate.flip.eq(self.flip),
             gate.head_valid.eq(self.head_valid),
             gate.head.eq(self.head),
             gate.octet.eq(self.octet),
             gate.mark.eq(self.mark),
+            gate.reset_octet.eq(self.reset_octet),
             gate.now.eq(self.now),
             judge.data.eq(gate.tx_data),
             judge.en.eq(gate.tx_en),
@@ -128,20 +139,69 @@ class GateSpec(wiring.Component):
             m.d.sync += age.eq(Mux(killed[number], Mux(age == BOUND - 1, age, age + 1), 0))
             ages.append(age == BOUND - 1)
 
-        # The account of the frame: its lane, and whether an order is in it up to the octet on the pins.
-        lane, orders, asked = Signal(4, reset_less=True), Signal(reset_less=True), Signal(3)
-        m.d.sync += asked.eq(Cat(gate.fetch, asked))  # the buffer answers three cycles later, and forgets in a reset
+        # The account of the epochs: what was reported of the cycle before, and the input of that cycle.
+        known, flipped, epochs = Signal(LANES), Signal(LANES), Signal(LANES)
+        said = gate.outcome
+        fallen = gate.outcome_valid & said.tcp & ~said.reset & (said.epoch == known.bit_select(said.lane[:3], 1))
+        fallen &= (said.kind == OutcomeKind.DISCARDED) | (said.kind == OutcomeKind.ABORTED)
+        m.d.comb += epochs.eq(known ^ (flipped | (fallen << said.lane)[:LANES]))
+        m.d.sync += [known.eq(epochs), flipped.eq(self.flip)]
+        stale = self.head.tcp & ~self.head.reset & (self.head.epoch != epochs.bit_select(self.head.lane[:3], 1))
+        m.d.comb += Assert(~(gate.take & stale), "a stale frame began to leave")
+
+        # The account of the frame: its lane, whether all its orders are overwritten, whether it is an RST.
+        lane, whole, sourced, tcp = (
+            Signal(4, reset_less=True),
+            *(Signal(reset_less=True, name=n) for n in ("whole", "sourced", "tcp")),
+        )
+        orders, broken = Signal(reset_less=True), Signal(reset_less=True)  # one is let go; the frame is not as promised
+        asked = Signal(
+            5
+        )  # the buffer answers three cycles later, and forgets in a reset; two more, and it is on the pins
+        m.d.sync += asked.eq(Cat(gate.fetch, asked))
+        run = Signal()
+        m.d.sync += run.eq(asked[2] & (self.mark == Mark.ORDER))
+        fetched = [(self.mark, Mux(run, FILLER, Client.DEBUG), self.reset_octet)]
+        for age in (1, 2):
+            last = fetched[-1]
+            fetched.append(
+                (Signal(Mark, name=f"mark{age}"), Signal(8, name=f"over{age}"), Signal(8, name=f"source{age}"))
+            )
+            m.d.sync += [now.eq(before) for now, before in zip(fetched[-1], last, strict=True)]
+
+        def let_go(fetched, octet):
+            mark, over, _ = fetched
+            return ~sourced & ((mark == Mark.OLD_ORDER) | (mark == Mark.ORDER) & (octet != over))
+
+        def foreign(fetched, octet):
+            mark, over, source = fetched
+            return Mux(sourced, octet != source, whole & (mark == Mark.ORDER) & (octet != over))
+
+        ordered, strange = Signal(), Signal(4, reset_less=True)  # including the octet on the pins; the four before it
+        m.d.comb += ordered.eq(orders | asked[4] & let_go(fetched[2], gate.tx_data))
+        m.d.sync += orders.eq(ordered)
+        with m.If(asked[4]):
+            m.d.sync += [strange.eq(Cat(foreign(fetched[2], gate.tx_data), strange)), broken.eq(broken | strange[3])]
         with m.If(gate.take):
-            m.d.sync += [lane.eq(self.head.lane), orders.eq(self.head.orders != 0)]
-        with m.Elif(asked[2] & self.mark):
-            m.d.sync += orders.eq(1)
+            closed = self.head.lane[3] | killed.bit_select(self.head.lane[:3], 1)
+            every = self.head.all | self.head.rewritable & closed
+            m.d.sync += [
+                lane.eq(self.head.lane),
+                tcp.eq(self.head.tcp),
+                sourced.eq(self.head.reset),
+                whole.eq(every),
+                orders.eq(~self.head.reset & ~every & ((self.head.orders != 0) | self.head.live)),
+                strange.eq(0),
+                broken.eq(0),
+            ]
+        m.d.comb += Assert(~broken, "an octet before the FCS is not what was promised")
 
         # In the cycle after an octet: `late`, it came when the lane had been killed for BOUND cycles; `stopped`, when a
         # kill was at least two cycles old that came while the frame was leaving. A lane that is none counts as killed.
         late, stopped, caught = Signal(reset_less=True), Signal(reset_less=True), Signal(reset_less=True)
         m.d.sync += [
-            late.eq(orders & (lane[3] | (killed & Cat(ages)).bit_select(lane[:3], 1))),
-            stopped.eq(orders & caught),
+            late.eq(ordered & (lane[3] | (killed & Cat(ages)).bit_select(lane[:3], 1))),
+            stopped.eq(ordered & caught),
             caught.eq(gate.tx_en & (caught | lane[3] | killed.bit_select(lane[:3], 1))),
         ]
 
@@ -150,20 +210,44 @@ class GateSpec(wiring.Component):
         m.d.comb += Assert(~(completed & late), "P1: an order of a killed lane completed")
         # More than P1 asks for: two cycles suffice, no arm in between undoes it, and tx_er tells as well.
         if self.strict:
-            m.d.comb += Assert(~(completed & stopped), "an order completed two cycles after the kill")
+            leaving = gate.tx_en & ~gate.finished
+            same = leaving & tcp & self.head.tcp & (lane == self.head.lane)
+            m.d.comb += [
+                Assert(~(completed & stopped), "an order completed two cycles after the kill"),
+                Assert(~(gate.skip & ~stale & same), "a head was rolled back before the frame that leaves"),
+            ]
         if self.sound:
-            m.d.comb += Assert(~(judge.ended & stopped) | judge.errors, "an abort without tx_er")
-            m.d.comb += Assert(latch.killed == killed, "the latch differs from the account of the lanes")
+            m.d.comb += [
+                Assert(~(judge.ended & stopped) | judge.errors, "an abort without tx_er"),
+                Assert(latch.killed == killed, "the latch differs from the account of the lanes"),
+                Assert(gate.epochs == epochs, "the epochs differ from their account"),
+                Assert(gate.run == run),
+            ]
+            staged = let_go(fetched[1], gate.value) | ~sourced & gate.check & (fetched[1][0] == Mark.ORDER)
             with m.If((gate.phase == Phase.PREAMBLE) | (gate.phase == Phase.OCTETS)):
-                m.d.comb += Assert((gate.lane == lane) & (gate.ordered == orders) & (gate.caught == caught))
-            self.auxiliary(m, gate, judge, asked)
+                m.d.comb += [
+                    Assert((gate.frame.lane == lane) & (gate.frame.tcp == tcp) & (gate.frame.reset == sourced)),
+                    Assert((gate.caught == caught) & (gate.ordered >= ordered) & (sourced | (gate.all == whole))),
+                    Assert(~whole | sourced | gate.stops.all() | (gate.phase == Phase.PREAMBLE) & (gate.step == 0)),
+                    Assert(~asked[3] | (gate.ordered >= staged) & (gate.check | ~foreign(fetched[1], gate.value))),
+                    Assert(~sourced | ~gate.ordered & gate.own),
+                ]
+            self.auxiliary(m, gate, judge, asked, strange)
 
-        ended = judge.ended & ~cut & orders & ~lane[3]
-        m.d.comb += Cover(ended & judge.valid & ~judge.errors, "a frame with an order passes")
-        m.d.comb += Cover(ended & ~judge.valid & judge.errors & late, "a frame is aborted")
+        ended = judge.ended & ~cut & ~lane[3] & judge.valid & ~judge.errors
+        seen = Signal(reset_less=True)  # an order's octet
+        m.d.sync += seen.eq((seen | asked[4] & (fetched[2][0] == Mark.ORDER)) & gate.tx_en)
+        m.d.comb += [
+            Cover(ended & orders & ~late, "a frame with an order passes"),
+            Cover(
+                ended & ~orders & seen & (killed == FIRM), "a frame passes on a killed lane with its order overwritten"
+            ),
+            Cover(ended & sourced & (killed == FIRM), "an RST passes on a killed lane"),
+            Cover(judge.ended & ~cut & ~judge.valid & judge.errors & late, "a frame is aborted"),
+        ]
         return m
 
-    def auxiliary(self, m, gate, judge, asked):
+    def auxiliary(self, m, gate, judge, asked, strange):
         """Tie the position in the frame, and its CRC, as the monitor sees them to the gate's."""
         preamble, octets = gate.phase == Phase.PREAMBLE, gate.phase == Phase.OCTETS
         leaving, closing = preamble | octets, (gate.phase == Phase.GAP) & gate.tx_en
@@ -175,11 +259,20 @@ class GateSpec(wiring.Component):
             Assert(~octets | (gate.remaining != 0)),
             Assert(~preamble | ~gate.check & ~gate.last),
             Assert(~octets | (gate.check == (gate.remaining <= 4)) & (gate.last == (gate.remaining == 1))),
-            Assert(gate.fetch == (preamble & (gate.step >= 4) | octets & (gate.remaining > 3))),
-            Assert(asked[0] == (preamble & (gate.step >= 5) | octets & (gate.remaining > 2))),
-            Assert(asked[1] == (preamble & (gate.step >= 6) | octets & (gate.remaining > 1))),
-            Assert(asked[2] == octets),
+            Assert(~preamble | ~gate.tail),
+            Assert(~octets | (gate.tail == (gate.remaining <= 5))),
+            Assert(gate.fetch == (preamble & (gate.step >= 3) | octets & (gate.remaining > 4))),
+            Assert(asked[0] == (preamble & (gate.step >= 4) | octets & (gate.remaining > 3))),
+            Assert(asked[1] == (preamble & (gate.step >= 5) | octets & (gate.remaining > 2))),
+            Assert(asked[2] == (preamble & (gate.step >= 6) | octets & (gate.remaining > 1))),
+            Assert(asked[3] == octets),
+            Assert(asked[4] == (octets & judge.inside | closing)),
         ]
+        # Only the FCS may differ from what was promised.
+        m.d.comb += Assert(~preamble | (strange == 0))
+        for back in range(4):
+            fcs = gate.remaining + back + 2 <= 4
+            m.d.comb += Assert(~strange[back] | ~(octets | closing) | fcs)
         # The pins show the preamble to its end, then the octets: the gate is one octet ahead of them.
         first = octets & ~judge.inside
         m.d.comb += [
@@ -203,12 +296,14 @@ class Mutant(GateSpec):
 
     sound = strict = False
 
-    def narrow(self, m, gate, *, length, kill):
+    def narrow(self, m, gate, *, length, kill, mark=Mark.OTHER):
         """Keep the search for a counterexample of more than a frame short: one scenario, chosen here, is enough."""
+        head = dict.fromkeys(Descriptor.members, 0) | {"length": length, "orders": 1, "live": 1}
         m.d.comb += [
             Assume(~ResetSignal("sync")),
-            Assume(self.head_valid & (self.head.lane == 0) & (self.head.orders == 1) & (self.head.length == length)),
-            Assume((self.octet == 0) | gate.check),
+            Assume(self.head_valid & (self.head == Descriptor.const(head))),
+            Assume((self.octet == 0) | gate.tail),
+            Assume((self.mark == mark) & (self.reset_octet == 0) & (self.flip == 0)),
             Assume(self.open == Mux(kill, 0, FIRM)),
             Assume((self.request == 0) | kill),
         ]
@@ -244,7 +339,7 @@ class Blind(Mutant):
 
     class gate(Gate):
         def elaborate(self, platform):
-            self.mark = Const(0)
+            self.mark = Signal(Mark)
             return super().elaborate(platform)
 
 
@@ -255,11 +350,83 @@ class LastOctetUpright(Mutant):
 
     class gate(Gate):
         def _load(self, aborting):
-            return Mux(self.last, self.octet, super()._load(aborting))
+            return Mux(self.last, self.value, super()._load(aborting))
 
     def heard(self, m, gate):
         self.narrow(m, gate, length=64, kill=(gate.phase == Phase.OCTETS) & (gate.remaining <= 3))
         return self.request
+
+
+class OwnUpright(Mutant):
+    """An abort does not invert the FCS of a frame in which something was overwritten."""
+
+    class gate(Gate):
+        def _load(self, aborting):
+            return super()._load(aborting & ~self.own)
+
+    def heard(self, m, gate):
+        self.narrow(m, gate, length=64, kill=gate.phase == Phase.OCTETS, mark=Mark.BODY)
+        return self.request
+
+
+class Spoilt(Mutant):
+    """Of the frame that is loaded a value is wrong."""
+
+    def spoil(self, m, gate):
+        raise NotImplementedError
+
+    @property
+    def gate(self):
+        outside = self
+
+        class SpoiltGate(Gate):
+            def elaborate(self, platform):
+                m = super().elaborate(platform)
+                outside.spoil(m, self)  # the last statement wins
+                return m
+
+        return SpoiltGate
+
+
+class FirstOctetKept(Spoilt):
+    """With every order overwritten the first octet of one leaves as it came."""
+
+    def spoil(self, m, gate):
+        with m.If((gate.mark == Mark.ORDER) & ~gate.run & gate.all):
+            m.d.sync += gate.value.eq(gate.octet)
+
+
+class KillForgotten(Spoilt):
+    """A frame that may be overwritten leaves as it is although its lane is killed when it begins."""
+
+    def spoil(self, m, gate):
+        with m.If(gate.phase == Phase.FREE):
+            m.d.sync += gate.all.eq(gate.head.all)
+
+
+class SecondHand(Spoilt):
+    """The octets of an RST come from the buffer."""
+
+    def spoil(self, m, gate):
+        m.d.sync += gate.value.eq(gate.octet)
+
+
+class StaleTaken(Mutant):
+    """Epochs are not looked at."""
+
+    class gate(Gate):
+        def _stale(self):
+            return Const(0)
+
+
+class Hasty(Mutant):
+    """A head is discarded while a frame of its session leaves."""
+
+    strict = True
+
+    class gate(Gate):
+        def _same_session(self):
+            return Const(0)
 
 
 SCOPE = "kill latch and egress gate"
@@ -269,6 +436,12 @@ MUTANTS = (
     (ArmWins, 40, "an arm wins over a kill"),
     (Blind, 40, "marks are ignored"),
     (LastOctetUpright, 90, "the last FCS octet is not inverted"),
+    (OwnUpright, 90, "an FCS of its own is not inverted"),
+    (FirstOctetKept, 40, "the first octet of an order is not overwritten"),
+    (KillForgotten, 40, "a frame that may be overwritten leaves as it is"),
+    (SecondHand, 40, "an RST is made of the buffer's octets"),
+    (StaleTaken, 40, "a stale head is taken"),
+    (Hasty, 40, "a head is rolled back before the frame that leaves"),
 )
 JOBS = [
     Job(property="P1", scope=SCOPE, make=GateSpec, depth=4),

@@ -1,7 +1,7 @@
 """Bench of `hdl.filter.gate`: every cycle of the pins against a model in plain Python, and the promises one by one.
 
-The bench is the frame buffer and the queue: it answers ``fetch`` three cycles later and shows the next head in the
-cycle after ``head_pop``.
+The bench is the frame buffer, the queue and the source of RSTs: it answers ``fetch`` three cycles later and shows the
+next head in the cycle after ``head_pop``.
 """
 
 import dataclasses
@@ -11,45 +11,103 @@ import zlib
 import cocotb
 
 from hdl.filter.gate import Descriptor, Outcome, OutcomeKind
+from hdl.filter.marks import PAYLOAD, Mark, Past
 from sim.play import play, reset
 
 PINS = ("tx_data", "tx_en", "tx_er")
-STROBES = ("take", "skip", "head_pop", "fetch", "started", "finished", "outcome_valid", "busy")
-OUTPUTS = (*PINS, *STROBES, "dwell", "gap", "length", "outcome")
+STROBES = ("take", "skip", "head_pop", "fetch", "started", "finished", "outcome_valid", "busy", "reset_begin")
+PAST = ("past_lane", "past_position", "past_octet", "past")
+OUTPUTS = (*PINS, *STROBES, "dwell", "gap", "length", "outcome", "epochs", "reset_lane", "past_valid", *PAST)
 PREAMBLE = b"\x55" * 7 + b"\xd5"
-SENT, DISCARDED, ABORTED = (kind.value for kind in OutcomeKind)
+SENT, DISCARDED, ABORTED, STALE = (kind.value for kind in OutcomeKind)
 READY = 20  # cycles: the gap after reset is over
 
 
 @dataclasses.dataclass
 class Frame:
-    octets: bytes
+    octets: bytes  # of an RST, what its source gives; the last four do not count
     lane: int = 0
-    orders: int = 1
-    marks: frozenset = frozenset()
+    orders: int = 0
+    marks: dict = dataclasses.field(default_factory=dict)  # by the number of the octet; OTHER where there is none
     reservations: int = 0
     base: int = 0
     stamp: int = 0
+    tcp: int = 0
+    reset: int = 0
+    all: int = 0
+    rewritable: int = 0
+    live: int = 0
+    cut: int = 0
+    stops: int = 0
+    stopped: int = 0
+    reason: int = 0
+    check_some: int = 0
+    check_all: int = 0
+    position: int = 0
+    advance: int = 0
+    epoch: int = 0
+    finished: int = 0
+    slot: int = 0
 
     def packed(self):
-        fields = {name: getattr(self, name) for name in ("lane", "orders", "reservations", "base", "stamp")}
+        fields = {name: getattr(self, name) for name in Descriptor.members if name != "length"}
         return pack(Descriptor, length=len(self.octets), **fields)
 
-    def outcome(self, kind):
-        fields = {name: getattr(self, name) for name in ("lane", "orders", "reservations", "base")}
-        return pack(Outcome, kind=kind, length=len(self.octets), **fields)
+    def outcome(self, kind, *, forced=0):
+        fields = {name: getattr(self, name) for name in Outcome.members if name not in ("kind", "length", "all")}
+        return pack(Outcome, kind=kind, length=len(self.octets), all=forced, **fields)
 
-    def stopped(self, killed):
-        return self.lane > 7 or bool(killed >> self.lane & 1)
+    def closed(self, killed):
+        return not self.reset and (self.lane > 7 or bool(killed >> self.lane & 1))
+
+    def leave(self, every):
+        """What leaves, with every order overwritten or not: the octets, the numbers of those of orders let go, and the
+        history's (position, octet, past) by the number of the octet."""
+        sent, let_go, past, runs, body = bytearray(self.octets), set(), {}, 0, len(self.octets) - 4
+        if self.reset:
+            return bytes(sent[:body]) + crc(sent[:body]), let_go, past
+        altered, check = False, self.check_all if every else self.check_some
+        for number, octet in enumerate(self.octets):
+            mark, inside = self.marks.get(number, Mark.OTHER), number < body
+            first = mark == Mark.ORDER and self.marks.get(number - 1) != Mark.ORDER
+            runs += first
+            over = mark in (Mark.TYPE, Mark.BODY)
+            if mark == Mark.ORDER:
+                over = every or bool(self.stops >> min(runs - 1, 31) & 1)
+            if inside and mark in (Mark.CHECK_HIGH, Mark.CHECK_LOW):
+                sent[number] = check >> 8 if mark == Mark.CHECK_HIGH else check & 0xFF
+            if inside and over:
+                sent[number] = ord("+") if first or mark == Mark.TYPE else ord(" ")
+                altered = True
+            if mark == Mark.OLD_ORDER or (mark == Mark.ORDER and not (over and inside)):
+                let_go.add(number)
+            if mark in PAYLOAD:
+                what = Past.PLAIN
+                if number in let_go:
+                    what = Past.ORDER
+                elif over and inside:
+                    what = Past.TYPE if first or mark == Mark.TYPE else Past.BODY
+                past[number] = ((self.position + len(past)) % 2048, octet, what.value)
+        if altered:
+            sent[body:] = crc(sent[:body])
+        return bytes(sent), let_go, past if self.tcp else {}
 
 
 def pack(layout, **fields):
     return sum(value << layout[name].offset for name, value in fields.items())
 
 
-def frame(size=64, seed=0, **fields):
+def crc(octets):
+    return zlib.crc32(octets).to_bytes(4, "little")
+
+
+def frame(size=64, seed=0, *, orders=1, **fields):
     octets = random.Random(f"{size} {seed}").randbytes(size - 4)
-    return Frame(octets + zlib.crc32(octets).to_bytes(4, "little"), **fields)
+    return Frame(octets + crc(octets), **{"orders": orders, "live": int(orders > 0), **fields})
+
+
+def marked(mark, *numbers):
+    return dict.fromkeys(numbers, mark)
 
 
 def at(changes, cycle, value=0):
@@ -57,9 +115,12 @@ def at(changes, cycle, value=0):
     return next((changes[when] for when in sorted(changes, reverse=True) if when <= cycle), value)
 
 
-async def run(dut, arrivals, *, cycles, killed=None, resets=(), now=lambda cycle: cycle):
-    """Let frames arrive, {cycle: frames}; `killed` is {cycle: lanes from then on}. Return the outputs of each cycle."""
-    killed, waiting, fetched, left = killed or {}, [], {}, []
+async def run(dut, arrivals, *, cycles, killed=None, flips=None, resets=(), now=lambda cycle: cycle):
+    """Let frames arrive, {cycle: frames}; `killed` is {cycle: lanes from then on}, `flips` {cycle: lanes}.
+
+    Return the outputs of each cycle.
+    """
+    killed, flips, waiting, fetched, left = killed or {}, flips or {}, [], {}, []
     rng = random.Random(7)
 
     def react(cycle, sample):
@@ -67,20 +128,25 @@ async def run(dut, arrivals, *, cycles, killed=None, resets=(), now=lambda cycle
         if sample["head_pop"]:
             head = waiting.pop(0)
             if sample["take"]:
-                left = [(octet, int(number in head.marks)) for number, octet in enumerate(head.octets)]
+                source = "reset_octet" if head.reset else "octet"
+                marks = (head.marks.get(number, Mark.OTHER) for number in range(len(head.octets)))
+                left = [{source: octet, "mark": mark.value} for octet, mark in zip(head.octets, marks, strict=True)]
+                if head.reset:
+                    left = [{source: octet} for octet in head.octets]
         if sample["fetch"]:
             fetched[cycle + 3] = left.pop(0)
         return surroundings(cycle + 1)
 
     def surroundings(cycle):
         waiting.extend(arrivals.get(cycle, ()))
-        octet, mark = fetched.pop(cycle, (rng.randrange(256), rng.randrange(2)))
+        noise = {"octet": rng.randrange(256), "mark": rng.randrange(8), "reset_octet": rng.randrange(256)}
         return {
             "head_valid": int(bool(waiting)),
-            "head": waiting[0].packed() if waiting else rng.getrandbits(51),
-            "octet": octet,
-            "mark": mark,
+            "head": waiting[0].packed() if waiting else rng.getrandbits(Descriptor.size),
             "killed": at(killed, cycle),
+            "flip": flips.get(cycle, 0),
+            **noise,
+            **fetched.pop(cycle, {}),
         }
 
     rows = [{"now": now(cycle), "rst": int(cycle in resets)} for cycle in range(cycles)]
@@ -88,43 +154,64 @@ async def run(dut, arrivals, *, cycles, killed=None, resets=(), now=lambda cycle
     return await play(dut, rows, OUTPUTS, react)
 
 
-def model(arrivals, *, cycles, killed=None):
-    """What must happen: the pins and the outcome of each cycle, from the contract; no reset, `now` counts cycles."""
-    killed, waiting, free = killed or {}, [], 12
-    pins, outcomes = [(0, 0, 0)] * (cycles + 1), [None] * (cycles + 1)
-    leaving, start, caught, ordered = None, 0, False, False
+def model(arrivals, *, cycles, killed=None, flips=None, epochs=0):
+    """What must happen, from the contract: the pins, the outcome, the history's and the epochs of each cycle.
+
+    No reset; `now` counts cycles.
+    """
+    killed, flips, waiting, free = killed or {}, flips or {}, [], 12
+    pins, outcomes, pasts = [(0, 0, 0)] * (cycles + 1), [None] * (cycles + 1), [None] * (cycles + 1)
+    shown = []
+    leaving, variant, start, caught, ordered, forced = None, None, 0, False, False, False
     for cycle in range(cycles):
+        shown.append(epochs)
         waiting += arrivals.get(cycle, ())
-        lanes, ending = at(killed, cycle), False
+        lanes, ending, fallen, abort = at(killed, cycle), False, 0, False
         if leaving is not None:
-            octets, number = leaving.octets, cycle - start - 8
-            caught |= leaving.stopped(lanes)
-            ordered |= number in leaving.marks
+            octets, let_go, past = variant
+            number = cycle - start - 8
+            caught |= leaving.closed(lanes)
+            ordered |= number in let_go
             abort = caught and ordered
             value = PREAMBLE[number + 8] if number < 0 else octets[number]
             if abort and number >= len(octets) - 4:
-                check = zlib.crc32(octets[:-4]).to_bytes(4, "little")
-                value = check[number - len(octets)] ^ 0xFF
+                value = crc(octets[:-4])[number - len(octets)] ^ 0xFF
             pins[cycle + 1] = (value, 1, int(abort))
+            if number in past:
+                pasts[cycle] = (leaving.lane & 7, *past[number])
             ending = number == len(octets) - 1
-        if waiting and waiting[0].orders and waiting[0].stopped(lanes):
-            if not ending:
-                outcomes[cycle + 1] = waiting.pop(0).outcome(DISCARDED)
-        elif waiting and leaving is None and cycle >= free:
-            leaving, start, caught = waiting.pop(0), cycle, False
-            ordered = leaving.orders > 0
-            pins[cycle + 1] = (0x55, 1, 0)
+        if waiting:
+            head = waiting[0]
+            stale = head.tcp and not head.reset and head.epoch != epochs >> (head.lane & 7) & 1
+            barred = head.cut or (head.live and not head.all and not head.rewritable)
+            dead = (head.closed(lanes) and barred) or len(head.octets) < 64
+            held = leaving is not None and not stale and head.tcp and leaving.tcp and head.lane == leaving.lane
+            if stale or dead:
+                if not ending and not held:
+                    outcomes[cycle + 1] = waiting.pop(0).outcome(STALE if stale else DISCARDED)
+                    fallen = head.tcp and not head.reset and not stale and 1 << head.lane
+            elif leaving is None and cycle >= free:
+                leaving, start, caught = waiting.pop(0), cycle, False
+                forced = head.closed(lanes) and bool(head.rewritable) and not head.all
+                ordered = bool((head.orders or head.live) and not head.all and not forced and not head.reset)
+                variant = head.leave(head.all or forced)
+                pins[cycle + 1] = (0x55, 1, 0)
         if ending:
-            outcomes[cycle + 1] = leaving.outcome(ABORTED if abort else SENT)
+            outcomes[cycle + 1] = leaving.outcome(ABORTED if abort else SENT, forced=forced)
+            if abort and leaving.tcp and leaving.epoch == epochs >> (leaving.lane & 7) & 1:
+                fallen = 1 << leaving.lane
             leaving, free = None, cycle + 13
-    return pins[:cycles], outcomes[:cycles]
+        epochs ^= (fallen | flips.get(cycle, 0)) & 0xFF
+    return pins[:cycles], outcomes[:cycles], pasts[:cycles], shown
 
 
 def compare(record, expected):
     """Compare a record with the model, cycle by cycle."""
-    for cycle, (sample, pins, outcome) in enumerate(zip(record, *expected, strict=True)):
+    for cycle, (sample, pins, outcome, past, epochs) in enumerate(zip(record, *expected, strict=True)):
         assert tuple(sample[pin] for pin in PINS) == pins, f"{cycle=}"
         assert (sample["outcome"] if sample["outcome_valid"] else None) == outcome, f"{cycle=}"
+        assert (tuple(sample[name] for name in PAST) if sample["past_valid"] else None) == past, f"{cycle=}"
+        assert sample["epochs"] == epochs, f"{cycle=}"
 
 
 def frames(record):
@@ -143,7 +230,7 @@ def frames(record):
 
 
 def valid(octets):
-    return zlib.crc32(octets[:-4]).to_bytes(4, "little") == octets[-4:]
+    return crc(octets[:-4]) == octets[-4:]
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -155,7 +242,7 @@ async def a_frame_leaves_whole_and_on_time(dut):
     assert frames(record) == [(READY + 1, one.octets, None)]
     last = READY + 8 + 64
     assert [cycle for cycle, sample in enumerate(record) if sample["take"]] == [READY]
-    assert [cycle for cycle, sample in enumerate(record) if sample["fetch"]] == list(range(READY + 5, READY + 69))
+    assert [cycle for cycle, sample in enumerate(record) if sample["fetch"]] == list(range(READY + 4, READY + 68))
     assert [cycle for cycle, sample in enumerate(record) if sample["started"]] == [READY + 1]
     assert [cycle for cycle, sample in enumerate(record) if sample["finished"]] == [last]
     assert [cycle for cycle, sample in enumerate(record) if sample["outcome_valid"]] == [last]
@@ -247,7 +334,7 @@ async def a_mark_stops_what_the_descriptor_denies(dut):
     """P1: an octet marked as an order's, anywhere, aborts a frame of a killed lane that claims to have no orders."""
     await reset(dut)
     for number in [0, 1, 30, 60, 61, 62, 63]:
-        one = frame(64, lane=1, orders=0, marks=frozenset([number]))
+        one = frame(64, lane=1, orders=0, marks=marked(Mark.ORDER, number))
         record = await run(dut, {READY: [one]}, cycles=READY + 120, killed={0: 0x02})
         ((_, octets, error),) = frames(record)
         assert error == number
@@ -268,12 +355,12 @@ async def what_holds_no_order_passes_a_killed_lane(dut):
 async def every_doubt_stops_a_frame(dut):
     """P4: orders or marks in a frame of no lane, and a head too short to be a frame."""
     await reset(dut)
-    short = Frame(bytes(63), orders=0)
-    marked = frame(64, lane=15, orders=0, marks=frozenset([50]))
-    queued = [frame(64, lane=8), frame(64, lane=12), short, marked]
+    short = Frame(bytes(63))
+    doubtful = frame(64, lane=15, orders=0, marks=marked(Mark.ORDER, 50))
+    queued = [frame(64, lane=8), frame(64, lane=12), short, doubtful]
     record = await run(dut, {READY: queued}, cycles=READY + 200)
     said = [sample["outcome"] for sample in record if sample["outcome_valid"]]
-    assert said == [*(one.outcome(DISCARDED) for one in queued[:3]), marked.outcome(ABORTED)]
+    assert said == [*(one.outcome(DISCARDED) for one in queued[:3]), doubtful.outcome(ABORTED)]
     assert len(frames(record)) == 1
 
 
@@ -310,32 +397,221 @@ async def p4_a_reset_cuts_the_frame(dut):
         assert frames(record[cut + 1 :]) == [(13, other.octets, None)]
 
 
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def what_is_marked_leaves_overwritten_with_a_right_fcs(dut):
+    """Worked out by hand: runs 0 and 2 of three are stopped, and BODY and TYPE octets belong to an older one."""
+    await reset(dut)
+    body = bytearray(b"\x11" * 20 + b"\xab\xcd" + b"-" * 8 + b"12__UABC__UDE__UFGH..") + bytes(9)
+    marks = marked(Mark.PLAIN, *range(30, 51)) | {20: Mark.CHECK_HIGH, 21: Mark.CHECK_LOW, 30: Mark.TYPE, 31: Mark.BODY}
+    marks |= marked(Mark.ORDER, 34, 35, 36, 37, 40, 41, 42, 45, 46, 47, 48)
+    one = Frame(bytes(body) + crc(body), marks=marks, tcp=1, stops=0b101, check_some=0x1234, check_all=0x5678)
+    assert one.octets[34:38] == b"UABC"
+    record = await run(dut, {READY: [one]}, cycles=READY + 100)
+    left = b"\x11" * 20 + b"\x12\x34" + b"-" * 8 + b"+ __+   __UDE__+   .." + bytes(9)
+    assert frames(record) == [(READY + 1, left + crc(left), None)]
+    written = [tuple(sample[name] for name in PAST[1:]) for sample in record if sample["past_valid"]]
+    assert [position for position, _, _ in written] == list(range(21))
+    assert bytes(octet for _, octet, _ in written) == body[30:51]
+    assert [past for _, _, past in written] == [int(past) for past in "320032220011100322200"]
+
+    # The same frame on a killed lane, when all of it may be overwritten.
+    one.rewritable, one.live = 1, 1
+    record = await run(dut, {READY: [one]}, cycles=READY + 100, killed={0: 0x01})
+    left = b"\x11" * 20 + b"\x56\x78" + b"-" * 8 + b"+ __+   __+  __+   .." + bytes(9)
+    assert frames(record) == [(READY + 1, left + crc(left), None)]
+    assert [sample["outcome"] for sample in record if sample["outcome_valid"]] == [one.outcome(SENT, forced=1)]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_last_bit_stands_for_every_order_from_31_on(dut):
+    """P1: 40 orders of two octets; the last bit alone."""
+    await reset(dut)
+    marks = {4 * n + k: Mark.ORDER for n in range(40) for k in (0, 1)}
+    one = frame(200, marks=marks, stops=1 << 31, tcp=1)
+    record = await run(dut, {READY: [one]}, cycles=READY + 250)
+    ((_, octets, _),) = frames(record)
+    expected = bytearray(one.octets[:-4])
+    for number in range(31, 40):
+        expected[4 * number : 4 * number + 2] = b"+ "
+    assert octets == expected + crc(expected)
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def p1_a_kill_in_every_cycle_of_a_frame_that_may_be_overwritten(dut):
+    """P1: killed when it begins, it leaves without its orders; later, with one let go, it is aborted as any other."""
+    await reset(dut)
+    one = frame(64, lane=6, tcp=1, orders=1, live=1, rewritable=1, marks=marked(Mark.ORDER, 40, 41, 42))
+    rest = frame(64, lane=6, tcp=1, orders=0, stops=1, marks=one.marks)
+    last = READY + 8 + 64
+    for edge in range(READY - 5, last + 3):
+        record = await run(dut, {READY: [one]}, cycles=last + 20, killed={edge + 1: 0x40, edge + 90: 0})
+        ((start, octets, error),) = frames(record)
+        said = [sample["outcome"] for sample in record if sample["outcome_valid"]]
+        assert start == READY + 1
+        if edge < READY:
+            assert octets == rest.leave(True)[0], f"{edge=}"
+            assert (error, said) == (None, [one.outcome(SENT, forced=1)])
+        elif edge + 2 > last:
+            assert (octets, error, said) == (one.octets, None, [one.outcome(SENT)]), f"{edge=}"
+        else:
+            assert not valid(octets), f"{edge=}"
+            assert (error, said) == (edge + 2 - READY - 9, [one.outcome(ABORTED)])
+        one.epoch = rest.epoch = record[-1]["epochs"] >> 6
+        # Its own orders were all stopped by its verdict: the kill finds nothing.
+        record = await run(dut, {READY: [rest]}, cycles=last + 20, killed={edge + 1: 0x40})
+        assert frames(record) == [(READY + 1, rest.leave(False)[0], None)], f"{edge=}"
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def p1_an_order_that_cannot_be_overwritten_is_not_let_go(dut):
+    """P1: what began in an earlier frame, a part without end, a mark on the FCS; by descriptor or octets."""
+    await reset(dut)
+    for fields in (
+        {"orders": 0, "live": 1},
+        {"orders": 0, "cut": 1},
+        {"orders": 0, "cut": 1, "all": 1},
+        {"orders": 0, "cut": 1, "rewritable": 1},
+    ):
+        one = frame(64, lane=3, tcp=1, **fields)
+        record = await run(dut, {READY: [one]}, cycles=READY + 120, killed={READY: 0x08})
+        assert frames(record) == [], fields
+        await reset(dut)  # its epoch has flipped
+    for fields, mark, number in (
+        ({"orders": 1}, Mark.PLAIN, -7),
+        ({}, Mark.OLD_ORDER, 50),
+        ({"all": 1}, Mark.OLD_ORDER, 50),
+        ({"rewritable": 1}, Mark.OLD_ORDER, 50),
+        ({"rewritable": 1}, Mark.ORDER, 61),
+        ({"all": 1}, Mark.ORDER, 60),
+        ({"stops": 2}, Mark.ORDER, 30),
+    ):
+        one = frame(64, lane=3, tcp=1, **{"orders": 0, "live": 0, "marks": {number: mark}, **fields})
+        record = await run(dut, {READY: [one]}, cycles=READY + 120, killed={READY: 0x08})
+        ((_, octets, error),) = frames(record)
+        assert error == number, fields
+        assert not valid(octets)
+        await reset(dut)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def what_follows_a_frame_that_did_not_leave_is_stale(dut):
+    """A TCP frame of the lane behind an aborted or discarded one is discarded too, until one of the new epoch comes."""
+    await reset(dut)
+    first = frame(64, 1, lane=2, tcp=1)
+    behind = [frame(64, 2, lane=2, tcp=1, orders=0), frame(64, 3, lane=2, tcp=1, rewritable=1)]
+    other, new = frame(64, 4, lane=3, tcp=1), frame(64, 5, lane=2, tcp=1, epoch=1)
+    record = await run(
+        dut, {READY: [first, *behind, other, new]}, cycles=READY + 400, killed={READY + 30: 4, READY + 31: 0}
+    )
+    said = [sample["outcome"] for sample in record if sample["outcome_valid"]]
+    assert said == [
+        first.outcome(ABORTED),
+        *(one.outcome(STALE) for one in behind),
+        other.outcome(SENT),
+        new.outcome(SENT),
+    ]
+    assert [octets for _, octets, _ in frames(record)][1:] == [other.octets, new.octets]
+    last = READY + 8 + 64
+    assert [cycle for cycle, sample in enumerate(record) if sample["skip"]] == [last, last + 1]
+    assert record[-1]["epochs"] == 4
+
+    # Now by a discard; and a new session flips it as well.
+    first.epoch, behind[0].epoch = 1, 1
+    record = await run(
+        dut,
+        {READY: [first, behind[0]], READY + 50: [behind[1]], READY + 190: [behind[1]]},
+        cycles=READY + 300,
+        killed={0: 4, READY + 1: 0},
+        flips={READY + 180: 0x84},
+    )
+    said = [sample["outcome"] for sample in record if sample["outcome_valid"]]
+    assert said == [one.outcome(kind) for one, kind in zip([first, *behind, behind[1]], (1, 3, 0, 3), strict=True)]
+    assert record[-1]["epochs"] == 0x84
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def a_head_is_not_discarded_while_a_frame_of_its_session_leaves(dut):
+    """The frame that leaves holds no order, and arrives: its octets count as sent before the next is rolled back."""
+    await reset(dut)
+    first, second = frame(64, 1, lane=5, tcp=1, orders=0), frame(64, 2, lane=5, tcp=1)
+    record = await run(dut, {READY: [first, second]}, cycles=READY + 200, killed={READY + 30: 0x20})
+    said = [(cycle, sample["outcome"]) for cycle, sample in enumerate(record) if sample["outcome_valid"]]
+    last = READY + 8 + 64
+    assert said == [(last, first.outcome(SENT)), (last + 1, second.outcome(DISCARDED))]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def an_rst_leaves_whatever_is_killed(dut):
+    """Its octets come from their own source, the FCS is the gate's; neither kill nor epoch stops it."""
+    await reset(dut)
+    one = frame(66, 1, lane=4, tcp=1, reset=1, epoch=1, marks=marked(Mark.ORDER, *range(66)), cut=1, live=1, stops=1)
+    two = frame(66, 2, lane=4, tcp=1)
+    record = await run(dut, {READY: [one, two]}, cycles=READY + 300, killed={READY - 5: 0x10, READY + 100: 0})
+    assert frames(record) == [(READY + 1, one.octets, None)]
+    assert [cycle for cycle, sample in enumerate(record) if sample["reset_begin"]] == [READY + 1]
+    assert record[READY + 1]["reset_lane"] == record[READY + 70]["reset_lane"] == 4
+    said = [sample["outcome"] for sample in record if sample["outcome_valid"]]
+    assert said == [one.outcome(SENT), two.outcome(DISCARDED)]
+    assert not any(sample["past_valid"] for sample in record)
+
+
+def marks_of_a_segment(size):
+    """Marks as they may come, and some that may not."""
+    marks, number = {}, random.randrange(4, 40)
+    if random.random() < 0.8:
+        marks = {number: Mark.CHECK_HIGH, number + 1: Mark.CHECK_LOW}
+    number += random.randrange(4, 20)
+    while number < size - 4:
+        run = random.choice([1, 2, 3, 10])
+        mark = random.choice([Mark.PLAIN, Mark.ORDER, Mark.ORDER, random.choice(PAYLOAD)])
+        marks |= marked(mark, *range(number, min(number + run, size - 4)))
+        number += run
+        marks |= marked(Mark.PLAIN, *range(number, min(number + 2, size - 4)))
+        number += 2
+    if random.random() < 0.05:
+        marks[size - random.randrange(1, 5)] = random.choice(list(Mark))
+    return marks
+
+
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 @cocotb.parametrize(load=[0.6, 2.0])
 async def random_traffic_is_as_the_model_says(dut, load):
-    """Every cycle of the pins and every outcome: all lanes, any kill and any arm, at several loads."""
+    """Every cycle of pins, outcomes, history and epochs: all lanes, any kill and any arm, at several loads."""
     await reset(dut)
-    arrivals, killed, cycle = {}, {}, 0
-    for _ in range(120):
+    arrivals, killed, flips, cycle = {}, {}, {}, 0
+    epochs = 0
+    for _ in range(250):
         size = random.choice([64, 64, 65, random.randrange(64, 200)])
-        orders = random.choice([0, 1, 1, random.randrange(128)])
+        tcp = random.random() < 0.6
         one = frame(
             size,
             random.random(),
-            lane=random.choice([*range(9), random.randrange(16)]),
-            orders=orders,
-            marks=frozenset(random.sample(range(size), random.choice([0, 0, 0, 1, 5]))),
+            lane=random.choice([*range(9), random.randrange(16), 1, 1]),
+            orders=random.choice([0, 1, 1, random.randrange(128)]),
+            marks=marked(Mark.ORDER, *random.sample(range(size), random.choice([0, 0, 0, 1, 5]))),
             reservations=random.randrange(32),
             base=random.randrange(256),
             stamp=random.randrange(65536),
         )
+        if tcp:
+            one.tcp, one.marks = 1, marks_of_a_segment(size)
+            one.orders = random.choice([0, 0, 1, 3])  # not always as `live`
+            one.epoch = epochs >> (one.lane & 7) & 1 ^ (random.random() < 0.1)
+            for name, share in (("all", 0.2), ("rewritable", 0.5), ("live", 0.3), ("cut", 0.1), ("reset", 0.1)):
+                setattr(one, name, int(random.random() < share))
+            for name in ("stops", "stopped", "reason", "check_some", "check_all", "position", "advance", "slot"):
+                setattr(one, name, random.getrandbits(Descriptor[name].width))
         arrivals.setdefault(cycle, []).append(one)
         cycle += int(random.expovariate(load / (size + 20)))
         if random.random() < 0.3:
             killed[cycle + random.randrange(100)] = random.choice([0, 0, 0xFF, random.randrange(256)])
+        if random.random() < 0.05:
+            flips[cycle + random.randrange(100)] = random.randrange(256)
+        if random.random() < 0.2:  # follow the gate, roughly
+            epochs = model(arrivals, cycles=cycle + 1, killed=killed, flips=flips)[3][-1]
     cycles = cycle + 1000
-    record = await run(dut, arrivals, cycles=cycles, killed=killed)
-    expected = model(arrivals, cycles=cycles, killed=killed)
+    record = await run(dut, arrivals, cycles=cycles, killed=killed, flips=flips)
+    expected = model(arrivals, cycles=cycles, killed=killed, flips=flips)
     compare(record, expected)
     kinds = {outcome & 3 for outcome in expected[1] if outcome is not None}
-    assert kinds == {SENT, DISCARDED, ABORTED}
+    assert kinds == {SENT, DISCARDED, ABORTED, STALE}

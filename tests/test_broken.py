@@ -51,9 +51,9 @@ def deaf(m, outside, inside):
 
 
 def right_fcs(m, outside, inside):
-    """While aborting, send what the buffer holds, a cycle behind as the gate does."""
-    octet = Signal(8)
-    m.d.sync += octet.eq(outside.octet)
+    """While aborting, send what the buffer holds, two cycles behind as the gate does."""
+    before, octet = Signal(8), Signal(8)
+    m.d.sync += [before.eq(outside.octet), octet.eq(before)]
     started = Signal(range(9))  # of the frame on the pins: 8 octets of preamble first
     with m.If(~inside.tx_en):
         m.d.sync += started.eq(0)

@@ -5,7 +5,7 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.fcs import INIT, crc32
-from hdl.filter.marks import Mark, Past
+from hdl.filter.marks import PAYLOAD, Mark, Past
 from hdl.wire.soup import FILLER, Client
 from hdl.wire.verdict import LANES
 
@@ -81,15 +81,15 @@ class Gate(wiring.Component):
     them was overwritten: then the gate puts its own. Of an RST (``reset``) all octets come from ``reset_octet``, and
     the FCS is the gate's; nothing below stops one.
 
-    The kill. A frame that lets go octets of an order (``orders``, ``live``, neither with ``all``; an octet marked
-    OLD_ORDER, or ORDER and not overwritten) never begins on a killed lane, and one with ``cut`` does not in any case:
-    the head is not taken but discarded by ``skip``, also while another frame leaves, one head per cycle, except in the
-    cycle that loads a frame's last octet. A TCP head waits with this while a frame of its own session leaves: what it
-    rolls back depends on whether that one arrives. A frame that is leaving while its lane is killed, and that lets go
-    octets of an order by its descriptor or by its octets up to now, is aborted: octets loaded while ``killed`` shows it
-    or later, on the pins from two cycles after the kill edge on, carry ``tx_er``, and those of them that belong to the
-    FCS are the inverse of the FCS over what was sent. The frame keeps its length, and an arm does not end the abort. A
-    frame whose last octet was loaded before is complete at most one cycle after the kill edge.
+    The kill. A frame that lets go octets of an order (``live`` without ``all``) does not begin on a killed lane, one
+    with ``cut`` does not in any case: the head is not taken but discarded by ``skip``, also while another frame leaves,
+    one head per cycle, except in the cycle that loads a frame's last octet. A TCP head waits with this while a frame of
+    its own session leaves: what it rolls back depends on whether that one arrives. A frame that is leaving while its
+    lane is killed, and that lets go octets of an order by its descriptor (``live`` or ``orders``, neither with ``all``)
+    or by its octets up to now (OLD_ORDER, or ORDER and not overwritten), is aborted: octets loaded while ``killed``
+    shows it or later, on the pins from two cycles after the kill edge on, carry ``tx_er``, and those of them that
+    belong to the FCS are the inverse of the FCS over what was sent. The frame keeps its length, and an arm does not end
+    the abort. A frame whose last octet was loaded before is complete at most one cycle after the kill edge.
 
     Sessions. When a TCP frame is discarded or aborted, those behind it on its lane must not leave either. Each lane
     has a bit that is its epoch; such a frame flips it, if it is of the present one, and a TCP head of the other one is
@@ -127,8 +127,9 @@ class Gate(wiring.Component):
     started : Out(1)
         Strobe: the first preamble octet is on the pins.
     dwell, gap, length : Out(16), Out(16), Out(11)
-        From ``started`` to the next: ``now`` less the descriptor's stamp; cycles of ``now`` since the last octet of the
-        predecessor was on the pins, 65535 when there were more, or no predecessor since reset; octets with FCS.
+        From ``started`` on, until the next head may be taken: ``now`` less the descriptor's stamp; cycles of ``now``
+        since the last octet of the predecessor was on the pins, 65535 when there were more, or no predecessor since
+        reset; octets with FCS.
     finished : Out(1)
         Strobe: the last octet is on the pins. Its outcome is SENT or ABORTED.
     outcome_valid, outcome : Out(1), Out(Outcome)
@@ -252,16 +253,18 @@ class Gate(wiring.Component):
         head = self.head
         return head.tcp & ~head.reset & (head.epoch ^ self.epochs.bit_select(head.lane[:3], 1))
 
+    def _same_session(self):
+        return self.head.tcp & self.frame.tcp & (self.head.lane == self.frame.lane)
+
     def _choose(self, m, leaving, ending):
         """Take or discard the head, in the variant in which it may leave. Return whether it is stale."""
         head, frame = self.head, self.frame
-        stale, closed, live, dead, wait = Signal(), Signal(), Signal(), Signal(), Signal()
+        stale, closed, dead, wait = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             stale.eq(self._stale()),
             closed.eq(~head.reset & self._closed(head.lane)),
-            live.eq((head.orders.any() | head.live) & ~head.all & ~head.reset),
-            dead.eq(closed & (head.cut | live & ~head.rewritable) | ~head.length[6:].any()),
-            wait.eq(ending | leaving & ~stale & head.tcp & frame.tcp & (head.lane == frame.lane)),
+            dead.eq(closed & (head.cut | head.live & ~head.all & ~head.rewritable) | ~head.length[6:].any()),
+            wait.eq(ending | leaving & ~stale & self._same_session()),
             self.take.eq(self.head_valid & ~stale & ~dead & (self.phase == Phase.FREE)),
             self.skip.eq(self.head_valid & (stale | dead) & ~wait),
             self.head_pop.eq(self.take | self.skip),
@@ -273,7 +276,7 @@ class Gate(wiring.Component):
                 frame.eq(head),
                 self.forced.eq(forced),
                 self.all.eq(head.all | forced),
-                self.ordered.eq(live & ~forced),
+                self.ordered.eq((head.live | head.orders.any()) & ~head.all & ~forced & ~head.reset),
                 self.own.eq(head.reset),
             ]
         m.d.sync += self.reset_begin.eq(self.take & head.reset)
@@ -283,9 +286,10 @@ class Gate(wiring.Component):
     def _alter(self, m):
         """One octet ahead of the pins' registers: make `value` of what was fetched, and keep the books."""
         frame = self.frame
-        fetched, order, over = Signal(), Signal(), Signal()
+        asked, fetched, order, over = Signal(3), Signal(), Signal(), Signal()
+        m.d.sync += asked.eq(Cat(self.fetch, asked))
         m.d.comb += [
-            fetched.eq((self.phase == Phase.PREAMBLE) & (self.step == 6) | (self.phase == Phase.OCTETS) & ~self.last),
+            fetched.eq(asked[2]),
             order.eq(self.mark == Mark.ORDER),
             over.eq(self.stops[0] & ~self.tail),
         ]
@@ -301,8 +305,8 @@ class Gate(wiring.Component):
             with m.Case(Mark.ORDER):
                 m.d.comb += [altered.eq(over), let_go.eq(~over), past.eq(Past.ORDER)]
                 with m.If(over):
-                    m.d.sync += self.value.eq(Mux(self._first(), Client.DEBUG, FILLER))
-                    m.d.comb += past.eq(Mux(self._first(), Past.TYPE, Past.BODY))
+                    m.d.sync += self.value.eq(Mux(self.run, FILLER, Client.DEBUG))
+                    m.d.comb += past.eq(Mux(self.run, Past.BODY, Past.TYPE))
             with m.Case(Mark.BODY), m.If(~self.tail):
                 m.d.sync += self.value.eq(FILLER)
                 m.d.comb += [altered.eq(1), past.eq(Past.BODY)]
@@ -324,22 +328,18 @@ class Gate(wiring.Component):
             m.d.sync += self.stops.eq(Cat(self.stops[1:], self.stops[-1]))
 
         payload = Signal()
-        position = Signal(11)
-        m.d.comb += payload.eq(fetched & frame.tcp & ~frame.reset & (self.mark.as_value() >= Mark.PLAIN.value))
+        with m.Switch(self.mark), m.Case(*PAYLOAD):
+            m.d.comb += payload.eq(fetched & frame.tcp & ~frame.reset)
         with m.If(self.phase == Phase.FREE):
-            m.d.sync += position.eq(self.head.position)
-        with m.Elif(payload):
-            m.d.sync += position.eq(position + 1)
+            m.d.sync += self.past_position.eq(self.head.position)
+        with m.Elif(self.past_valid):
+            m.d.sync += self.past_position.eq(self.past_position + 1)
         m.d.sync += [
             self.past_valid.eq(payload),
             self.past_lane.eq(frame.lane),
-            self.past_position.eq(position),
             self.past_octet.eq(self.octet),
             self.past.eq(past),
         ]
-
-    def _first(self):
-        return ~self.run
 
     def _load(self, aborting):
         # What is left of `crc` is to be sent inverted: as it stands it is the inverse of that.
@@ -374,7 +374,7 @@ class Gate(wiring.Component):
         m.d.sync += [self.started.eq(self.take), elapsed.eq(self.now - ended)]
         with m.If(leaving & ~self.last):
             m.d.sync += [ended.eq(self.now), alone.eq(0)]
-        with m.If(self.take):
+        with m.If(self.phase == Phase.FREE):
             m.d.sync += [
                 self.dwell.eq(self.now - self.head.stamp + 1),
                 self.gap.eq(Mux(alone | elapsed[16:].any(), 0xFFFF, elapsed[:16])),

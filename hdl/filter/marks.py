@@ -16,6 +16,9 @@ class Mark(enum.Enum, shape=3):
     OLD_ORDER = 7  # of an order that has left, or that began in an earlier frame: never overwritten
 
 
+PAYLOAD = (Mark.PLAIN, Mark.ORDER, Mark.BODY, Mark.TYPE, Mark.OLD_ORDER)
+
+
 class Past(enum.Enum, shape=2):
     """What became of an octet that has left."""
 
