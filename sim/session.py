@@ -11,7 +11,8 @@ from sim.parse import ACK, FIN, RST, SYN, Config, Segment
 from sim.soup import Context, Reading
 
 HISTORY = 2048  # octets that have left and can be compared
-RESET_LENGTH = 64
+RESET_LENGTH = 64  # of an RST with at most one tag; the one to the server always takes what two tags need
+TAGGED_LENGTH = 66
 MASK = (1 << 32) - 1
 # Marks of an octet of payload.
 PLAIN, ORDER, BODY, TYPE, OLD_ORDER = 3, 4, 5, 6, 7
@@ -263,7 +264,7 @@ class Session:
         packet[10:12] = _check(packet)
         tcp = bytearray(b"".join(ports) + b"".join(numbers)) + bytes((0x50, RST | ACK)) + bytes(6)
         tcp[16:18] = _check(addresses + bytes((0, 6, 0, 20)) + tcp)
-        frame = (head + packet + tcp).ljust(RESET_LENGTH - 4, b"\0")
+        frame = (head + packet + tcp).ljust((RESET_LENGTH if forward else TAGGED_LENGTH) - 4, b"\0")
         return frame + crc32(frame).to_bytes(4, "little")
 
 

@@ -357,7 +357,7 @@ def test_a_fence_sends_resets_to_both_ends():
     assert (answer[TCP].seq, answer[TCP].ack, answer[TCP].flags) == (5042, 0xFFFFFF0D, "RA")
     # The RST has the dropped frame's slot.
     assert line.model.left[-1].at == line.last + 5
-    assert len(backward) == 72
+    assert len(backward) == 8 + 66
     drop, fence = line.events(Kind.DROP, Kind.FENCE)
     assert drop[1:] == (Kind.DROP, 0, Reason.KILLED, 1, 7, 5, 100, 10_000)
     assert fence == Event(drop.at, Kind.FENCE, 0, Reason.KILLED)
