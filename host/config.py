@@ -10,7 +10,7 @@ import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -56,18 +56,29 @@ class Gross(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     firm: Decimal
 
 
-class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One server's order flow: its UDP addresses and tags, and the gross notional it may release, in dollars."""
+class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One server's order flow: its addresses and tags, and the gross notional it may release, in dollars.
+
+    A TCP lane learns its source port with each session, so only a UDP lane needs one. `action` says what becomes of
+    orders that are stopped (hdl.wire.verdict.Action); a UDP lane drops their datagram, whatever it says but "cut".
+    """
 
     number: Annotated[int, msgspec.Meta(ge=1, le=LANES)]
     server: str
     source: str
-    source_port: Port
+    source_port: Port = 0
     destination: str
     destination_port: Port
     gross: Decimal
     vlan: Vid = 0
     inner_vlan: Vid = 0
+    protocol: Literal["udp", "tcp"] = "udp"
+    dialect: Literal["5.0", "4.2"] = "5.0"
+    action: Literal["neutralise", "fence", "starve", "cut"] = "neutralise"
+
+    @property
+    def is_tcp(self) -> bool:
+        return self.protocol == "tcp"
 
 
 class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,7 +146,10 @@ def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None
                 raise refuse(f"{path}.{field}", f"{getattr(lane, field)!r} is no IPv4 address") from None
         if lane.inner_vlan and not lane.vlan:
             raise refuse(f"{path}.inner_vlan", "an inner tag needs an outer one: set vlan too")
-        key = (lane.vlan, lane.inner_vlan, lane.source, lane.source_port, lane.destination, lane.destination_port)
+        if not lane.is_tcp and not lane.source_port:
+            raise refuse(path, "source_port is missing; only a TCP lane does without")
+        port = None if lane.is_tcp else lane.source_port
+        key = (lane.vlan, lane.inner_vlan, lane.source, port, lane.destination, lane.destination_port)
         if key in keys:
             raise refuse(f"{path}.number", f"lane {lane.number} has the same addresses as lane {keys[key]}")
         keys[key] = lane.number

@@ -131,6 +131,13 @@ class Event:
                 return "exposure and gross notional cleared"
             case Kind.CONFIG:
                 return "configuration begun"
+            case Kind.NEUTRALISE:
+                why = f"{name_reason(self.reason)}, UserRefNum {self.user_ref}"
+                return f"{lane}: neutralised, {why}" + (f" and {self.count - 1} more" if self.count > 1 else "")
+            case Kind.FENCE:
+                return f"{lane}: fenced, {name_reason(self.reason)}"
+            case Kind.SESSION:
+                return f"{lane}: a new session from port {self.user_ref}"
 
 
 class Device:
@@ -213,6 +220,15 @@ class Device:
     def killed(self) -> int:
         """Return the lanes killed now, a bit each."""
         return self.read(Reg.STATE)[0] & ALL_LANES
+
+    def sessions(self) -> tuple[int, int]:
+        """Return the TCP lanes that have a session open, and those that are fenced, a bit each."""
+        sessions = self.read(Reg.SESSIONS)[0]
+        return sessions & ALL_LANES, sessions >> 8 & ALL_LANES
+
+    def tcp_lanes(self) -> int:
+        """Return the lanes configured for TCP, a bit each."""
+        return sum((mode & 1) << lane for lane, mode in enumerate(self.read(Reg.LANE_MODE, LANES)))
 
     def captures(self) -> Captures:
         """Return the capture registers. They hold still only while no kill and no frame is under way."""

@@ -280,10 +280,11 @@ class Drill:
         self.recorder.queue(queued)
 
     def _take(self, now: int, whole: list[tuple[Frame, list[exchange.Order]]], arrived: list[Frame]) -> None:
-        """Let the exchange execute what reached it, and the servers book what came back."""
+        """Let the exchange answer what reached it, and the servers book what came back."""
         step = round(self.outcome.script.step_s * CYCLES_PER_S)
-        executed = [(max(now, frame.end + step), order) for frame, orders in whole for order in orders]
-        self._reports += self.recorder.exchange.execute(executed)
+        self._reports += self.recorder.exchange.answer(
+            [(max(now, frame.end + step), frame.octets) for frame, orders in whole if orders]
+        )
         for frame in arrived:
             if frame.side == Side.SERVER:
                 lane = self.recorder.exchange.lane_back(frame.octets)

@@ -1,26 +1,25 @@
-"""The emulated exchange: executes every order that reaches it, at its price, and reports on the return path.
+"""The emulated exchange on UDP: a book that fills every order, its reports in datagrams on the return path.
 
-The reports are UFO sequenced packets (one implementation read, no second source) with an OUCH 5.0 Executed message.
+The reports are UFO sequenced packets (one implementation read, no second source): those on one request are the messages
+of one packet.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
-from hdl.wire import ouch
+from hdl.wire import ouch, reports, ufo
 from hdl.wire.board import CYCLE_NS, Side
 from hdl.wire.format import Format
 from host import frames
+from host.book import Book
 from host.config import Lane, Limits
 from host.rig import Frame
 
-# Towards the client. The gateware does not read the return path yet, so these are the host's alone.
-SEQUENCED = Format("ufo_sequenced", "big", "length:2", "type:1", "sequence:4", "count:2", "message_length:2")
-EXECUTED = Format(
-    "ouch_executed", "big", "type:1", "timestamp:8", "user_ref:4", "quantity:4", "price:8", "liquidity:1:a", "match:8",
-    "appendage:2",
-)  # fmt: skip
+# Towards the client: the gateware reads no return path of UDP, so this is the host's alone.
+SEQUENCED = Format("ufo_sequenced", "big", "length:2", "type:1", "sequence:4", "count:2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ class Exchange:
 
     def __init__(self, limits: Limits):
         self._lanes = {frames.lane_key(lane): lane.number for lane in limits.lane}
-        self._reports = {lane.number: _Report(lane) for lane in limits.lane}
-        self._match = 0
+        self._reports = {lane.number: _Reports(lane) for lane in limits.lane}
+        self._book = Book(limits.symbols)
 
     def lane(self, frame: bytes) -> int:
         """Return the lane that a frame of the order path came from, 0 if from none."""
@@ -55,12 +54,8 @@ class Exchange:
 
     def orders(self, frame: bytes) -> list[Order]:
         """Return the Enter Orders in a frame."""
-        parts = frames.udp_payload(frame)
-        if parts is None:
-            return []
-        lane, payload = self._lanes.get(parts[:2], 0), parts[4]
-        found = []
-        for _, message in frames.packets(payload):
+        lane, found = self.lane(frame), []
+        for message in _messages(frame):
             if message[:1] == b"O":
                 v = ouch.ENTER.unpack(message)
                 symbol = v["symbol"]
@@ -71,15 +66,26 @@ class Exchange:
                 )
         return found
 
-    def execute(self, orders: Sequence[tuple[int, Order]]) -> list[Frame]:
-        """Return the reports on orders for the exchange side, each at the cycle given with its order."""
+    def answer(self, whole: Sequence[tuple[int, bytes]]) -> list[Frame]:
+        """Return the reports on frames for the exchange side, each at the cycle given with its frame."""
         answers = []
-        for lane in sorted({order.lane for _, order in orders}):
-            mine = [(at, order) for at, order in orders if order.lane == lane]
-            first, self._match = self._match + 1, self._match + len(mine)
-            for (at, _), octets in zip(mine, self._reports[lane].executed(mine, first), strict=True):
-                answers.append(Frame(at, Side.EXCHANGE, octets))
+        for lane in self._reports:
+            mine = [
+                (at, found)
+                for at, frame in whole
+                if self.lane(frame) == lane
+                for message in _messages(frame)
+                if (found := self._book.take(lane, message, at * CYCLE_NS))
+            ]
+            packed = self._reports[lane].pack([found for _, found in mine])
+            answers += [Frame(at, Side.EXCHANGE, octets) for (at, _), octets in zip(mine, packed, strict=True)]
         return sorted(answers, key=lambda frame: frame.at)
+
+
+def _messages(frame: bytes) -> list[bytes]:
+    """Return the messages of the order protocol in a frame."""
+    parts = frames.udp_payload(frame)
+    return [message for kind, message in frames.packets(parts[4]) if kind == ufo.Packet.UNSEQUENCED] if parts else []
 
 
 def executions(frame: bytes) -> list[tuple[int, int]]:
@@ -87,39 +93,51 @@ def executions(frame: bytes) -> list[tuple[int, int]]:
     parts = frames.udp_payload(frame)
     if parts is None or parts[4][2:3] != b"S":
         return []
-    v = EXECUTED.unpack(parts[4], SEQUENCED.size)
-    return [(int(v["user_ref"]), int(v["quantity"]))]
+    payload, at, found = parts[4], SEQUENCED.size, []
+    for _ in range(int(SEQUENCED.unpack(payload)["count"])):
+        begin = at + ufo.LENGTH.size
+        at = begin + int(ufo.LENGTH.unpack(payload, at)["length"])
+        if payload[begin] == reports.Report.EXECUTED:
+            v = reports.EXECUTED.unpack(payload, begin)
+            found.append((int(v["user_ref"]), int(v["quantity"])))
+    return found
 
 
-class _Report:
-    """Executed messages to one server, one a datagram."""
+class _Reports:
+    """Datagrams to one server, built from a template for each sequence of lengths that its messages have."""
 
     def __init__(self, lane: Lane):
-        from host import layers
+        self._lane = lane
+        self._templates: dict[tuple[int, ...], frames.Template] = {}
+        self._sequence = 0  # of the last message sent
 
-        head = layers.layer(
-            SEQUENCED, length=SEQUENCED.size - 2 + EXECUTED.size, type=ord("S"), count=1, message_length=EXECUTED.size
-        )
-        message = layers.layer(EXECUTED, type=ord("E"), liquidity=b"R")
-        at = SEQUENCED.size
-        fields = {"sequence": (SEQUENCED["sequence"].offset, 4)} | {
-            name: (at + EXECUTED[name].offset, EXECUTED[name].size)
-            for name in ("timestamp", "user_ref", "quantity", "price", "match")
-        }
-        self._template = frames.over_udp(lane, head() / message(), fields, to_server=True)
-        self._sequence = 0
+    def pack(self, groups: Sequence[Sequence[bytes]]) -> list[bytes]:
+        """Return one datagram for each group of messages."""
+        shapes = [tuple(len(message) for message in group) for group in groups]
+        first = [self._sequence + 1 + before for before in accumulate(map(len, groups), initial=0)]
+        self._sequence = first[-1] - 1
+        octets = [b""] * len(groups)
+        for shape in set(shapes):
+            rows = [row for row, other in enumerate(shapes) if other == shape]
+            columns = {
+                str(number): np.array([groups[row][number] for row in rows], f"S{size}")
+                for number, size in enumerate(shape)
+            }
+            built = self._template(shape).build(len(rows), sequence=np.array([first[row] for row in rows]), **columns)
+            for row, frame in zip(rows, built, strict=True):
+                octets[row] = frame.tobytes()
+        return octets
 
-    def executed(self, orders: Sequence[tuple[int, Order]], first_match: int) -> list[bytes]:
-        count = len(orders)
-        sequence = np.arange(self._sequence + 1, self._sequence + 1 + count)
-        self._sequence += count
-        rows = self._template.build(
-            count,
-            sequence=sequence,
-            timestamp=np.array([at * CYCLE_NS for at, _ in orders]),
-            user_ref=np.array([order.user_ref for _, order in orders]),
-            quantity=np.array([order.quantity for _, order in orders]),
-            price=np.array([order.price for _, order in orders]),
-            match=np.arange(first_match, first_match + count),
-        )
-        return [row.tobytes() for row in rows]
+    def _template(self, shape: tuple[int, ...]) -> frames.Template:
+        if shape not in self._templates:
+            from host import layers
+
+            size = SEQUENCED.size + sum(ufo.LENGTH.size + length for length in shape)
+            payload = SEQUENCED.pack(length=size - ufo.LENGTH.size, type=ord("S"), sequence=0, count=len(shape))
+            fields = {"sequence": (SEQUENCED["sequence"].offset, 4)}
+            for number, length in enumerate(shape):
+                payload += ufo.LENGTH.pack(length=length)
+                fields[str(number)] = (len(payload), length)
+                payload += bytes(length)
+            self._templates[shape] = frames.over_udp(self._lane, layers.Raw(payload), fields, to_server=True)
+        return self._templates[shape]

@@ -140,7 +140,16 @@ def over_udp(
 
 
 def packet(lane: Lane, payload: "Packet", *, to_server: bool = False) -> "Packet":
-    """Return the Scapy packet that carries `payload` on a lane, from its server or, with `to_server`, back to it."""
+    """Return the Scapy packet that carries `payload` on a UDP lane, from its server or, with `to_server`, to it."""
+    from host import layers
+
+    ports = [lane.source_port, lane.destination_port]
+    sport, dport = reversed(ports) if to_server else ports
+    return network(lane, to_server=to_server) / layers.UDP(sport=sport, dport=dport) / payload
+
+
+def network(lane: Lane, *, to_server: bool = False) -> "Packet":
+    """Return the Scapy packet of a lane's Ethernet, tags and IP, from its server or, with `to_server`, to it."""
     from host import layers
 
     server = f"02:00:00:00:01:{lane.number:02x}"
@@ -150,10 +159,9 @@ def packet(lane: Lane, payload: "Packet", *, to_server: bool = False) -> "Packet
         link = link / layers.Dot1AD(vlan=lane.vlan) / layers.Dot1Q(vlan=lane.inner_vlan)
     elif lane.vlan:
         link = link / layers.Dot1Q(vlan=lane.vlan)
-    ends = [(lane.source, lane.source_port), (lane.destination, lane.destination_port)]
-    (source, sport), (destination, dport) = reversed(ends) if to_server else ends
-    network = layers.IP(src=source, dst=destination, id=0, flags="DF") / layers.UDP(sport=sport, dport=dport)
-    return link / network / payload
+    ends = [lane.source, lane.destination]
+    source, destination = reversed(ends) if to_server else ends
+    return link / layers.IP(src=source, dst=destination, id=0, flags="DF")
 
 
 def close_frame(frame: bytes) -> bytes:
@@ -171,13 +179,8 @@ def udp_payload(frame: bytes) -> tuple[bytes, int, bytes, int, bytes] | None:
 
     Trusts the lengths in it: for frames of our own that came back.
     """
-    at = ethernet.ETHERNET.size - 2
-    while int.from_bytes(frame[at : at + 2], "big") in ethernet.TAGS:
-        at += ethernet.VLAN.size
-    at += 2
-    if int.from_bytes(frame[at - 2 : at], "big") != ethernet.EtherType.IPV4:
-        return None
-    if frame[at + ethernet.IPV4["protocol"].offset] != ethernet.Protocol.UDP:
+    at = packet_at(frame, ethernet.Protocol.UDP)
+    if at is None:
         return None
     source, destination = frame[at + 12 : at + 16], frame[at + 16 : at + 20]
     at += 4 * (frame[at] & 0xF)
@@ -185,6 +188,17 @@ def udp_payload(frame: bytes) -> tuple[bytes, int, bytes, int, bytes] | None:
     ports = int(header["source"]), int(header["destination"])
     payload = frame[at + ethernet.UDP.size : at + int(header["length"])]
     return source, ports[0], destination, ports[1], payload
+
+
+def packet_at(frame: bytes, protocol: ethernet.Protocol) -> int | None:
+    """Return where a frame's IPv4 packet of a protocol begins, None if it holds none."""
+    at = ethernet.ETHERNET.size - 2
+    while int.from_bytes(frame[at : at + 2], "big") in ethernet.TAGS:
+        at += ethernet.VLAN.size
+    at += 2
+    if int.from_bytes(frame[at - 2 : at], "big") != ethernet.EtherType.IPV4:
+        return None
+    return at if frame[at + ethernet.IPV4["protocol"].offset] == protocol else None
 
 
 def packets(payload: bytes) -> list[tuple[int, bytes]]:

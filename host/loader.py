@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
 from hdl.wire.registers import Reg
-from hdl.wire.verdict import FIRM
+from hdl.wire.verdict import FIRM, LANES, Action
 from host.config import CYCLES_PER_MS, Limits, price_units
 from host.device import ALL_LANES, Device
 from host.directory import Directory, place
@@ -40,7 +40,8 @@ class Image:
 def build(limits: Limits) -> Image:
     """Return the configuration that says what `limits` says; every table is written whole."""
     directory = place(list(limits.symbols))
-    keys = [0] * (8 * 4)
+    keys = [0] * (LANES * 4)
+    modes = [0] * LANES
     gross = [0] * (ROWS * 2)
     enabled = 0
     for lane in limits.lane:
@@ -55,6 +56,7 @@ def build(limits: Limits) -> Image:
             destination_port=lane.destination_port,
         )
         keys[row * 4 : row * 4 + 4] = struct.unpack("<4I", key)
+        modes[row] = lane.is_tcp | (lane.dialect == "4.2") << 1 | Action[lane.action.upper()] << 2
         gross[row * 2 : row * 2 + 2] = _halves(price_units(lane.gross))
     gross[FIRM * 2 : FIRM * 2 + 2] = _halves(price_units(limits.gross.firm))
     exposure = [0] * (registers.SYMBOLS * 4)
@@ -73,6 +75,7 @@ def build(limits: Limits) -> Image:
         directory,
         (
             (Reg.POLICY, settings),
+            (Reg.LANE_MODE, tuple(modes)),
             (Reg.LANE_KEY, tuple(keys)),
             (Reg.GROSS_LIMIT, tuple(gross)),
             (Reg.EXPOSURE_LIMIT, tuple(exposure)),

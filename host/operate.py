@@ -17,12 +17,16 @@ from host.stats import table
 def status(device: Device, args: argparse.Namespace) -> None:
     """Tell whether lanes are open, what killed them, and what the board counted."""
     state, counters, gross = device.state(), device.counters(), device.gross()
+    sessions = _sessions(device)
     if args.json:
         rows = [
             {
                 "lane": row + 1 if row < LANES else None,
+                "session": sessions.get(row),
                 "frames_in": counts[Count.FRAMES_IN],
                 "frames_out": counts[Count.FRAMES_OUT],
+                "frames_neutralised": counts[Count.NEUTRALISED],
+                "fences": counts[Count.FENCES],
                 "orders_in": counts[Count.ORDERS_IN],
                 "orders_out": counts[Count.ORDERS_OUT],
                 "frames_dropped": reasons_of(counts, Count.FRAME_DROP),
@@ -34,14 +38,17 @@ def status(device: Device, args: argparse.Namespace) -> None:
         print(json.dumps(_describe(state) | {"gross_usd": gross[FIRM] / 10_000, "rows": rows}, indent=2))
         return
     print(_in_words(device, state))
-    rows_of_text: list[list[object]] = [["lane", "state", "frames in", "out", "orders in", "out", "gross $", "dropped"]]
+    rows_of_text: list[list[object]] = [
+        ["lane", "state", "session", "frames in", "out", "orders in", "out", "gross $", "dropped"]
+    ]
     for row, counts in enumerate(counters):
         dropped = ", ".join(f"{name.lower()} {n:,}" for name, n in reasons_of(counts, Count.FRAME_DROP).items())
         numbers = [counts[at] for at in (Count.FRAMES_IN, Count.FRAMES_OUT, Count.ORDERS_IN, Count.ORDERS_OUT)]
         name: list[object] = [row + 1, "killed" if state.killed >> row & 1 else "open"] if row < LANES else ["none", ""]
+        name.append(sessions.get(row, "-"))
         money = f"{gross[row] / 10_000:,.2f}" if row < LANES else ""
         rows_of_text.append([*name, *(f"{n:,}" for n in numbers), money, dropped])
-    print(table(rows_of_text, left=2))
+    print(table(rows_of_text, left=3))
     print(f"firm gross notional released: ${gross[FIRM] / 10_000:,.2f}")
 
 
@@ -66,7 +73,10 @@ def limits(device: Device, args: argparse.Namespace) -> None:
     rows: list[list[object]] = [["lane", "server", "vlan", "from", "to", "gross limit $"]]
     for lane in sorted(image.limits.lane, key=lambda lane: lane.number):
         tags = "/".join(str(vid) for vid in (lane.vlan, lane.inner_vlan) if vid) or "-"
-        ends = [f"{lane.source}:{lane.source_port}", f"{lane.destination}:{lane.destination_port}"]
+        ends = [
+            f"{lane.source}:{'*' if lane.is_tcp else lane.source_port}",
+            f"{lane.destination}:{lane.destination_port}",
+        ]
         rows.append([lane.number, lane.server, tags, *ends, f"{lane.gross:,}"])
     print(table(rows, left=5))
     print(
@@ -117,6 +127,13 @@ def events(device: Device, args: argparse.Namespace) -> None:
             print(json.dumps(values | {"kind": event.kind.name}))
         else:
             print(f"{event.sequence:6}  {event.at / (1000 * CYCLES_PER_MS):16.9f} s  {event.describe()}")
+
+
+def _sessions(device: Device) -> dict[int, str]:
+    """Return how the session of each TCP lane stands, by row; a UDP lane has none."""
+    tcp, (opened, fenced) = device.tcp_lanes(), device.sessions()
+    words = {row: "open" if opened >> row & 1 else "none" for row in range(LANES) if tcp >> row & 1}
+    return words | {row: "fenced" for row in words if fenced >> row & 1}
 
 
 def _describe(state: State) -> dict[str, Any]:

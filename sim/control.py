@@ -50,6 +50,9 @@ class Control(wiring.Component):
                 "order_size": Out(32),
                 "watchdog": Out(32),
                 "hash_key": Out(KEY_BITS),
+                "tcp_lanes": Out(LANES),
+                "dialect_lanes": Out(LANES),
+                "actions": Out(2 * LANES),
                 "busy": Out(1),
             }
         )
@@ -66,7 +69,7 @@ class Control(wiring.Component):
         m.submodules.bus = bus = BusDecoder(
             {
                 "status": [(status.FIRST, status.LAST)],
-                "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7)],
+                "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7), (Reg.LANE_MODE, Reg.LANE_MODE + 7)],
                 "table": [(Reg.CLEAR_EXPOSURE, Reg.CLEAR_EXPOSURE), (0x1000, 0x1FFF), (0x2000, 0x2FFF)],
             }
         )
@@ -118,6 +121,8 @@ class Control(wiring.Component):
             self.config_begun.eq(controller.config_begun),
             self.busy.eq(link.busy | controller.busy | log.busy),
         ]
-        for name in ("policy", "lane_enable", "order_size", "watchdog", "hash_key"):
+        for name in (
+            "policy", "lane_enable", "order_size", "watchdog", "hash_key", "tcp_lanes", "dialect_lanes", "actions"
+        ):  # fmt: skip
             m.d.comb += getattr(self, name).eq(getattr(registers, name))
         return m

@@ -4,8 +4,7 @@ from amaranth.hdl import Cat, Const, Fragment, Instance, Module, Signal
 from amaranth.lib import memory, wiring
 
 BYTE = 9  # bits
-BYTES = 2048
-MODES = (9, 18, 36)
+DEPTHS = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512}  # by the width in bits
 FIXED = {"RESETMODE": "SYNC", "CSDECODE_A": "0b000", "CSDECODE_B": "0b000", "GSR": "DISABLED"}
 
 
@@ -56,10 +55,11 @@ def _model(cell):
     """
     wrong = {name: cell.parameters.get(name) for name, value in FIXED.items() if cell.parameters.get(name) != value}
     mode = cell.parameters["DATA_WIDTH_A"]
-    if wrong or mode not in MODES or cell.parameters["DATA_WIDTH_B"] != mode:
+    if wrong or mode not in DEPTHS or cell.parameters["DATA_WIDTH_B"] != mode:
         raise ValueError(f"DP16KD in a mode that is not modelled: {mode} bits, {wrong}")
-    count = mode // BYTE
-    low = {9: 3, 18: 4, 36: 5}[mode]
+    part = min(mode, BYTE)  # what has an enable of its own
+    count = mode // part
+    low = {1: 0, 2: 1, 4: 2, 9: 3, 18: 4, 36: 5}[mode]
 
     def pin(name):
         return cell.ports[name][0]
@@ -68,8 +68,8 @@ def _model(cell):
         return pin(f"CE{port}") & ~Cat(pin(f"CS{port}{n}") for n in range(3)).any() & ~pin(f"RST{port}")
 
     m = Module()
-    m.submodules.words = words = memory.Memory(shape=mode, depth=BYTES // count, init=[])
-    write, read = words.write_port(granularity=BYTE), words.read_port()
+    m.submodules.words = words = memory.Memory(shape=mode, depth=DEPTHS[mode], init=[])
+    write, read = words.write_port(granularity=part), words.read_port()
     enables = Cat(pin(f"ADA{n}") for n in range(count)) if mode > BYTE else Const(1, 1)
     written, data = Signal(count), Signal(mode)
     m.d.comb += [
@@ -78,7 +78,7 @@ def _model(cell):
         write.data.eq(Cat(pin(f"DI{'AB'[n // 18]}{n % 18}") for n in range(mode))),
         read.en.eq(selected("B") & ~pin("WEB")),
         read.addr.eq(Cat(pin(f"ADB{n}") for n in range(low, 14))),
-        data.eq(read.data ^ Cat(written[n].replicate(BYTE) for n in range(count))),
+        data.eq(read.data ^ Cat(written[n].replicate(part) for n in range(count))),
     ]
     m.d.sync += written.eq(write.en & (write.addr == read.addr).replicate(count))
 

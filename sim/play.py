@@ -1,6 +1,6 @@
 """Plays a table of inputs to a component, a row a cycle, and records its outputs: the base of the ingress benches."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from cocotb.clock import Clock
@@ -18,7 +18,7 @@ class Packed(wiring.Component):
         self.fields, width = {}, 0
         for name, member in members.items():
             if member.flow == Out:
-                size = len(getattr(component, name))
+                size = len(Value.cast(getattr(component, name)))
                 self.fields[name] = (width, (1 << size) - 1)
                 width += size
         super().__init__({n: m for n, m in members.items() if m.flow == In} | {"packed": Out(width)})

@@ -47,7 +47,18 @@ class Bench:
     async def start(self, *, limit=10**6, gross=10**16):
         dut = self.dut
         Clock(dut.clk, 8, unit="ns").start()
-        for name in (*STROBES, "symbol_data", "quantity", "price", "buy", "lane", "doomed", "kept", "block_index"):
+        for name in (
+            *STROBES,
+            "symbol_data",
+            "quantity",
+            "price",
+            "buy",
+            "lane",
+            "doomed",
+            "kept",
+            "block_index",
+            "load",
+        ):
             getattr(dut, name).value = 0
         dut.failed__payload.value, dut.key.value, dut.rst.value = 0, self.key, 1
         await dut.clk.falling_edge

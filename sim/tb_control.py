@@ -19,6 +19,7 @@ READ, WRITE, KILL, HEARTBEAT, NONCE, ARM, EVENTS = range(1, 8)
 OK, UNKNOWN, ADDRESS, LOCKED, REFUSED = 0, 1, 2, 3, 16
 MAGIC, MAP_HASH, SIZES, NOW, CONFIG_CRC, KILL_AT, ABORTS, NEXT, KEPT = 0, 1, 2, 4, 0x12, 0x20, 0x26, 0x30, 0x31
 BEGIN, POLICY, LANE_ENABLE, ORDER_SIZE, WATCHDOG, HASH_KEY, CLEAR = 0x100, 0x101, 0x102, 0x103, 0x104, 0x105, 0x108
+LANE_MODE = 0x110
 CONFIG_TABLE, TABLE = 0x1000, 0x2000  # of the bench: the first one is configuration
 MOST = 64
 
@@ -140,13 +141,22 @@ async def settings_are_read_back_and_reset_to_zero(dut):
     assert await bench.read(POLICY, 7) == held
     assert [int(signal.value) for signal in (dut.policy, dut.lane_enable, dut.order_size, dut.watchdog)] == held[:4]
     assert int(dut.hash_key.value) == held[4] | held[5] << 32 | held[6] << 64
+    modes = [random.getrandbits(32) for _ in range(8)]
+    assert await bench.read(LANE_MODE, 8) == [0] * 8
+    assert await bench.ask(WRITE, LANE_MODE, modes) == (OK, [])
+    assert await bench.read(LANE_MODE, 8) == [mode & 15 for mode in modes]
+    assert int(dut.tcp_lanes.value) == sum((mode & 1) << lane for lane, mode in enumerate(modes))
+    assert int(dut.dialect_lanes.value) == sum((mode >> 1 & 1) << lane for lane, mode in enumerate(modes))
+    assert int(dut.actions.value) == sum((mode >> 2 & 3) << 2 * lane for lane, mode in enumerate(modes))
     assert await bench.ask(WRITE, ORDER_SIZE, [5]) == (OK, [])
     assert await bench.read(POLICY, 7) == [*held[:2], 5, *held[3:]]
+    assert await bench.read(LANE_MODE, 8) == [mode & 15 for mode in modes]
     assert await bench.ask(READ, BEGIN, [1]) == (ADDRESS, [])
     assert await bench.ask(WRITE, BEGIN, [1]) == (OK, [])
     assert bench.named("config_begun") == [1]
     await reset(dut)
     assert await bench.read(POLICY, 7) == [0] * 7
+    assert await bench.read(LANE_MODE, 8) == [0] * 8
 
 
 @cocotb.test(timeout_time=30, timeout_unit="ms")
@@ -159,7 +169,18 @@ async def status_is_read_and_never_written(dut):
     assert await bench.read(ABORTS) == [77]
     assert await bench.ask(WRITE, ABORTS, [1]) == (ADDRESS, [])
     assert await bench.ask(WRITE, MAGIC, [1]) == (ADDRESS, [])
-    for address in (3, 0x13, 0x3F, 0x107 + 2, 0x4000, 0xFFFF, 0xFFFFFFFF, *(1 << bit for bit in range(16, 32))):
+    for address in (
+        3,
+        0x13,
+        0x3F,
+        0x107 + 2,
+        0x10F,
+        0x118,
+        0x4000,
+        0xFFFF,
+        0xFFFFFFFF,
+        *(1 << bit for bit in range(16, 32)),
+    ):
         assert await bench.ask(READ, address, [1]) == (ADDRESS, []), hex(address)
         assert await bench.ask(WRITE, address, [1]) == (ADDRESS, []), hex(address)
 
@@ -229,7 +250,7 @@ async def configuration_is_written_only_while_every_lane_is_killed(dut):
     assert await bench.ask(WRITE, CONFIG_TABLE, [1]) == (OK, [])
     for killed in (0xFE, 0x7F, 0x00):
         bench.set_killed(killed)
-        for address in (BEGIN, POLICY, LANE_ENABLE, CLEAR, CONFIG_TABLE, 0x01FF, 0x1FFF):
+        for address in (BEGIN, POLICY, LANE_ENABLE, CLEAR, LANE_MODE, CONFIG_TABLE, 0x01FF, 0x1FFF):
             assert await bench.ask(WRITE, address, [1]) == (LOCKED, []), hex(address)
         assert await bench.read(CONFIG_TABLE) == [1]
         assert await bench.ask(WRITE, TABLE, [killed]) == (OK, [])
@@ -255,7 +276,15 @@ async def the_configuration_has_the_crc_32_of_its_writes(dut):
         assert await bench.ask(WRITE, BEGIN, [random.getrandbits(32)]) == (OK, [])
         assert await bench.read(CONFIG_CRC) == [zlib.crc32(b"")]
         crc = 0
-        for address, count in [(POLICY, 1), (LANE_ENABLE, 6), (CONFIG_TABLE, 9), (CLEAR, 1), (TABLE, 3), (0x1FFF, 2)]:
+        for address, count in [
+            (POLICY, 1),
+            (LANE_ENABLE, 6),
+            (LANE_MODE, 8),
+            (CONFIG_TABLE, 9),
+            (CLEAR, 1),
+            (TABLE, 3),
+            (0x1FFF, 2),
+        ]:
             values = [random.getrandbits(32) for _ in range(count)]
             assert await bench.ask(WRITE, address, values) == (OK, [])
             for number, value in enumerate(values, address):

@@ -2,16 +2,40 @@
 
 import random
 from collections import Counter
+from typing import NamedTuple
 
 import cocotb
 
 from sim.serial import reset, start
 
 # By hand from hdl.wire: counters of a row, reasons, kinds of outcome.
-FRAMES_IN, FRAMES_OUT, ORDERS_IN, ORDERS_OUT, FRAME_DROP, ORDER_DROP = 0, 1, 3, 4, 16, 64
-RUNT, NO_LANE, KILLED, SIBLING, ABORTED = 1, 13, 18, 34, 35
-SENT, DISCARDED, ABORT = 0, 1, 2
+FRAMES_IN, FRAMES_OUT, INJECTED, ORDERS_IN, ORDERS_OUT, NEUTRALISED, FENCES = range(7)
+FRAME_DROP, ORDER_DROP = 16, 64
+RUNT, NO_LANE, ROLLED_BACK, KILLED, BUSY, SIBLING, ABORTED = 1, 13, 21, 29, 44, 45, 46
+SENT, DISCARDED, ABORT, STALE = range(4)
+DROPPED_FOR = {DISCARDED: KILLED, ABORT: ABORTED, STALE: ROLLED_BACK}
 BASE = 0x3000
+
+
+class Outcome(NamedTuple):
+    """What the counters take of `hdl.filter.gate.Outcome`."""
+
+    lane: int
+    kind: int
+    orders: int = 0
+    stopped: int = 0
+    reason: int = 0
+    reset: bool = False
+    all: bool = False
+
+    @property
+    def bits(self):
+        """The layout by hand: kind 2, lane 4, orders 7, reservations 5, base 8, length 11, tcp, reset, all, stopped 7,
+        reason 6, and more."""
+        value = self.kind | self.lane << 2 | self.orders << 6 | self.reset << 38 | self.all << 39
+        return (
+            value | self.stopped << 40 | self.reason << 47 | random.getrandbits(25) << 13 | random.getrandbits(18) << 53
+        )
 
 
 def booking(row, *cells):
@@ -31,14 +55,27 @@ def of_verdict(row, reason, orders, failing_is_order):
     return total
 
 
-def of_outcome(lane, kind, orders):
+def of_outcome(outcome):
+    lane, kind, orders, stopped, reason, reset, late = outcome
     if kind == SENT:
-        return booking(lane, (FRAMES_OUT, 1), (ORDERS_OUT, orders))
-    reason = KILLED if kind == DISCARDED else ABORTED
+        let_go = ORDER_DROP + KILLED if late else ORDERS_OUT
+        total = booking(lane, (FRAMES_OUT, 1), (INJECTED, int(reset)), (NEUTRALISED, int(late or stopped > 0)))
+        return total + booking(lane, (let_go, orders)) + booking(lane, (ORDER_DROP + reason, stopped))
+    reason, orders = DROPPED_FOR[kind], orders + stopped
     total = booking(lane, (FRAME_DROP + reason, 1))
     if orders:
         total += booking(lane, (ORDER_DROP + reason, 1), (ORDER_DROP + SIBLING, orders - 1))
     return total
+
+
+def any_outcome(lane=None):
+    """An outcome of a frame, or of an RST."""
+    lane = random.randrange(8) if lane is None else lane
+    if random.random() < 0.1:
+        return Outcome(lane, SENT, reset=True)
+    kind, orders, stopped = random.randrange(4), random.choice([0, 1, 2, 30]), random.choice([0, 0, 0, 1, 29])
+    reason = random.randrange(KILLED, BUSY + 1) if stopped else 0
+    return Outcome(lane, kind, orders, stopped, reason, all=kind == SENT and orders > 0 and random.random() < 0.3)
 
 
 class Bench:
@@ -46,7 +83,7 @@ class Bench:
 
     def __init__(self, dut):
         self.dut, self.expected, self.now = dut, Counter(), random.getrandbits(16)
-        self.leaving, self.left, self.booked = None, [], []  # outcomes: (kind, lane, orders, when)
+        self.leaving, self.left, self.booked = None, [], []  # outcomes: (kind, lane, orders, all, when)
         dut.judged.value = dut.runt.value = dut.outcome_valid.value = dut.bus__request.value = 0
         dut.log_ready.value = 1
         dut.now.value = self.now
@@ -57,11 +94,12 @@ class Bench:
         cocotb.start_soon(self.time())
 
     async def time(self):
-        """Runs `now`, and records what is booked as (kind, lane, orders, when it came)."""
+        """Runs `now`, and records what is booked as (kind, lane, orders, all, when it came)."""
         while True:
             await self.dut.clk.falling_edge
             if self.dut.booked.value == 1:
-                fields = (self.dut.booked_kind, self.dut.booked_lane, self.dut.booked_orders)
+                dut = self.dut
+                fields = (dut.booked_kind, dut.booked_lane, dut.booked_orders, dut.booked_all)
                 came = (self.now - int(self.dut.booked_age.value)) % 2**16
                 self.booked.append((*(int(field.value) for field in fields), came))
             await self.dut.clk.rising_edge
@@ -73,19 +111,21 @@ class Bench:
         for _ in range(number):
             await self.dut.clk.rising_edge
 
-    def judge(self, row, reason, orders, failing_is_order):
+    def judge(self, row, reason, orders, failing_is_order, fenced=False):
         """Offer a verdict in this cycle."""
+        self.dut.fenced.value = fenced
         self.dut.judged.value = 1
         self.dut.row.value, self.dut.reason.value = row, reason
         self.dut.counted_orders.value, self.dut.failing_is_order.value = orders, failing_is_order
-        self.expected += of_verdict(row, reason, orders, failing_is_order)
+        self.expected += of_verdict(row, reason, orders, failing_is_order) + booking(row, (FENCES, int(fenced)))
 
-    def leave(self, lane, kind, orders):
-        """Offer an outcome in this cycle; the layout is `hdl.filter.gate.Outcome`: kind 2, lane 4, orders 7 bits, …"""
+    def leave(self, outcome):
+        """Offer an outcome in this cycle."""
         self.dut.outcome_valid.value = 1
-        self.dut.outcome.value = kind | lane << 2 | orders << 6 | random.getrandbits(24) << 13
-        self.expected += of_outcome(lane, kind, orders)
-        self.leaving = kind, lane, orders
+        self.dut.outcome.value = outcome.bits
+        self.expected += of_outcome(outcome)
+        orders = outcome.orders + (outcome.stopped if outcome.kind != SENT else 0)
+        self.leaving = outcome.kind, outcome.lane, orders, outcome.all
 
     def run(self):
         self.dut.runt.value = 1
@@ -134,7 +174,7 @@ class Bench:
 
 def any_verdict():
     """A row and reason that go together."""
-    reason = random.choice([0, 0, *range(2, 34)])
+    reason = random.choice([0, 0, *range(2, BUSY + 1)])
     row = 8 if 1 <= reason <= NO_LANE else random.randrange(9)
     orders = random.choice([0, 1, 2, 29, 127])
     return row, reason, orders, bool(orders) and reason >= KILLED and random.random() < 0.5
@@ -146,13 +186,14 @@ async def every_kind_of_job_is_booked_once(dut):
     bench = Bench(dut)
     await bench.start()
     jobs = []
-    for reason in [0, *range(2, 34)]:
+    for reason in [0, *range(2, BUSY + 1)]:
         for orders in (0, 1, 127):
             for failing in {False, orders > 0 and reason >= KILLED}:
                 jobs.append((bench.judge, (8 if 1 <= reason <= NO_LANE else 5, reason, orders, failing)))
-    jobs += [
-        (bench.leave, (lane, kind, orders)) for lane in (0, 7, 8) for kind in range(3) for orders in (0, 1, 2, 127)
-    ]
+    edges = [(lane, kind, orders) for lane in (0, 7, 8) for kind in range(4) for orders in (0, 1, 2, 127)]
+    jobs += [(bench.leave, (Outcome(*edge),)) for edge in edges]
+    jobs += [(bench.leave, (any_outcome(),)) for _ in range(200)]
+    jobs += [(bench.judge, (3, BUSY, 2, True, True))]
     jobs += [(bench.run, ())]
     random.shuffle(jobs)
     for job, arguments in jobs:
@@ -180,7 +221,7 @@ async def nothing_is_lost_at_line_rate(dut):
         if cycle % 65 == 0:
             bench.judge(*any_verdict())
         if cycle % 65 == 40 or cycle % 6500 < 32:
-            bench.leave(random.randrange(8), random.randrange(3), random.choice([0, 1, 2, 30]))
+            bench.leave(any_outcome())
         if cycle % 2 and cycle % 1000 > 300:
             bench.run()
         await bench.cycle()
@@ -200,7 +241,7 @@ async def outcomes_wait_for_the_log(dut):
     bench.lazy_log = True
     for _ in range(5):
         for _ in range(32):
-            bench.leave(random.randrange(8), random.randrange(1, 3), random.randrange(1, 5))
+            bench.leave(any_outcome())
             await bench.cycle()
         await bench.rest()
     assert bench.booked == bench.left
@@ -223,7 +264,7 @@ async def reset_zeroes_every_counter_and_loses_no_job_after_it(dut):
         if cycle % 65 == 64:
             bench.judge(*any_verdict())
         if cycle % 65 == 1:
-            bench.leave(random.randrange(9), SENT, 0)
+            bench.leave(Outcome(random.randrange(9), SENT))
         if cycle % 2:
             bench.run()
         await bench.cycle()
@@ -242,7 +283,7 @@ async def a_queue_that_runs_over_is_a_fault(dut, queue):
         if queue == "verdicts":
             bench.judge(*any_verdict())
         else:
-            bench.leave(3, SENT, 1)
+            bench.leave(Outcome(3, SENT, 1))
         await bench.cycle()
     await bench.cycles(3)
     assert dut.fault.value == 1

@@ -25,7 +25,7 @@ class Bench:
     async def start(self):
         dut = self.dut
         Clock(dut.clk, 8, unit="ns").start()
-        dut.symbol_valid.value = dut.symbol_first.value = dut.symbol_data.value = 0
+        dut.symbol_valid.value = dut.symbol_first.value = dut.symbol_data.value = dut.load.value = 0
         dut.key.value = self.key
         dut.rst.value = 1
         await dut.clk.falling_edge

@@ -6,6 +6,7 @@ import struct
 import cocotb
 
 from hdl.filter.framer import Framer
+from hdl.filter.marks import Mark
 from sim.play import Packed, play, reset
 
 OUTPUTS = Packed(Framer()).fields
@@ -19,9 +20,9 @@ def packet(octets):
 
 
 def rows(payload, *, cut=False, noise=lambda: 0, tail=TAIL):
-    """A datagram with its end strobe and a few cycles behind it; `cut`: the frame ends with the last octet."""
-    idle = {"payload_valid": 0, "payload_start": 0, "payload_last": 0, "end": 0}
-    table = []
+    """A datagram behind its ``open``, to the frame's end; `cut`: with the last octet."""
+    idle = {"open": 0, "payload_valid": 0, "payload_start": 0, "payload_last": 0}
+    table = [{**idle, "open": 1, "payload_octet": noise()}]
     for number, octet in enumerate(payload):
         last = number == len(payload) - 1 and not cut
         table.append(
@@ -35,20 +36,12 @@ def rows(payload, *, cut=False, noise=lambda: 0, tail=TAIL):
         )
     if not payload:
         table.append({**idle, "payload_start": 1})
-    if cut:
-        table[-1]["end"] = 1
-        table += [{**idle, "payload_octet": noise()}]
-    else:
-        table += [{**idle, "payload_octet": noise()} for _ in range(tail)]
-        table[-1]["end"] = 1
-        table += [{**idle, "payload_octet": noise()}]
-    return table
+    return table + [{**idle, "payload_octet": noise()} for _ in range(0 if cut else tail)]
 
 
 async def split(dut, payload, **options):
     """Return the messages, whether each was closed, the marked octets' numbers, and `framing`."""
-    table = rows(payload, **options)
-    record = await play(dut, table, OUTPUTS)
+    record = await play(dut, rows(payload, **options), OUTPUTS)
     messages, closed = [], []
     for row in record:
         if row["message_valid"]:
@@ -64,10 +57,10 @@ async def split(dut, payload, **options):
     first = [(row["message_left"], row["message_short"]) for row in record if row["message_first"]]
     assert all(short == (left < 47) for left, short in first)
     assert all(left == len(m) for (left, _), m, done in zip(first, messages, closed, strict=True) if done)
-    marks = [cycle - 1 for cycle, row in enumerate(record) if row["order_mark"]]
-    end = next(cycle for cycle, row in enumerate(table) if row["end"])
-    assert record[end + 1]["framing"] == 0
-    return messages, closed, marks, record[end]["framing"]
+    assert all(row["message_completes"] for row in record[1:])
+    marks = [cycle - 2 for cycle, row in enumerate(record) if row["mark"] == Mark.ORDER.value]
+    assert {row["mark"] for row in record} <= {mark.value for mark in (Mark.OTHER, Mark.PLAIN, Mark.ORDER)}
+    return messages, closed, marks, record[-1]["framing"]
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -193,5 +186,5 @@ async def a_frame_without_datagram_has_no_framing_error(dut):
     """ARP and the like never have a payload; they must not fail here."""
     await reset(dut)
     idle = {"payload_valid": 0, "payload_start": 0, "payload_last": 0}
-    record = await play(dut, [{**idle, "end": int(n % 3 == 0), "payload_octet": n} for n in range(30)], OUTPUTS)
-    assert not any(row["framing"] or row["message_valid"] or row["order_mark"] for row in record)
+    record = await play(dut, [{**idle, "open": int(n % 3 == 0), "payload_octet": n} for n in range(30)], OUTPUTS)
+    assert not any(row["framing"] or row["message_valid"] or row["mark"] for row in record[1:])

@@ -6,7 +6,7 @@ import struct
 import cocotb
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, Ether, IPOption, IPOption_LSRR, IPOption_NOP, Raw
 
-from hdl.filter.headers import Headers
+from hdl.filter.headers import FLAGS, Headers
 from hdl.wire.verdict import Reason
 from sim.play import Packed, play, reset, stream
 
@@ -94,7 +94,7 @@ async def read(dut, frames, *, policy=0, gap=2, noise=None, key=KEY):
         assert [r["payload_valid"] for r in record[start : start + 1]] == [0]
         results.append(
             {
-                "reason": next((n for n in range(18) if flags >> n & 1), 0),
+                "reason": next((n for n in range(FLAGS) if flags >> n & 1), 0),
                 "lane": record[end]["lane"],
                 "tags": record[end]["tags"],
                 "tcp": record[end]["tcp"],
@@ -143,7 +143,7 @@ CASES = [
     ("no room for ports", frame(ether() / ip(proto=17) / Raw(b"\x0f\xa5\x23")), Reason.NO_LANE),
     ("no IP payload", frame(ether() / ip(proto=17)), Reason.NO_LANE),
     ("TCP elsewhere", frame(ether() / ip() / TCP(sport=1, dport=9001)), Reason.NO_LANE),
-    ("TCP", frame(ether() / ip() / TCP(sport=4005, dport=9001) / Raw(ORDERS)), Reason.TCP_HEADER),
+    ("TCP", frame(ether() / ip() / TCP(sport=4005, dport=9001) / Raw(ORDERS)), Reason.TCP_FLAGS),
     ("ports only", frame(ether() / ip(proto=17) / Raw(KEY[12:])), Reason.UDP_LENGTH),
     ("UDP length 7", good(b"")[:38] + b"\0\7" + good(b"")[40:], Reason.UDP_LENGTH),
     ("UDP length one short", patched(good(), 38, b"\0\x39"), Reason.UDP_LENGTH),
@@ -176,7 +176,7 @@ async def one_field_at_a_time(dut):
             assert result["lasts"] == ([13 + size] if size > 28 else []), name
         if reason and reason <= Reason.NO_LANE:
             assert result["lane"] == 8 or reason in (Reason.IP_HEADER, Reason.IP_LENGTH, Reason.GIANT), name
-        if reason in (Reason.TCP_HEADER, Reason.FRAGMENT, Reason.PROTOCOL):
+        if reason in (Reason.FRAGMENT, Reason.PROTOCOL):
             assert result["payload"] == b"" and result["begins"] == [], name
         assert result["tcp"] == name.startswith("TCP"), name
 

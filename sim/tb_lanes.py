@@ -1,4 +1,4 @@
-"""Bench of `hdl.filter.lanes`: keys written over the bus, and keys compared."""
+"""Bench of `hdl.filter.lanes`: keys written over the bus, and keys compared in both directions."""
 
 import random
 
@@ -7,6 +7,9 @@ import cocotb
 from sim.play import reset
 
 KEY = bytes.fromhex("0001 0002 0a000005 0a010001 0fa5 2329")
+# In which order the octets of a key come.
+ORDERS = ("orders", [*range(16)])
+BACK = ("back", [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 14, 15, 12, 13])
 
 
 async def access(dut, address, data=None):
@@ -28,22 +31,24 @@ async def access(dut, address, data=None):
             return value, cycles
 
 
-async def play(dut, table):
+async def play(dut, way, table):
     """Drive `table`, a row a cycle; return the cycles of ``found``, and the lane that came with it."""
     cycles, lane = [], None
     for cycle, row in enumerate(table):
         for name, value in row.items():
-            getattr(dut, name).value = value
+            getattr(dut, name if name in ("enable", "tcp_lanes") else f"{way[0]}__{name}").value = value
         await dut.clk.falling_edge
-        if int(dut.found.value):
+        if int(getattr(dut, f"{way[0]}__found").value):
             cycles.append(cycle)
-            lane = int(dut.found_lane.value)
+            lane = int(getattr(dut, f"{way[0]}__found_lane").value)
         await dut.clk.rising_edge
     return cycles, lane
 
 
 async def begin(dut):
-    for name in ("bus__request", "key_valid", "enable", "key_octet", "key_index"):
+    names = ["bus__request", "enable", "tcp_lanes"]
+    names += [f"{way}__{name}" for way, _ in (ORDERS, BACK) for name in ("key_valid", "key_octet", "key_index", "tcp")]
+    for name in names:
         getattr(dut, name).value = 0
     await reset(dut)
     for lane in range(8):  # keys outlive a reset
@@ -55,19 +60,19 @@ async def load(dut, lane, key):
         await access(dut, 0x0120 + 4 * lane + word, int.from_bytes(key[4 * word : 4 * word + 4], "little"))
 
 
-def rows(key, *, gap=0, noise=lambda: 0):
+def rows(way, key, *, gap=0, noise=lambda: 0):
     """A whole key, octet by octet, `gap` cycles apart, and four cycles behind it."""
     table = []
-    for index, octet in enumerate(key):
-        table.append({"key_octet": octet, "key_index": index, "key_valid": 1})
+    for index in way[1]:
+        table.append({"key_octet": key[index], "key_index": index, "key_valid": 1})
         table += [{"key_octet": noise(), "key_index": noise() % 16, "key_valid": 0} for _ in range(gap)]
     return table + [{"key_octet": noise(), "key_index": noise() % 16, "key_valid": 0}] * 4
 
 
-async def lane_of(dut, key, *, enable=0xFF, **options):
-    table = rows(key, **options)
-    table[0] |= {"enable": enable}
-    cycles, lane = await play(dut, table)
+async def lane_of(dut, way, key, *, enable=0xFF, tcp_lanes=0, tcp=0, **options):
+    table = rows(way, key, **options)
+    table[0] |= {"enable": enable, "tcp_lanes": tcp_lanes, "tcp": tcp}
+    cycles, lane = await play(dut, way, table)
     last = len(table) - 4 - 1 - options.get("gap", 0)
     assert cycles == [last + 3]
     return lane
@@ -87,8 +92,9 @@ async def words_are_kept_and_read_back(dut):
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
-async def a_key_finds_its_lane(dut):
-    """Each lane by its own key, found three cycles after octet 15; octet 0 is in the low bits of the first word."""
+@cocotb.parametrize(way=[ORDERS, BACK])
+async def a_key_finds_its_lane(dut, way):
+    """Each lane by its own key, found three cycles after the last octet; octet 0 is in the low bits of word 0."""
     await begin(dut)
     keys = [KEY[:-1] + bytes([0x29 + lane]) for lane in range(8)]
     for lane, key in enumerate(keys):
@@ -97,39 +103,73 @@ async def a_key_finds_its_lane(dut):
     rng = random.Random(2)
     for gap in (0, 1, 7):
         for lane, key in enumerate(keys):
-            assert await lane_of(dut, key, gap=gap, noise=lambda: rng.randrange(256)) == lane
-    assert await lane_of(dut, KEY[:-1] + b"\x31") == 8
+            assert await lane_of(dut, way, key, gap=gap, noise=lambda: rng.randrange(256)) == lane
+    assert await lane_of(dut, way, KEY[:-1] + b"\x31") == 8
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
-async def every_bit_of_the_key_counts(dut):
-    """A key with one bit wrong finds nothing."""
+@cocotb.parametrize(way=[ORDERS, BACK])
+async def every_bit_of_the_key_counts(dut, way):
+    """A key with one bit wrong finds nothing; but on a TCP lane the server's port does not count."""
     await begin(dut)
     await load(dut, 6, KEY)
-    assert await lane_of(dut, KEY) == 6
-    for bit in range(128):
-        spoilt = bytes(octet ^ (bit // 8 == n) << bit % 8 for n, octet in enumerate(KEY))
-        assert await lane_of(dut, spoilt) == 8, bit
+    for tcp in (0, 1):
+        assert await lane_of(dut, way, KEY, tcp_lanes=tcp << 6, tcp=tcp) == 6
+        for bit in range(128):
+            spoilt = bytes(octet ^ (bit // 8 == n) << bit % 8 for n, octet in enumerate(KEY))
+            lane = 6 if tcp and bit // 8 in (12, 13) else 8
+            assert await lane_of(dut, way, spoilt, tcp_lanes=tcp << 6, tcp=tcp) == lane, (tcp, bit)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
-async def only_enabled_lanes_and_the_lowest_of_equals(dut):
+@cocotb.parametrize(way=[ORDERS, BACK])
+async def only_enabled_lanes_and_the_lowest_of_equals(dut, way):
     """P4: nothing is found while nothing is enabled."""
     await begin(dut)
     for lane in range(8):
         await load(dut, lane, KEY if lane in (2, 3, 7) else bytes([lane + 1]) * 16)
     for enable, lane in ((0xFF, 2), (0xFB, 3), (0xF3, 7), (0x80, 7), (0x73, 8), (0x00, 8), (0x04, 2)):
-        assert await lane_of(dut, KEY, enable=enable) == lane, hex(enable)
+        assert await lane_of(dut, way, KEY, enable=enable) == lane, hex(enable)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
-async def p12_a_key_that_was_cut_leaves_nothing(dut):
+@cocotb.parametrize(way=[ORDERS, BACK])
+async def only_lanes_of_the_frames_protocol(dut, way):
+    """Of equal keys the lowest of the frame's protocol; the port is ignored on TCP lanes only."""
+    await begin(dut)
+    for lane in range(8):
+        await load(dut, lane, KEY)
+    other = KEY[:12] + b"\x0f\xa6" + KEY[14:]
+    for tcp_lanes, udp_lane, tcp_lane in ((0x00, 0, 8), (0xFF, 8, 0), (0xF0, 0, 4), (0x55, 1, 0), (0x80, 0, 7)):
+        assert await lane_of(dut, way, KEY, tcp_lanes=tcp_lanes, tcp=0) == udp_lane
+        assert await lane_of(dut, way, KEY, tcp_lanes=tcp_lanes, tcp=1) == tcp_lane
+        assert await lane_of(dut, way, other, tcp_lanes=tcp_lanes, tcp=0) == 8
+        assert await lane_of(dut, way, other, tcp_lanes=tcp_lanes, tcp=1) == tcp_lane
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_directions_do_not_meet(dut):
+    """Two keys at once, one of each direction, any number of cycles apart."""
+    await begin(dut)
+    keys = [KEY, KEY[:4] + KEY[8:12] + KEY[4:8] + KEY[12:]]
+    for lane in range(2):
+        await load(dut, lane, keys[lane])
+    dut.enable.value = 3
+    for apart in range(-16, 17):
+        tasks = []
+        for way, shift, key in ((ORDERS, max(0, apart), keys[0]), (BACK, max(0, -apart), keys[1])):
+            tasks.append(cocotb.start_soon(play(dut, way, [{}] * shift + rows(way, key))))
+        assert [(await task)[1] for task in tasks] == [0, 1]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(way=[ORDERS, BACK])
+async def p12_a_key_that_was_cut_leaves_nothing(dut, way):
     """P12: octet 0 begins a new comparison after any number of octets, right or wrong ones."""
     await begin(dut)
     await load(dut, 1, KEY)
     for cut in range(16):
-        other = bytes(16)
-        await play(dut, rows(other)[:cut])
-        assert await lane_of(dut, KEY) == 1, cut
-        await play(dut, rows(KEY)[:cut])
-        assert await lane_of(dut, b"\1" + KEY[1:]) == 8, cut
+        await play(dut, way, rows(way, bytes(16))[:cut])
+        assert await lane_of(dut, way, KEY) == 1, cut
+        await play(dut, way, rows(way, KEY)[:cut])
+        assert await lane_of(dut, way, b"\1" + KEY[1:]) == 8, cut

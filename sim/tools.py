@@ -19,6 +19,7 @@ PACKAGES = {
     "make": "make",
     "perl": "perl",
     "iverilog": "iverilog",
+    "tshark": "tshark",
     "venv": "python3-venv",
     "libpython": LIBPYTHON,  # cocotb in Icarus; Verilator does without (sim/embedded.py)
 }

@@ -3,14 +3,15 @@
 import random
 
 from hdl.filter.buffer import FrameBuffer
+from hdl.filter.marks import Mark
 from tests.cycles import simulate
 
 GAP = 13  # cycles between a frame's end and the next frame's first octet
 
 
-async def receive(ctx, buffer, octets, *, keep, marks=()):
+async def receive(ctx, buffer, octets, *, keep, marks=None):
     """Feed one frame as the receiver would; its mark comes two cycles behind each octet."""
-    late = [0, 0]
+    late = [Mark.OTHER] * 2
     for number in range(len(octets) + 1 + GAP):
         inside = number < len(octets)
         ctx.set(buffer.octet, octets[number] if inside else 0)
@@ -20,25 +21,24 @@ async def receive(ctx, buffer, octets, *, keep, marks=()):
         ctx.set(buffer.keep, keep and number == len(octets))
         ctx.set(buffer.length, min(len(octets), 2047))
         ctx.set(buffer.mark, late.pop(0))
-        late.append(int(inside and number in marks))
+        late.append(marks[number] if marks and inside else Mark.OTHER)
         await ctx.tick()
 
 
 async def leave(ctx, buffer, length, *, take=True):
-    """Pop a head and, with `take`, fetch it: return its octets and its marks."""
+    """Pop a head and, with `take`, fetch it: return its octets and their marks."""
     ctx.set(buffer.pop, 1)
     ctx.set(buffer.head_length, length)
     ctx.set(buffer.take, take)
     await ctx.tick()
     ctx.set(buffer.pop, 0)
     ctx.set(buffer.take, 0)
-    octets, marks = bytearray(), set()
+    octets, marks = bytearray(), []
     for number in range(length + 3 if take else 0):
         ctx.set(buffer.fetch, number < length)
         if number >= 3:
             octets.append(ctx.get(buffer.fetched))
-            if ctx.get(buffer.fetched_mark):
-                marks.add(number - 3)
+            marks.append(ctx.get(buffer.fetched_mark))
         await ctx.tick()
     ctx.set(buffer.freed, 1)
     ctx.set(buffer.freed_octets, length)
@@ -57,7 +57,7 @@ def test_kept_frames_come_out_with_their_marks_and_dropped_ones_leave_no_trace()
             kept = []
             for _ in range(rng.randrange(1, 5)):
                 octets = rng.randbytes(rng.randrange(64, 200))
-                marks = {n for n in range(len(octets)) if rng.random() < 0.3}
+                marks = rng.choices(list(Mark), k=len(octets))
                 keep = rng.random() < 0.6
                 await receive(ctx, buffer, octets, keep=keep, marks=marks)
                 assert not ctx.get(buffer.overflow)

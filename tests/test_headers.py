@@ -5,6 +5,7 @@ import pytest
 from hdl.filter.checksum import InternetSum
 from hdl.filter.headers import Headers
 from hdl.filter.options import Options
+from hdl.wire.ethernet import OPTION_LSRR, OPTION_SSRR
 from sim.play import Packed
 from tests.cycles import simulate
 
@@ -78,7 +79,7 @@ def test_a_doubled_octet_and_the_seed_count():
     ],
 )
 def test_options(octets, right):
-    part = Options()
+    part = Options(refused=(OPTION_LSRR, OPTION_SSRR))
 
     async def bench(ctx):
         for _ in range(2):

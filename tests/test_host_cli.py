@@ -68,7 +68,7 @@ def test_a_board_from_power_up_to_kill(port, capfd):
     rig = ("--rig", port.rig)
     code, out, err = breakwire(capfd, "limits", port.limits, *rig)
     assert (code, err) == (0, "")
-    assert "6201 words read back, CRC 0x" in out and "confirmed" in out
+    assert "6209 words read back, CRC 0x" in out and "confirmed" in out
     assert "2     two     100   10.1.0.2:26002  10.9.0.1:9001      2,000,000" in out
     assert "firm gross limit $5,000,000.25, largest order 1,000 shares, watchdog 500 ms, 2 symbols" in out
     code, out, _ = breakwire(capfd, "arm", port.limits, *rig)
@@ -88,6 +88,18 @@ def test_events_as_json(port, capfd):
     port.board.event(Kind.KILL, user_ref=255, reason=1)
     code, out, _ = breakwire(capfd, "events", "--json", "--rig", port.rig)
     assert code == 0 and json.loads(out)["kind"] == "KILL"
+
+
+def test_the_sessions_of_tcp_lanes(port, capfd):
+    """Lanes 1 to 3 are TCP, with a session, without, and fenced; the others have none to tell of."""
+    port.board.memory |= {0x110: 1, 0x111: 1, 0x112: 1 | 1 << 2, 0x14: 0x04_01}
+    code, out, _ = breakwire(capfd, "status", "--rig", port.rig)
+    assert [line.split()[:3] for line in out.splitlines()[2:6]] == [
+        ["1", "killed", "open"], ["2", "killed", "none"], ["3", "killed", "fenced"], ["4", "killed", "-"],
+    ]  # fmt: skip
+    code, out, _ = breakwire(capfd, "status", "--json", "--rig", port.rig)
+    assert code == 0
+    assert [row["session"] for row in json.loads(out)["rows"]] == ["open", "none", "fenced"] + [None] * 6
 
 
 def test_a_symbol_and_one_that_is_not_there(port, capfd):

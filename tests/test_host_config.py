@@ -84,6 +84,8 @@ def test_the_packaged_file_is_the_drills():
         ("vlan =", "inner_vlan =", "f, line 22: lane[1].inner_vlan: an inner tag needs an outer one: set vlan too"),
         ('"10.1.0.2"', '"10.1.0"', "f, line 23: lane[1].source: '10.1.0' is no IPv4 address"),
         ("source_port = 26002", "source_port = 0", "f, line 24: lane[1].source_port: expected a whole number >= 1"),
+        ("source_port = 26002", "", "f, line 19: lane[1]: source_port is missing; only a TCP lane does without"),
+        ("vlan = 100", 'protocol = "sctp"', "f, line 22: lane[1].protocol: invalid enum value 'sctp'"),
         ("long = 100,", "long = 100, middle = 1,", "f, line 30: symbols.AAA.middle: unknown key"),
         ("long = 1,", 'long = "1",', "f, line 31: symbols.B.C.long: expected a whole number, got text"),
         ("long = 1,", "", "f, line 31: symbols.B.C: long is missing"),
@@ -101,6 +103,22 @@ def test_what_is_wrong_is_one_line_that_names_it(old, new, message):
         config.parse(GOOD.replace(old, new, 1), "f")
     assert str(caught.value) == message
     assert caught.value.exit_code == 2
+
+
+def test_a_tcp_lane_needs_no_source_port():
+    lane = config.parse(GOOD.replace("source_port = 26002", 'protocol = "tcp"')).lane_of(2)
+    assert lane.is_tcp and (lane.source_port, lane.dialect, lane.action) == (0, "5.0", "neutralise")
+    assert not config.parse(GOOD).lane_of(2).is_tcp
+
+
+def test_two_tcp_lanes_differ_in_more_than_the_source_port():
+    twice = (
+        GOOD.replace("vlan = 100\n", "")
+        .replace("10.1.0.2", "10.1.0.1")
+        .replace("[[lane]]", '[[lane]]\nprotocol = "tcp"')
+    )
+    with pytest.raises(UsageError, match=r"lane 2 has the same addresses as lane 1$"):
+        config.parse(twice)
 
 
 def test_two_lanes_with_the_same_addresses_are_refused():

@@ -15,7 +15,10 @@ from tests.test_host_config import GOOD
 
 LIMITS = config.parse(GOOD)
 PLAIN, TAGGED = LIMITS.lane_of(1), LIMITS.lane_of(2)
-DOUBLE = config.Lane(3, "three", "10.1.0.3", 26003, "10.9.0.1", 9001, 1, vlan=100, inner_vlan=7)  # fmt: skip
+DOUBLE = config.Lane(
+    number=3, server="three", source="10.1.0.3", source_port=26003, destination="10.9.0.1", destination_port=9001,
+    gross=1, vlan=100, inner_vlan=7,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +113,17 @@ def test_the_exchange_reads_what_a_server_sent_and_the_server_its_execution(laye
     found = place.orders(frame)
     assert found == [Order(lane=2, user_ref=7, quantity=99, price=123_400, symbol="AAA", buy=False)]
 
-    answers = place.execute([(1000, found[0]), (2000, found[0])])
+    again = frames.close_frame(
+        bytes(frames.packet(TAGGED, layers.Ufo() / layers.Enter(**order.fields | {"user_ref": 8})))
+    )
+    answers = place.answer([(1000, frame), (1500, frame), (2000, again)])
     assert [(answer.at, answer.side) for answer in answers] == [(1000, Side.EXCHANGE), (2000, Side.EXCHANGE)]
-    assert [exchange.executions(answer.octets) for answer in answers] == [[(7, 99)], [(7, 99)]]
+    assert [exchange.executions(answer.octets) for answer in answers] == [[(7, 99)], [(8, 99)]]
     assert place.lane_back(answers[0].octets) == 2 and frames.has_good_fcs(answers[0].octets)
     decoded = layers.Ether(answers[1].octets[:-4])
     assert (decoded[layers.IP].dst, decoded[layers.UDP].dport) == ("10.1.0.2", 26002)
+    # The packet's length, S, its first message's number, two messages; the length of an Accepted, and its type.
+    assert bytes(decoded[layers.UDP].payload)[:12].hex() == "006f" + "53" + "00000003" + "0002" + "0040" + "41"
     sent_sum = decoded[layers.UDP].chksum
     del decoded[layers.UDP].chksum
     assert layers.Ether(bytes(decoded))[layers.UDP].chksum == sent_sum

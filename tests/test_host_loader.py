@@ -69,10 +69,33 @@ def test_limits_in_registers():
     assert [words[Reg.EXPOSURE_LIMIT + at] for at in range(9)] == [100, 0, 200, 0, 1, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("keys", "mode"),
+    [
+        ("", 0),
+        ('protocol = "tcp"', 0b0001),
+        ('protocol = "tcp"\ndialect = "4.2"', 0b0011),
+        ('protocol = "tcp"\naction = "fence"', 0b0101),
+        ('protocol = "tcp"\naction = "starve"', 0b1001),
+        ('action = "cut"', 0b1100),
+    ],
+)
+def test_the_mode_of_a_lane(keys, mode):
+    """By hand: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 the action; lane 2 is the second word, the others 0."""
+    words = dict(loader.build(config.parse(GOOD.replace("vlan = 100", f"vlan = 100\n{keys}"))).words())
+    assert [words[Reg.LANE_MODE + at] for at in range(8)] == [0, mode, 0, 0, 0, 0, 0, 0]
+
+
 def test_tables_are_written_whole_so_that_nothing_old_stays():
     addresses = [address for address, _ in loader.build(config.parse(GOOD)).words()]
     assert len(addresses) == len(set(addresses))
-    for first, count in ((Reg.LANE_KEY, 32), (Reg.GROSS_LIMIT, 18), (Reg.EXPOSURE_LIMIT, 2048), (Reg.DIRECTORY, 4096)):
+    for first, count in (
+        (Reg.LANE_MODE, 8),
+        (Reg.LANE_KEY, 32),
+        (Reg.GROSS_LIMIT, 18),
+        (Reg.EXPOSURE_LIMIT, 2048),
+        (Reg.DIRECTORY, 4096),
+    ):
         assert set(range(first, first + count)) <= set(addresses)
 
 
@@ -81,8 +104,8 @@ def test_a_load_is_large_bursts_and_its_crc_is_confirmed():
     image = loader.build(packaged_limits())
     loader.load(device, image)
     assert board.crc == image.crc != 0
-    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 32 + 64
-    assert loader.verify(device, image) == 6201
+    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 32 + 64
+    assert loader.verify(device, image) == 6209
 
 
 def test_the_crc_is_over_address_and_value():

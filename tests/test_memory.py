@@ -12,7 +12,19 @@ from hdl.filter.memory import Memory, arrangement
 from sim import dp16kd
 from tests.cycles import simulate
 
-SHAPES = [(1, 2), (9, 8192), (10, 1024), (32, 2048), (36, 512), (40, 1024), (85, 256), (20, 1500)]
+SHAPES = [
+    (1, 2),
+    (9, 8192),
+    (2, 8192),
+    (1, 16384),
+    (4, 4096),
+    (10, 1024),
+    (32, 2048),
+    (36, 512),
+    (40, 1024),
+    (85, 256),
+    (20, 1500),
+]
 
 
 class Twins(wiring.Component):
@@ -98,9 +110,10 @@ def test_a_word_is_there_two_cycles_after_its_address_and_one_cycle_after_it_was
 
 
 def test_wide_and_deep_memories_take_the_fewest_block_rams():
-    """Counted by hand from 18,432 bits each: journal, frame buffer, event log, exposure."""
+    """Counted by hand from 18,432 bits each: journal, frame buffer (octets and marks), event log, exposure."""
     assert arrangement(85, 256) == (36, 3, 1)
     assert arrangement(9, 8192) == (9, 1, 4)
+    assert arrangement(2, 8192) == (2, 1, 1)
     assert arrangement(32, 2048) == (9, 4, 1)
     assert arrangement(40, 1024) == (18, 3, 1)
 

@@ -3,20 +3,24 @@
 import pytest
 
 from hdl.filter.verdict import Verdict
-from hdl.wire.verdict import Reason
+from hdl.wire.verdict import Action, Reason
 from tests.cycles import simulate
 
 ENTER, CANCEL = {"is_order": 1, "is_enter": 1}, {}
 LANE = 2
 
 
-async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE):
-    """Feed one frame as the decoder and the risk engine would; return what came of it."""
+async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=Action.NEUTRALISE, **frame):
+    """Feed one frame as the decoder, the risk engine and the session (`frame`) would; return what came of it."""
     ctx.set(verdict.lane, lane)
+    ctx.set(verdict.action, action)
+    for name in ("tcp", "continued", "unfinished", "old_order", "unjudged"):
+        ctx.set(getattr(verdict, name), frame.get(name, 0))
     ctx.set(verdict.killed, killed)
     for cycle in range(10):
         ctx.set(verdict.start, cycle == 0)
         await ctx.tick()
+    stops = []
     for number, message in enumerate(messages):
         for name in ("is_order", "is_enter", "bad_message", "replace", "pegged", "channel"):
             ctx.set(getattr(verdict, name), message.get(name, 0))
@@ -27,21 +31,26 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE):
         for name in ("missing", "bad_side", "over_size", "over_position", "over_lane", "over_firm", "undecided"):
             ctx.set(getattr(verdict, name), message.get(name, 0))
         ctx.set(verdict.index, 40 + number)
+        if ctx.get(verdict.judged_order):
+            stops.append(ctx.get(verdict.stop))
         await ctx.tick()
     await ctx.tick()
     ctx.set(verdict.flags, flags)
     ctx.set(verdict.end, 1)
-    found = {"keep": ctx.get(verdict.keep), "orders": ctx.get(verdict.orders)}
+    names = ("keep", "orders", "reset", "overwrite", "stopped", "stop_reason")
+    found = {name: ctx.get(getattr(verdict, name)) for name in names} | {"stops": stops}
     await ctx.tick()
     ctx.set(verdict.end, 0)
     ctx.set(verdict.flags, 0)
     found["breach"] = ctx.get(verdict.breach)
     assert ctx.get(verdict.frame_end)
     assert ctx.get(verdict.kept) == found["keep"]
+    assert ctx.get(verdict.fence) == found["reset"]
+    found |= {"released": ctx.get(verdict.released), "latch": ctx.get(verdict.latch)}
     found["blocked"] = ctx.get(verdict.block_index) if ctx.get(verdict.block) else None
     await ctx.tick().repeat(2)
     assert ctx.get(verdict.judged)
-    for name in ("row", "counted_orders", "failing_is_order", "logged"):
+    for name in ("row", "counted_orders", "failing_is_order", "logged", "passed", "overwritten"):
         found[name] = ctx.get(getattr(verdict, name))
     found["reason"] = Reason(ctx.get(verdict.reason))
     found["user_ref"] = ctx.get(verdict.order.user_ref)
@@ -61,7 +70,11 @@ CASES = {
         {"flags": 1 << Reason.FCS | 1 << Reason.UDP_LENGTH},
         {"keep": 0, "reason": Reason.FCS, "row": 8, "logged": 0},
     ),
-    "from UDP_LENGTH on the lane is known": ([], {"flags": 1 << Reason.UDP_LENGTH}, {"reason": Reason.TCP, "row": LANE, "logged": 1}),
+    "from UDP_LENGTH on the lane is known": (
+        [],
+        {"flags": 1 << Reason.UDP_LENGTH},
+        {"reason": Reason.UDP_LENGTH, "row": LANE, "logged": 1},
+    ),
     "a bad frame counts no orders": (
         [ENTER],
         {"flags": 1 << Reason.UDP_CHECKSUM},
@@ -113,7 +126,129 @@ CASES = {
         {"breach": 0, "blocked": None, "reason": Reason.FCS},
     ),
     "too late is a reason": ([ENTER | {"undecided": 1}], {}, {"keep": 0, "reason": Reason.BUSY}),
+    "a lane that is cut off lets nothing through": (
+        [CANCEL],
+        {"killed": 1 << LANE, "action": Action.CUT},
+        {"keep": 0, "reset": 0, "latch": 0, "reason": Reason.KILLED, "counted_orders": 0},
+    ),
 }
+KILLED = {"tcp": 1, "killed": 1 << LANE}
+TCP_CASES = {
+    "orders pass": ([ENTER, ENTER], {}, {"keep": 1, "orders": 2, "stopped": 0, "stops": [0, 0], "logged": 0}),
+    "an order that fails is overwritten, the others go": (
+        [ENTER, ENTER | {"missing": 1}, CANCEL, ENTER],
+        {},
+        {"keep": 1, "orders": 2, "stopped": 1, "stop_reason": Reason.SYMBOL, "stops": [0, 1, 0], "released": 1}
+        | {"logged": 1, "passed": 1, "overwritten": 1, "reason": Reason.SYMBOL, "user_ref": 101, "counted_orders": 3},
+    ),
+    "behind a breach every order is stopped, and the breach counts": (
+        [ENTER | {"bad_side": 1}, ENTER | {"over_lane": 1}, ENTER, CANCEL],
+        {},
+        {"keep": 1, "stops": [1, 1, 1], "orders": 0, "stopped": 3, "breach": 1 << LANE, "reason": Reason.SIDE},
+    ),
+    "only the first breach counts": (
+        [ENTER | {"over_position": 1}, ENTER | {"over_firm": 1}],
+        {},
+        {"blocked": 40, "breach": 0, "stops": [1, 1]},
+    ),
+    "the 32nd order is stopped": (
+        [ENTER] * 32,
+        {},
+        {"keep": 1, "orders": 31, "stopped": 1, "stops": [0] * 31 + [1], "stop_reason": Reason.BUSY},
+    ),
+    "a killed lane's orders are all overwritten": (
+        [ENTER, CANCEL, ENTER | {"missing": 1}],
+        KILLED,
+        {"keep": 1, "overwrite": 1, "orders": 0, "stopped": 2, "stop_reason": Reason.KILLED, "released": 0}
+        | {"logged": 1, "overwritten": 2, "reason": Reason.KILLED, "user_ref": 100, "breach": 0},
+    ),
+    "a killed lane's cancel passes": ([CANCEL], KILLED, {"keep": 1, "reset": 0, "stopped": 0, "logged": 0}),
+    "a malformed message fences": (
+        [ENTER, ENTER | {"missing": 1}, CANCEL | {"bad_message": 1}],
+        {},
+        {"keep": 0, "reset": 1, "reason": Reason.MESSAGE, "failing_is_order": 0, "counted_orders": 2, "logged": 1},
+    ),
+    "so it does on a killed lane": (
+        [ENTER, CANCEL | {"bad_message": 1}],
+        KILLED,
+        {"keep": 0, "reset": 1, "reason": Reason.MESSAGE},
+    ),
+    "an order that began before and fails fences": (
+        [ENTER | {"over_position": 1}, ENTER],
+        {"continued": 1},
+        {"keep": 0, "reset": 1, "reason": Reason.POSITION, "failing_is_order": 1, "stops": [1], "blocked": 40},
+    ),
+    "one that began before and passes does not": ([ENTER, ENTER], {"continued": 1}, {"keep": 1, "stops": [0]}),
+    "one that can't be checked in time fences": (
+        [],
+        {"continued": 1, "unjudged": 1},
+        {"keep": 0, "reset": 1, "reason": Reason.BUSY, "counted_orders": 1, "failing_is_order": 1, "user_ref": 0},
+    ),
+    "on a killed lane it fences, ended or not": (
+        [],
+        KILLED | {"continued": 1},
+        {"keep": 0, "reset": 1, "reason": Reason.KILLED},
+    ),
+    "so does a repeated order": ([CANCEL], KILLED | {"old_order": 1}, {"keep": 0, "reset": 1, "reason": Reason.KILLED}),
+    "which passes on a lane that is not killed": ([CANCEL], {"old_order": 1}, {"keep": 1, "reset": 0}),
+    "what is wrong in the place of a segment fences": (
+        [],
+        {"flags": 1 << Reason.HISTORY},
+        {"keep": 0, "reset": 1, "reason": Reason.HISTORY, "row": LANE},
+    ),
+    "unless something below is wrong": (
+        [],
+        {"flags": 1 << Reason.FRAMING | 1 << Reason.GAP},
+        {"keep": 0, "reset": 0, "reason": Reason.GAP},
+    ),
+    "FENCE fences for an order to be stopped": (
+        [ENTER | {"missing": 1}],
+        {"action": Action.FENCE},
+        {"keep": 0, "reset": 1, "reason": Reason.SYMBOL},
+    ),
+    "FENCE fences a killed lane's order": (
+        [ENTER],
+        KILLED | {"action": Action.FENCE},
+        {"keep": 0, "reset": 1, "reason": Reason.KILLED, "failing_is_order": 1},
+    ),
+    "and the beginning of one": (
+        [],
+        KILLED | {"action": Action.FENCE, "unfinished": 1},
+        {"keep": 0, "reset": 1, "reason": Reason.KILLED},
+    ),
+    "but not its cancel": ([CANCEL], KILLED | {"action": Action.FENCE}, {"keep": 1}),
+    "STARVE drops": (
+        [ENTER, ENTER | {"missing": 1}],
+        {"action": Action.STARVE},
+        {"keep": 0, "reset": 0, "reason": Reason.SYMBOL, "counted_orders": 2},
+    ),
+    "STARVE drops a killed lane's order": (
+        [ENTER],
+        KILLED | {"action": Action.STARVE},
+        {"keep": 0, "reset": 0, "latch": 0, "reason": Reason.KILLED},
+    ),
+    "STARVE fences for a malformed message": (
+        [ENTER, CANCEL | {"bad_message": 1}],
+        KILLED | {"action": Action.STARVE},
+        {"keep": 0, "reset": 1, "reason": Reason.MESSAGE},
+    ),
+    "CUT fences for an order to be stopped": (
+        [ENTER | {"missing": 1}],
+        {"action": Action.CUT},
+        {"keep": 0, "reset": 1, "latch": 0, "reason": Reason.SYMBOL},
+    ),
+    "CUT lets nothing of a killed lane through, and shuts it": (
+        [CANCEL],
+        KILLED | {"action": Action.CUT},
+        {"keep": 0, "reset": 0, "latch": 1, "reason": Reason.KILLED},
+    ),
+    "not even an RST": (
+        [],
+        KILLED | {"action": Action.CUT, "flags": 1 << Reason.HISTORY},
+        {"keep": 0, "reset": 0, "latch": 1, "reason": Reason.HISTORY},
+    ),
+}
+CASES |= {f"TCP: {name}": (messages, {"tcp": 1} | given, want) for name, (messages, given, want) in TCP_CASES.items()}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from hdl.wire import control, digest, ethernet, event, lane, ouch, registers, ufo, verdict
+from hdl.wire import control, digest, ethernet, event, lane, ouch, registers, reports, ufo, verdict
 from hdl.wire.format import Format
 
 # Samples of the reference (protocol, section 10), OUCH 5.0 inbound.
@@ -111,6 +111,84 @@ def test_ufo_packets():
     assert ufo.LENGTH.pack(length=48).hex() + "55" + ENTER == "003055" + ENTER
 
 
+# Samples of the reference (protocol, section 10), OUCH 5.0 outbound, at 09:30:00: 34,200 s in nanoseconds.
+T930 = 34_200_000_000_000
+REPORTS = [
+    ("5300001f1aced9f00053", {"event": b"S"}),
+    (
+        "4100001f1aced9f0000000000142000000644141504c20202020000000000012d64430590000000000000007504e4e4c434c31202020202020"
+        "20202020200000",
+        {
+            "user_ref": 1, "side": ord("B"), "quantity": 100, "symbol": b"AAPL    ", "price": 1_234_500,
+            "time_in_force": b"0", "display": b"Y", "order": 7, "capacity": b"P", "sweep": b"N", "cross": b"N",
+            "state": b"L", "order_id": b"CL1           ", "appendage": 0,
+        },
+    ),
+    (
+        "5500001f1aced9f000000000010000000342000000c84141504c20202020000000000012d6a830590000000000000008504e4e4c434c332020"
+        "2020202020202020200000",
+        {
+            "original_ref": 1, "user_ref": 3, "side": ord("B"), "quantity": 200, "symbol": b"AAPL    ",
+            "price": 1_234_600, "time_in_force": b"0", "display": b"Y", "order": 8, "capacity": b"P", "sweep": b"N",
+            "cross": b"N", "state": b"L", "order_id": b"CL3           ", "appendage": 0,
+        },
+    ),
+    ("4300001f1aced9f00000000003000000c855", {"user_ref": 3, "quantity": 200, "reason": b"U"}),
+    (
+        "4400001f1aced9f00000000003000000c8510000000a000000000012d6a85244",
+        {
+            "user_ref": 3, "quantity": 200, "reason": b"Q", "prevented": 10, "price": 1_234_600, "liquidity": b"R",
+            "strategy": b"D",
+        },
+    ),
+    (
+        "4500001f1aced9f0000000000100000028000000000012d6445200000000000000630000",
+        {"user_ref": 1, "quantity": 40, "price": 1_234_500, "liquidity": b"R", "match": 99, "appendage": 0},
+    ),
+    (
+        "4200001f1aced9f00000000001000000000000006345434c312020202020202020202020",
+        {"user_ref": 1, "match": 99, "reason": b"E", "order_id": b"CL1           "},
+    ),
+    (
+        "4a00001f1aced9f00000000009001e434c392020202020202020202020",
+        {"user_ref": 9, "reason": 0x001E, "order_id": b"CL9           "},
+    ),
+    ("5000001f1aced9f00000000009", {"user_ref": 9}),
+    ("4900001f1aced9f00000000009", {"user_ref": 9}),
+    (
+        "5400001f1aced9f00000000001000000000012d64459000000000000000a",
+        {"user_ref": 1, "price": 1_234_500, "display": b"Y", "order": 10},
+    ),
+    ("4d00001f1aced9f000000000035400000032", {"user_ref": 3, "side": ord("T"), "quantity": 50}),
+    ("5800001f1aced9f000000000054b43474d20202020202020200000", {
+        "user_ref": 5, "firm": b"KCGM", "symbol": b"        ", "appendage": 0,
+    }),
+    ("4700001f1aced9f000000000074b43474d0000", {"user_ref": 7, "firm": b"KCGM", "appendage": 0}),
+    ("4b00001f1aced9f000000000084b43474d0000", {"user_ref": 8, "firm": b"KCGM", "appendage": 0}),
+    ("5100001f1aced9f0000000000a", {"user_ref": 10}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("octets", "fields"), REPORTS, ids=lambda value: value[:2] if isinstance(value, str) else "")
+def test_every_report_of_the_reference(octets, fields):
+    """Read as the reference tells it, and written again octet for octet."""
+    octets = bytes.fromhex(octets)
+    form = reports.form(octets[0])
+    values = {"type": octets[0], "timestamp": T930, **fields}
+    assert form.unpack(octets) == values
+    assert form.pack(**values) == octets
+
+
+def test_a_restated_with_its_appendage():
+    """The one report of the reference whose appendage is not empty: 6 octets of it behind the 16."""
+    octets = bytes.fromhex("5200001f1aced9f00000000003520006051600000064")
+    assert reports.RESTATED.unpack(octets) == {
+        "type": ord("R"), "timestamp": T930, "user_ref": 3, "reason": b"R", "appendage": 6,
+    }  # fmt: skip
+    assert len(octets) == reports.RESTATED.size + 6
+    assert {report.value for report in reports.Report} == {int(octets[:2], 16) for octets, _ in REPORTS} | {ord("R")}
+
+
 def test_a_packet_by_hand():
     """An Ethernet frame with one tag, IPv4 and UDP; both checksums added up on paper.
 
@@ -186,6 +264,7 @@ def test_register_map():
     """Words that the documents give, and ranges that must not overlap: first address and words of each."""
     assert registers.MAGIC == int.from_bytes(b"BWR1", "little")
     ranges = {
+        "LANE_MODE": 8,
         "LANE_KEY": 8 * 4, "GROSS_LIMIT": 16 * 2, "EXPOSURE_LIMIT": 512 * 2 * 2, "DIRECTORY": 1024 * 4, "GROSS": 16 * 2,
         "EXPOSURE": 512 * 2 * 2, "COUNTER": 16 * 128, "HASH_KEY": 3, "NOW": 2, "KILL_AT": 2, "AFTER_END": 2,
         "PASS_START": 2, "BREACH_AT": 2,
@@ -210,7 +289,7 @@ def test_reasons_are_in_order_of_evaluation():
         "KILLED", "MESSAGE", "REPLACE", "PEGGED", "CHANNEL", "SYMBOL", "BLOCKED", "SIDE", "QUANTITY", "ORDER_SIZE",
         "PRICE", "MARKET", "POSITION", "LANE_GROSS", "FIRM_GROSS", "BUSY", "SIBLING", "ABORTED",
     ]  # fmt: skip
-    assert [reason.value for reason in verdict.Reason] == list(range(36))
+    assert [reason.value for reason in verdict.Reason] == list(range(47))
 
 
 def declarations():

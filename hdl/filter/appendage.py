@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.filter.context import WORD_BITS, WORDS, keep
 from hdl.wire.ouch import TAG_VALUES, Message
 
 
@@ -20,7 +21,8 @@ class Appendage(wiring.Component):
     """Walks the TagValues of one message, an octet a cycle, and tells whether they are whole and allowed in it.
 
     A TagValue is a length (1 and the octets of the value), a tag and the value. The tag must be known and allowed in
-    the message, and its value must have exactly the size that the tag has.
+    the message, and its value must have exactly the size that the tag has. The state of the walk can be saved from two
+    cycles behind an octet on, and loaded before the next one (`hdl.filter.context`, word 6).
 
     Members
     -------
@@ -30,6 +32,7 @@ class Appendage(wiring.Component):
         Back to the beginning; comes before ``valid``.
     kind : In(8)
         One bit for each of `hdl.wire.ouch.Message`, in its order: the message's type.
+    load, word, context : In(8), In(36), Out(288)
     closed : Out(1)
         The octet of the last cycle ended a TagValue; stays until the next octet.
     wrong : Out(1)
@@ -42,6 +45,9 @@ class Appendage(wiring.Component):
     valid: In(1)
     clear: In(1)
     kind: In(len(Message))
+    load: In(WORDS)
+    word: In(WORD_BITS)
+    context: Out(WORDS * WORD_BITS)
     closed: Out(1)
     wrong: Out(1)
     pegged: Out(1)
@@ -90,4 +96,6 @@ class Appendage(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [state.eq(_State.LENGTH), judging.eq(0), self.closed.eq(0)]
             m.d.sync += [self.wrong.eq(0), self.pegged.eq(0), self.channel.eq(0)]
+        found = (self.closed, self.wrong, self.pegged, self.channel)
+        m.d.comb += self.context.eq(keep(m, self, {6: (state, left, size_given, *sized.values(), *found)}))
         return m

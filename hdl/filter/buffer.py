@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.filter.marks import Mark
 from hdl.filter.memory import Memory
 from hdl.wire.ethernet import LONGEST, MOST_TAGS
 
@@ -12,7 +13,7 @@ RESERVE = 1536  # free octets that a frame needs to begin
 
 
 class FrameBuffer(wiring.Component):
-    """Stores the octets of each frame with a mark on those that belong to an order.
+    """Stores the octets of each frame with their marks.
 
     A frame is stored as it comes in, behind the frames that were kept. ``end`` closes it: kept, its place is taken
     until ``freed`` gives back as many octets; dropped, its place is used again. Octets beyond the longest legal frame
@@ -23,7 +24,7 @@ class FrameBuffer(wiring.Component):
     -------
     octet, valid, start, end : In
         The receiver's stream. The mark of an octet comes in two cycles after the octet, where it is written.
-    mark : In(1)
+    mark : In(Mark)
     keep, length : In(1), In(11)
         Taken with ``end``; length in octets.
     overflow : Out(1)
@@ -33,7 +34,7 @@ class FrameBuffer(wiring.Component):
         ``fetch`` may follow in the next cycle.
     fetch : In(1)
         Takes one octet: it and its mark are in ``fetched`` and ``fetched_mark`` three cycles later, for one cycle.
-    fetched, fetched_mark : Out(8), Out(1)
+    fetched, fetched_mark : Out(8), Out(Mark)
     freed, freed_octets : In(1), In(11)
         A kept frame has left or was discarded.
     """
@@ -46,7 +47,7 @@ class FrameBuffer(wiring.Component):
                 "valid": In(1),
                 "start": In(1),
                 "end": In(1),
-                "mark": In(1),
+                "mark": In(Mark),
                 "keep": In(1),
                 "length": In(11),
                 "overflow": Out(1),
@@ -55,7 +56,7 @@ class FrameBuffer(wiring.Component):
                 "take": In(1),
                 "fetch": In(1),
                 "fetched": Out(8),
-                "fetched_mark": Out(1),
+                "fetched_mark": Out(Mark),
                 "freed": In(1),
                 "freed_octets": In(11),
             }
@@ -63,7 +64,9 @@ class FrameBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # 11 bits of 8192 words: four block RAMs 9 bits wide and one of 2 bits.
         m.submodules.memory = memory = Memory(9, self.depth)
+        m.submodules.marks = marks = Memory(2, self.depth)
         bits = self.depth.bit_length() - 1
 
         # Writing: the octet waits two cycles for its mark.
@@ -78,9 +81,10 @@ class FrameBuffer(wiring.Component):
             second_valid.eq(first_valid),
         ]
         m.d.comb += [
-            memory.write_en.eq(second_valid & ~self.overflow),
+            Cat(memory.write_en, marks.write_en).eq((second_valid & ~self.overflow).replicate(2)),
             memory.write_addr.eq(write),
-            memory.write_data.eq(second | (self.mark << 8)),
+            marks.write_addr.eq(write),
+            Cat(memory.write_data, marks.write_data).eq(Cat(second, self.mark)),
         ]
         with m.If(self.start):
             m.d.sync += [stored.eq(1), stop.eq(0)]
@@ -115,8 +119,8 @@ class FrameBuffer(wiring.Component):
 
         # Reading: `oldest` is where the head of the queue begins, since kept frames lie one behind the other.
         oldest, read = Signal(bits), Signal(bits)
-        m.d.comb += memory.read_addr.eq(read)
-        m.d.sync += Cat(self.fetched, self.fetched_mark).eq(memory.read_data)
+        m.d.comb += [memory.read_addr.eq(read), marks.read_addr.eq(read)]
+        m.d.sync += Cat(self.fetched, self.fetched_mark).eq(Cat(memory.read_data, marks.read_data))
         with m.If(self.pop):
             m.d.sync += oldest.eq(oldest + self.head_length)
         with m.If(self.take):

@@ -27,6 +27,8 @@ class InternetSum(wiring.Component):
         Back to the seed; comes before `add`.
     right : Out(1)
         The sum is 0xFFFF.
+    total : Out(16)
+        The sum, less the carry that the next addition brings in: whole once a word of 0 was added.
     """
 
     octet: In(8)
@@ -35,6 +37,7 @@ class InternetSum(wiring.Component):
     twice: In(1)
     clear: In(1)
     right: Out(1)
+    total: Out(16)
 
     def __init__(self, *, seed: int = 0):
         if seed not in range(1 << 16):
@@ -58,5 +61,5 @@ class InternetSum(wiring.Component):
             m.d.sync += [total.eq(added[:16]), carry.eq(added[16])]
 
         # With a carry still to come the sum is at most 0xFF01: the largest term is 0xFF00 (doubled 0xFE01).
-        m.d.comb += self.right.eq(total.all())
+        m.d.comb += [self.right.eq(total.all()), self.total.eq(total)]
         return m

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
+from hdl.filter.addresses import Addresses
 from hdl.filter.arming import Arming
 from hdl.filter.buffer import FrameBuffer
 from hdl.filter.bus import BusDecoder
@@ -12,24 +13,31 @@ from hdl.filter.controller import Controller
 from hdl.filter.counters import Counters
 from hdl.filter.drain import Drain
 from hdl.filter.framer import Framer
-from hdl.filter.gate import Gate, OutcomeKind
+from hdl.filter.gate import SHORTEST, Gate, OutcomeKind
 from hdl.filter.gmii import GmiiRx
 from hdl.filter.headers import Headers
+from hdl.filter.history import History
 from hdl.filter.kill import KillLatch, KillSources
 from hdl.filter.lanes import Lanes
 from hdl.filter.link import Link
 from hdl.filter.log import Log
+from hdl.filter.marks import Mark
 from hdl.filter.order import Order
-from hdl.filter.passage import Passage
 from hdl.filter.queue import EgressQueue
+from hdl.filter.reset import RESET_OCTETS, Reset
+from hdl.filter.returns import ReturnPath
+from hdl.filter.rewrite import Rewrite
 from hdl.filter.risk import Risk
+from hdl.filter.session import Session
 from hdl.filter.settings import Settings
 from hdl.filter.status import Status
+from hdl.filter.store import ContextStore
 from hdl.filter.verdict import Verdict
 from hdl.filter.watchdog import Watchdog
+from hdl.wire.ethernet import MOST_TAGS
 from hdl.wire.event import NO_SYMBOL, Kind
 from hdl.wire.registers import Reg
-from hdl.wire.verdict import LANES, Reason, Refusal
+from hdl.wire.verdict import LANES, Action, Reason, Refusal
 
 # What each bus target answers, as (first, last) addresses.
 TARGETS = {
@@ -41,7 +49,7 @@ TARGETS = {
         (Reg.GROSS, Reg.GROSS + 31),
         (Reg.EXPOSURE, Reg.EXPOSURE + 2047),
     ],
-    "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7)],
+    "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7), (Reg.LANE_MODE, Reg.LANE_MODE + 7)],
     "lanes": [(Reg.LANE_KEY, Reg.LANE_KEY + 31)],
     "directory": [(Reg.DIRECTORY, Reg.DIRECTORY + 4095)],
     "counters": [(Reg.COUNTER, Reg.COUNTER + 2047)],
@@ -121,81 +129,56 @@ class Filter(wiring.Component):
         m.submodules.controller = controller = Controller()
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
-        m.submodules.log = log = Log(["kill", "arm", "gate", "verdict", "block", "notice"])
-        m.submodules.passage = passage = Passage()
+        m.submodules.log = log = Log(["kill", "arm", "gate", "verdict", "block", "notice", "session"])
+        m.submodules.session = session = Session()
+        m.submodules.history = history = History()
+        m.submodules.store = store = ContextStore()
+        m.submodules.rewrite = rewrite = Rewrite()
+        m.submodules.addresses = addresses = Addresses()
+        m.submodules.reset = reset = Reset()
+        m.submodules.returns = returns = ReturnPath()
         m.submodules.bus = bus = BusDecoder(TARGETS)
 
-        # The order path, from the pins to the verdict.
+        self._read(m, receiver, headers, lanes, session, history, framer, order, store, settings)
+        self._judge(m, receiver, headers, session, history, framer, order, risk, verdict, buffer, queue, settings)
+        self._send(m, receiver, headers, session, history, framer, risk, verdict, rewrite, buffer, queue, gate, reset)
+        for parser in (framer, order, risk):
+            follow(m, store, parser, "load", "word")
         m.d.comb += [
-            receiver.data.eq(self.server_rx_data),
-            receiver.dv.eq(self.server_rx_dv),
-            receiver.er.eq(self.server_rx_er),
-            headers.policy.eq(settings.policy),
-            lanes.enable.eq(settings.lane_enable),
-            order.order_size.eq(settings.order_size),
-            framer.end.eq(receiver.end),
-        ]
-        follow(m, receiver, headers, "octet", "valid", "start", "end", "length")
-        follow(m, receiver, order, "end", domain="sync")
-        follow(m, headers, lanes, "key_octet", "key_index", "key_valid")
-        follow(m, lanes, headers, "found", "found_lane")
-        follow(m, headers, framer, "payload_octet", "payload_valid", "payload_last", "payload_start")
-        # The framer answers without a clock: the decoder takes its messages, and the frame's end, one cycle later.
-        parts = ("octet", "valid", "first", "last", "left", "short")
-        follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
-        no_room = Signal()  # as of the cycle before: both are settled long before a frame ends
-        m.d.sync += no_room.eq(buffer.overflow | queue.full)
-        m.d.comb += [
+            store.context.eq(framer.context | order.context | risk.context),
             risk.key.eq(settings.hash_key),
-            risk.lane.eq(headers.lane),
-            risk.symbol_data.eq(order.symbol_octet),
-            risk.doomed.eq(verdict.doomed | order.early),
-            verdict.undecided.eq(~risk.decided),
-            verdict.flags.eq(headers.flags | link_flags(receiver, framer, no_room)),
-            verdict.lane.eq(headers.lane),
+            order.order_size.eq(settings.order_size),
             verdict.killed.eq(latch.killed),
-        ]
-        follow(m, order, risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "price")
-        follow(m, verdict, risk, "frame_end", "kept", "block", "block_index")
-        follow(m, receiver, verdict, "start", "end")
-        follow(m, order, verdict, "message_end", "is_order", "is_enter", "user_ref", "quantity", "price")
-        follow(m, order, verdict, "bad_message", "replace", "pegged", "channel")
-        follow(m, order, verdict, "bad_side", "bad_quantity", "over_size", "zero_price", "market")
-        follow(m, risk, verdict, "index", "missing", "blocked", "over_position", "over_lane", "over_firm")
-
-        # From the verdict to the pins.
-        stamp = Signal(16)  # `now` of three cycles ago: when the frame that ends now had its last octet on the pins
-        m.d.sync += stamp.eq(self.now - 2)
-        follow(m, receiver, buffer, "octet", "valid", "start", "end", "length")
-        m.d.comb += [
-            buffer.mark.eq(framer.order_mark),
-            buffer.keep.eq(verdict.keep),
-            queue.end.eq(receiver.end),
-            queue.keep.eq(verdict.keep),
-            queue.descriptor.length.eq(receiver.length),
-            queue.descriptor.lane.eq(headers.lane),
-            queue.descriptor.orders.eq(verdict.orders),
-            queue.descriptor.reservations.eq(risk.reservations),
-            queue.descriptor.base.eq(risk.base),
-            queue.descriptor.stamp.eq(stamp),
-            queue.pop.eq(gate.head_pop),
-            buffer.pop.eq(gate.head_pop),
-            buffer.head_length.eq(queue.head.length),
-            buffer.freed.eq(gate.outcome_valid),
-            buffer.freed_octets.eq(gate.outcome.length),
-            gate.now.eq(self.now),
             gate.killed.eq(latch.killed),
-            gate.octet.eq(buffer.fetched),
-            gate.mark.eq(buffer.fetched_mark),
-            self.exchange_tx_data.eq(gate.tx_data),
-            self.exchange_tx_en.eq(gate.tx_en),
-            self.exchange_tx_er.eq(gate.tx_er),
-            risk.failed.valid.eq(gate.outcome_valid & (gate.outcome.kind != OutcomeKind.SENT)),
-            risk.failed.payload.base.eq(gate.outcome.base),
-            risk.failed.payload.count.eq(gate.outcome.reservations),
+            session.armed.eq(arming.open),
         ]
-        follow(m, queue, gate, "head_valid", "head")
-        follow(m, gate, buffer, "take", "fetch")
+
+        # The sessions: what the gate and the exchange say of them, and the RSTs.
+        pins = ("rx_data", "rx_dv", "rx_er")
+        m.d.comb += [getattr(returns, name).eq(getattr(self, f"exchange_{name}")) for name in pins]
+        m.d.comb += [
+            getattr(self, f"server_{name}").eq(getattr(returns, name)) for name in ("tx_data", "tx_en", "tx_er")
+        ]
+        follow(m, receiver, addresses, "octet", "valid", "start")
+        follow(m, headers, addresses, "key_octet", "key_index", "key_valid", "tags")
+        for reader in (reset, returns):
+            follow(m, addresses, reader, "slots", "write_en", "write_addr", "write_data")
+        follow(m, gate, session, "outcome_valid", "outcome", "epochs")
+        follow(m, session, gate, "flip")
+        follow(m, returns, session, "evidence_valid", "evidence")
+        connect(m, lanes.back, returns.lookup)
+        m.d.comb += [
+            session.tcp_lanes.eq(settings.tcp_lanes),
+            session.actions.eq(settings.actions),
+            addresses.learn.eq(session.learn),
+            addresses.lane.eq(headers.lane),
+            returns.killed.eq(latch.killed),
+            returns.actions.eq(settings.actions),
+            returns.request.eq(verdict.fence),
+            returns.lane.eq(headers.lane),
+            returns.sequence.eq(session.back),
+            returns.acknowledgment.eq(session.sent),
+        ]
 
         # The kill, and the arm.
         unsettled = Signal()  # an outcome that the risk engine could not take
@@ -249,7 +232,7 @@ class Filter(wiring.Component):
 
         self._observe(m, capture, sources, latch, arming, gate, framer, verdict)
         self._count(m, counters, verdict, gate, log)
-        self._tell(m, log, capture, sources, latch, arming, controller, counters, verdict, risk)
+        self._tell(m, log, sources, latch, arming, controller, counters, verdict, risk, session)
         armable = ~sources.loop_open & ~sources.fault & ~watchdog.expired
         m.submodules.status = status = Status(
             {
@@ -257,6 +240,7 @@ class Filter(wiring.Component):
                 Reg.STATE: Cat(latch.killed, sources.loop_open, watchdog.expired, sources.fault, armable),
                 Reg.CONFIG_CRC: controller.config_crc,
                 Reg.FAULTS: Cat(log.lost, counters.fault, unsettled, risk.fault),
+                Reg.SESSIONS: Cat(session.opened, session.fenced),
                 Reg.EVENTS: log.next,
                 Reg.EVENTS_KEPT: log.kept,
                 **capture.registers,
@@ -264,19 +248,195 @@ class Filter(wiring.Component):
         )
         connect(m, bus.status, status.bus)
 
-        m.d.comb += [
-            passage.rx_data.eq(self.exchange_rx_data),
-            passage.rx_dv.eq(self.exchange_rx_dv),
-            passage.rx_er.eq(self.exchange_rx_er),
-            self.server_tx_data.eq(passage.tx_data),
-            self.server_tx_en.eq(passage.tx_en),
-            self.server_tx_er.eq(passage.tx_er),
-        ]
         active = Cat(
-            receiver.busy, gate.busy, passage.active, risk.busy, counters.busy, log.busy, link.busy, controller.busy
+            receiver.busy, gate.busy, returns.active, risk.busy, counters.busy, log.busy, link.busy, controller.busy
         )  # fmt: skip
         m.d.sync += self.busy.eq(active.any())
         return m
+
+    def _read(self, m, receiver, headers, lanes, session, history, framer, order, store, settings):
+        """From the pins to the messages: headers, lane, session, what is new in the payload."""
+        m.d.comb += [
+            receiver.data.eq(self.server_rx_data),
+            receiver.dv.eq(self.server_rx_dv),
+            receiver.er.eq(self.server_rx_er),
+            headers.policy.eq(settings.policy),
+            lanes.enable.eq(settings.lane_enable),
+            lanes.tcp_lanes.eq(settings.tcp_lanes),
+        ]
+        follow(m, receiver, headers, "octet", "valid", "start", "end", "length")
+        follow(m, headers, lanes.orders, "key_octet", "key_index", "key_valid", "tcp")
+        follow(m, lanes.orders, headers, "found", "found_lane")
+        located = ("open", "located", "lane", "source_port", "sequence", "tcp_flags", "payload_length")
+        follow(m, headers, session, *located)
+        follow(m, headers, history, "payload_octet", "payload_valid", "soon")
+        follow(m, session, history, "old_left")
+        begin, dialect = Signal(), Signal()
+        m.d.sync += [begin.eq(headers.located), dialect.eq(settings.dialect_lanes.bit_select(headers.lane[:3], 1))]
+        m.d.comb += [
+            history.begin.eq(begin),
+            history.lane.eq(headers.lane),
+            history.position.eq(session.position),
+            store.start_load.eq(session.load),
+            store.load_slot.eq(session.load_slot),
+            store.start_save.eq(session.save),
+            store.save_slot.eq(session.slot),
+            store.commit.eq(session.commit),
+            store.commit_slot.eq(session.commit_slot),
+            store.commit_lane.eq(session.commit_lane),
+            framer.payload_octet.eq(headers.payload_octet),
+            framer.payload_valid.eq(headers.payload_valid & ~session.mute & ~(session.segment & history.old)),
+            framer.payload_start.eq(headers.payload_start),
+            framer.payload_last.eq(headers.payload_last),
+            framer.payload_length.eq(session.advance),
+            framer.soup.eq(session.segment),
+            framer.dialect.eq(dialect),
+            order.dialect.eq(dialect),
+        ]
+        # The framer answers without a clock: the decoder takes its messages one cycle later.
+        parts = ("octet", "valid", "first", "last", "left", "short")
+        follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
+        for part in (framer, order):
+            follow(m, headers, part, "open")
+
+    def _judge(self, m, receiver, headers, session, history, framer, order, risk, verdict, buffer, queue, settings):
+        """From the messages to the verdict."""
+        segment, no_room, completes, action = session.segment, Signal(), Signal(), Signal(2)
+        m.d.sync += [
+            # As of the cycle before: all of them are settled long before a frame ends.
+            no_room.eq(buffer.overflow | queue.full | (segment & session.full)),
+            completes.eq(framer.message_completes),
+            action.eq(settings.actions[headers.lane[:3]]),
+        ]
+        others = Signal.like(headers.flags)
+        m.d.comb += [
+            others[Reason.RUNT].eq(receiver.runt),
+            others[Reason.RX_ERROR].eq(receiver.error),
+            others[Reason.FCS].eq(~receiver.fcs_ok),
+            others[Reason.OVERFLOW].eq(no_room),
+            others[Reason.HISTORY].eq(session.repeats & history.differs),
+            others[Reason.FRAMING].eq(framer.framing),
+        ]
+        m.d.comb += [
+            risk.lane.eq(headers.lane),
+            risk.symbol_data.eq(order.symbol_octet),
+            risk.doomed.eq(verdict.doomed | order.early | ~completes),
+            risk.kept.eq(verdict.released),
+            verdict.undecided.eq(~risk.decided),
+            verdict.flags.eq(headers.flags | session.flags | others),
+            verdict.lane.eq(headers.lane),
+            verdict.action.eq(action),
+            verdict.tcp.eq(segment),
+            verdict.continued.eq(framer.continued),
+            verdict.unfinished.eq(framer.inside),
+            verdict.old_order.eq(session.repeats & history.had_order),
+            session.kept.eq(verdict.kept),
+            session.fence.eq(verdict.fence),
+            session.latch.eq(verdict.latch),
+        ]
+        overwritten = Signal()
+        m.d.sync += overwritten.eq(verdict.keep & verdict.overwrite)
+        m.d.comb += framer.overwritten.eq(overwritten)
+        follow(m, order, risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "price")
+        follow(m, verdict, risk, "frame_end", "block", "block_index")
+        follow(m, receiver, verdict, "start", "end")
+        follow(m, order, verdict, "message_end", "unjudged", "is_order", "is_enter", "user_ref", "quantity", "price")
+        follow(m, order, verdict, "bad_message", "replace", "pegged", "channel")
+        follow(m, order, verdict, "bad_side", "bad_quantity", "over_size", "zero_price", "market")
+        follow(m, risk, verdict, "index", "missing", "blocked", "over_position", "over_lane", "over_firm")
+
+    def _send(self, m, receiver, headers, session, history, framer, risk, verdict, rewrite, buffer, queue, gate, reset):
+        """From the verdict to the pins."""
+        # The mark of an octet comes one cycle behind it.
+        payload, old, muted, high, low = (Signal() for _ in range(5))
+        mark = Signal(Mark)
+        m.d.sync += [
+            payload.eq(headers.payload_valid),
+            old.eq(session.segment & history.old),
+            muted.eq(session.mute),
+            high.eq(headers.check_high),
+            low.eq(headers.check_low),
+        ]
+        with m.If(payload & ~muted):
+            m.d.comb += mark.eq(Mux(old, history.mark, framer.mark))
+        with m.If(high):
+            m.d.comb += mark.eq(Mark.CHECK_HIGH)
+        with m.If(low):
+            m.d.comb += mark.eq(Mark.CHECK_LOW)
+
+        # With two tags an RST takes more than the shortest frame.
+        tagged, stamp = Signal(LANES), Signal(16)
+        with m.If(session.learn):
+            m.d.sync += tagged.bit_select(headers.lane[:3], 1).eq(headers.tags == MOST_TAGS)
+        m.d.sync += stamp.eq(self.now - 2)  # when the frame that ends now had its last octet on the pins
+        follow(m, receiver, buffer, "octet", "valid", "start", "end", "length")
+        follow(m, receiver, rewrite, "octet", "valid", "start")
+        follow(m, verdict, rewrite, "stop")
+        descriptor, reset_length = queue.descriptor, Signal(11)
+        m.d.sync += reset_length.eq(Mux(tagged.bit_select(headers.lane[:3], 1), RESET_OCTETS, SHORTEST))
+        rewritable = Signal()
+        m.d.comb += rewritable.eq(
+            session.segment & (verdict.action == Action.NEUTRALISE) & ~rewrite.old & ~framer.inside
+        )
+        m.d.comb += [
+            buffer.mark.eq(mark),
+            rewrite.mark.eq(mark),
+            buffer.keep.eq(verdict.keep),
+            rewrite.judged.eq(verdict.judged_order),
+            queue.end.eq(receiver.end),
+            queue.keep.eq(verdict.keep | verdict.reset),
+            descriptor.length.eq(Mux(verdict.reset, reset_length, receiver.length)),
+            descriptor.lane.eq(headers.lane),
+            descriptor.tcp.eq(session.segment),
+            descriptor.reset.eq(verdict.reset),
+            descriptor.orders.eq(verdict.orders),
+            descriptor.stopped.eq(verdict.stopped),
+            descriptor.reason.eq(verdict.stop_reason),
+            descriptor.all.eq(verdict.overwrite),
+            descriptor.rewritable.eq(rewritable),
+            descriptor.live.eq(rewrite.live),
+            descriptor.cut.eq(verdict.action == Action.CUT),
+            descriptor.reservations.eq(Mux(verdict.overwrite, 0, risk.reservations)),
+            descriptor.base.eq(risk.base),
+            descriptor.stamp.eq(stamp),
+        ]
+        for name in ("stops", "check_some", "check_all"):
+            m.d.comb += descriptor[name].eq(getattr(rewrite, name))
+        for name in ("position", "advance", "epoch", "finished", "slot"):
+            m.d.comb += descriptor[name].eq(getattr(session, name))
+
+        # An RST is in the queue, and not in the buffer.
+        from_buffer = Signal()
+        m.d.comb += [
+            from_buffer.eq(~queue.head.reset),
+            queue.pop.eq(gate.head_pop),
+            buffer.pop.eq(gate.head_pop & from_buffer),
+            buffer.head_length.eq(queue.head.length),
+            buffer.freed.eq(gate.outcome_valid & ~gate.outcome.reset),
+            buffer.freed_octets.eq(gate.outcome.length),
+            gate.now.eq(self.now),
+            gate.octet.eq(buffer.fetched),
+            gate.mark.eq(buffer.fetched_mark),
+            gate.reset_octet.eq(reset.octet),
+            reset.begin.eq(gate.reset_begin),
+            reset.lane.eq(gate.reset_lane),
+            reset.sequence.eq(session.reset_sent),
+            reset.acknowledgment.eq(session.reset_back),
+            reset.fetch.eq(gate.fetch),
+            session.reset_lane.eq(gate.reset_lane),
+            self.exchange_tx_data.eq(gate.tx_data),
+            self.exchange_tx_en.eq(gate.tx_en),
+            self.exchange_tx_er.eq(gate.tx_er),
+        ]
+        outcome = gate.outcome
+        m.d.comb += [
+            risk.failed.valid.eq(gate.outcome_valid & ((outcome.kind != OutcomeKind.SENT) | outcome.all)),
+            risk.failed.payload.base.eq(outcome.base),
+            risk.failed.payload.count.eq(outcome.reservations),
+        ]
+        follow(m, queue, gate, "head_valid", "head")
+        follow(m, gate, buffer, "take", "fetch")
+        follow(m, gate, history, "past_valid", "past_lane", "past_position", "past_octet", "past")
 
     def _observe(self, m, capture, sources, latch, arming, gate, framer, verdict):
         """Connect the capture registers."""
@@ -289,7 +449,7 @@ class Filter(wiring.Component):
             capture.sent.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.SENT)),
             capture.aborted.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.ABORTED)),
             capture.lane.eq(gate.outcome.lane),
-            capture.orders.eq(gate.outcome.orders),
+            capture.orders.eq(Mux(gate.outcome.all, 0, gate.outcome.orders)),
             capture.last_octet.eq(framer.message_valid & framer.message_last),
             capture.breached.eq(verdict.breached),
         ]
@@ -304,10 +464,11 @@ class Filter(wiring.Component):
             counters.now.eq(self.now[:16]),
             counters.log_ready.eq(log.gate.ready),
         ]
-        follow(m, verdict, counters, "row", "reason", "counted_orders", "failing_is_order")
+        m.d.comb += counters.reason.eq(Mux(verdict.passed, Reason.PASSED, verdict.reason))
+        follow(m, verdict, counters, "row", "counted_orders", "failing_is_order", "fenced")
         follow(m, gate, counters, "outcome_valid", "outcome")
 
-    def _tell(self, m, log, capture, sources, latch, arming, controller, counters, verdict, risk):
+    def _tell(self, m, log, sources, latch, arming, controller, counters, verdict, risk, session):
         """Write the events."""
         edge, edge_sources = Signal(LANES), Signal.like(sources.sources)
         opened, refused = Signal(LANES), Signal()
@@ -323,7 +484,7 @@ class Filter(wiring.Component):
             log.now.eq(self.now),
             log.kill.age.eq(2),
             log.arm.valid.eq(arming.done),
-            log.gate.valid.eq(counters.booked & (counters.booked_kind != OutcomeKind.SENT)),
+            log.gate.valid.eq(counters.booked & ((counters.booked_kind != OutcomeKind.SENT) | counters.booked_all)),
             log.gate.age.eq(counters.booked_age),
             log.verdict.valid.eq(verdict.logged),
             log.verdict.age.eq(3),
@@ -334,28 +495,38 @@ class Filter(wiring.Component):
         record(
             m, log.arm, kind=Mux(refused, Kind.ARM_REFUSED, Kind.ARM), reason=arming.refusal, user_ref=opened
         )  # fmt: skip
-        aborted = counters.booked_kind == OutcomeKind.ABORTED
+        gate_kind, gate_reason = Signal(Kind), Signal(Reason)
+        m.d.comb += [gate_kind.eq(Kind.DROP), gate_reason.eq(Reason.KILLED)]
+        with m.Switch(counters.booked_kind):
+            with m.Case(OutcomeKind.SENT):
+                m.d.comb += gate_kind.eq(Kind.NEUTRALISE)
+            with m.Case(OutcomeKind.ABORTED):
+                m.d.comb += gate_kind.eq(Kind.ABORT)
+            with m.Case(OutcomeKind.STALE):
+                m.d.comb += gate_reason.eq(Reason.ROLLED_BACK)
         record(
             m,
             log.gate,
-            kind=Mux(aborted, Kind.ABORT, Kind.DROP),
+            kind=gate_kind,
             lane=counters.booked_lane,
-            reason=Reason.KILLED,
+            reason=gate_reason,
             count=counters.booked_orders,
             symbol=NO_SYMBOL,
         )
         record(
             m,
             log.verdict,
-            kind=Kind.DROP,
+            kind=Mux(verdict.passed, Kind.NEUTRALISE, Mux(verdict.fenced, Kind.FENCE, Kind.DROP)),
             lane=verdict.row,
             reason=verdict.reason,
-            count=verdict.counted_orders,
+            count=Mux(verdict.passed, verdict.overwritten, verdict.counted_orders),
             user_ref=verdict.order.user_ref,
             symbol=verdict.order.symbol,
             quantity=verdict.order.quantity,
             price=verdict.order.price,
         )
+        m.d.comb += log.session.valid.eq(session.began)
+        record(m, log.session, kind=Kind.SESSION, lane=session.began_lane, user_ref=session.began_port)
         block_lane = Signal(4)
         m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
         record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)
@@ -376,14 +547,3 @@ def record(m, offer, **fields):
     """Fill an event's record; what is not given is 0."""
     for name, value in fields.items():
         m.d.comb += offer.record[name].eq(value)
-
-
-def link_flags(receiver, framer, no_room):
-    """Return the flags that do not come from the headers, each at its reason's bit."""
-    return (
-        (receiver.runt << Reason.RUNT)
-        | (receiver.error << Reason.RX_ERROR)
-        | (~receiver.fcs_ok << Reason.FCS)
-        | (no_room << Reason.OVERFLOW)
-        | (framer.framing << Reason.FRAMING)
-    )

@@ -14,11 +14,13 @@ from hdl.wire.verdict import NO_LANE, Reason
 ROWS = 16
 USED_ROWS = NO_LANE + 1
 ADDRESS = (ROWS * COUNTERS_PER_ROW - 1).bit_length()
-ADDITIONS = 5  # of a job at most
+ADDITIONS = 6  # of a job at most
 READ_CYCLES = 2
 
-Judged = data.StructLayout({"row": 4, "reason": 6, "orders": 7, "failing_is_order": 1})
-Left = data.StructLayout({"kind": OutcomeKind, "lane": 4, "orders": 7, "moment": 16})
+Judged = data.StructLayout({"row": 4, "reason": 6, "orders": 7, "failing_is_order": 1, "fenced": 1})
+Left = data.StructLayout(
+    {"kind": OutcomeKind, "lane": 4, "orders": 7, "stopped": 7, "reason": 6, "reset": 1, "all": 1, "moment": 16}
+)
 Addition = data.StructLayout({"cell": 7, "amount": 16})
 
 
@@ -27,15 +29,17 @@ class Counters(wiring.Component):
 
     Three kinds of job are booked, each whole before the next begins, so that what goes in balances what comes out:
 
-    - a verdict (``judged``): FRAMES_IN of its row; with a reason, FRAME_DROP + reason. Its orders are booked when it
-      passed or its reason is KILLED or higher: ORDERS_IN, and when dropped ORDER_DROP + reason for one, if the
-      failing message is an order, and ORDER_DROP + SIBLING for the others;
-    - an outcome of the gate: SENT is FRAMES_OUT and ORDERS_OUT; DISCARDED is a drop for KILLED, ABORTED one for
-      ABORTED, in both FRAME_DROP and ORDER_DROP: of the orders one has that reason and the others are SIBLING;
+    - a verdict (``judged``): FRAMES_IN of its row, FENCES if it fenced the lane; with a reason, FRAME_DROP + reason.
+      Its orders are booked when it passed or its reason is KILLED or higher: ORDERS_IN, and when dropped ORDER_DROP +
+      reason for one, if the failing message is an order, and ORDER_DROP + SIBLING for the others;
+    - an outcome of the gate: SENT is FRAMES_OUT, ORDERS_OUT for the orders let go, ORDER_DROP + their reason for those
+      overwritten, and NEUTRALISED if there were any; a frame that a kill at the gate overwrote lets no order go, they
+      count for KILLED. An RST is FRAMES_INJECTED and FRAMES_OUT. DISCARDED is a drop for KILLED, ABORTED for ABORTED,
+      STALE for ROLLED_BACK, in both FRAME_DROP and ORDER_DROP: of the orders one has that reason, the others SIBLING;
     - runts, which can come every other cycle: they are added up, and booked in the row of no lane when nothing else
       waits.
 
-    Nothing is lost: 32 verdicts and 64 outcomes wait in queues, and a job takes at most 30 cycles. Should a queue run
+    Nothing is lost: 32 verdicts and 64 outcomes wait in queues, and a job takes at most 36 cycles. Should a queue run
     over all the same, or 65,535 runts wait, ``fault`` stays high until reset. Reset zeroes all counters, which takes
     1152 cycles in which jobs wait.
 
@@ -45,7 +49,7 @@ class Counters(wiring.Component):
     Members
     -------
     bus : In(Bus)
-    judged, row, reason, counted_orders, failing_is_order : In
+    judged, row, reason, counted_orders, failing_is_order, fenced : In
         A verdict. A runt has no verdict.
     runt : In(1)
     outcome_valid, outcome : In(1), In(Outcome)
@@ -53,9 +57,10 @@ class Counters(wiring.Component):
         Low bits.
     log_ready : In(1)
         An outcome is booked only then.
-    booked, booked_kind, booked_lane, booked_orders, booked_age : Out(1), …
-        Strobe: an outcome is being booked, which came ``booked_age`` cycles ago. For the event log: in a burst the
-        gate has an outcome in every cycle, this strobe follows at the pace of the log.
+    booked, booked_kind, booked_lane, booked_orders, booked_all, booked_age : Out(1), …
+        Strobe: an outcome is being booked, which came ``booked_age`` cycles ago; ``booked_orders`` are those that it
+        did not let go. For the event log: in a burst the gate has an outcome in every cycle, this strobe follows at the
+        pace of the log.
     fault : Out(1)
     busy : Out(1)
         Jobs wait or are being booked, or the counters are being zeroed.
@@ -67,6 +72,7 @@ class Counters(wiring.Component):
     reason: In(6)
     counted_orders: In(7)
     failing_is_order: In(1)
+    fenced: In(1)
     runt: In(1)
     outcome_valid: In(1)
     outcome: In(Outcome)
@@ -76,6 +82,7 @@ class Counters(wiring.Component):
     booked_kind: Out(OutcomeKind)
     booked_lane: Out(4)
     booked_orders: Out(7)
+    booked_all: Out(1)
     booked_age: Out(16)
     fault: Out(1)
     busy: Out(1, init=1)
@@ -91,11 +98,11 @@ class Counters(wiring.Component):
             verdicts.job.reason.eq(self.reason),
             verdicts.job.orders.eq(self.counted_orders),
             verdicts.job.failing_is_order.eq(self.failing_is_order),
+            verdicts.job.fenced.eq(self.fenced),
             outcomes.push.eq(self.outcome_valid),
-            outcomes.job.kind.eq(self.outcome.kind),
-            outcomes.job.lane.eq(self.outcome.lane),
-            outcomes.job.orders.eq(self.outcome.orders),
         ]
+        for name in ("kind", "lane", "orders", "stopped", "reason", "reset", "all"):
+            m.d.comb += outcomes.job[name].eq(self.outcome[name])
 
         before = Signal(16)
         # `now` runs evenly while anything is under way: one less here makes up for the cycle that `booked` comes later.
@@ -116,15 +123,29 @@ class Counters(wiring.Component):
             one.eq((judged.reason >= Reason.KILLED) & judged.failing_is_order & (judged.orders != 0)),
             others.eq(judged.orders - (judged.failing_is_order & (judged.orders != 0))),
         ]
+        # What an outcome books. A frame that did not leave has all its orders dropped for one reason; of one that did,
+        # some may have been overwritten, and then those let go have the cell ORDERS_OUT, or KILLED at the gate.
         left = outcomes.head
-        stopped, reason, siblings = Signal(), Signal(6), Signal(7)
+        sent, orders, siblings, rewritten = Signal(), Signal(7), Signal(7), Signal()
+        frame_cell, order_cell, other_cell = Signal(7), Signal(7), Signal(7)
+        dropped_for = Signal(6)
+        with m.Switch(left.kind):
+            with m.Case(OutcomeKind.ABORTED):
+                m.d.comb += dropped_for.eq(Reason.ABORTED)
+            with m.Case(OutcomeKind.STALE):
+                m.d.comb += dropped_for.eq(Reason.ROLLED_BACK)
+            with m.Default():
+                m.d.comb += dropped_for.eq(Reason.KILLED)
+        m.d.comb += [sent.eq(left.kind == OutcomeKind.SENT), orders.eq(left.orders + left.stopped)]
         m.d.sync += [
-            stopped.eq(left.kind != OutcomeKind.SENT),
-            reason.eq(Mux(left.kind == OutcomeKind.ABORTED, Reason.ABORTED, Reason.KILLED)),
-            siblings.eq(left.orders - (left.orders != 0)),
+            rewritten.eq(sent & (left.all | (left.stopped != 0))),
+            siblings.eq(orders - 1),
+            frame_cell.eq(Mux(sent, Count.FRAMES_OUT, Count.FRAME_DROP + dropped_for)),
+            order_cell.eq(Mux(sent & ~left.all, Count.ORDERS_OUT, Count.ORDER_DROP + dropped_for)),
+            other_cell.eq(Count.ORDER_DROP + Mux(sent, left.reason, Reason.SIBLING)),
         ]
 
-        # A job is a row and up to five additions to cells of that row; none of zero is made.
+        # A job is a row and up to six additions to cells of that row; none of zero is made.
         row, additions = Signal(4), Signal(data.ArrayLayout(Addition, ADDITIONS))
 
         def load(lane, *pairs):
@@ -168,18 +189,19 @@ class Counters(wiring.Component):
                     m.next = "rest"
 
             with m.State("outcome"):
+                some = orders != 0
                 load(
                     left.lane,
-                    (Mux(stopped, Count.FRAME_DROP + reason, Count.FRAMES_OUT), 1),
-                    (
-                        Mux(stopped, Count.ORDER_DROP + reason, Count.ORDERS_OUT),
-                        Mux(stopped, left.orders != 0, left.orders),
-                    ),
-                    (Count.ORDER_DROP + Reason.SIBLING, Mux(stopped, siblings, 0)),
+                    (frame_cell, 1),
+                    (order_cell, Mux(sent, left.orders, some)),
+                    (other_cell, Mux(sent, left.stopped, Mux(some, siblings, 0))),
+                    (Count.NEUTRALISED, rewritten),
+                    (Count.FRAMES_INJECTED, left.reset),
                 )
                 m.d.comb += outcomes.pop.eq(1)
                 m.d.sync += [self.booked.eq(1), self.booked_kind.eq(left.kind), self.booked_lane.eq(left.lane)]
-                m.d.sync += [self.booked_orders.eq(left.orders), self.booked_age.eq(self.now - left.moment)]
+                m.d.sync += [self.booked_orders.eq(Mux(sent, left.orders, orders)), self.booked_all.eq(left.all)]
+                m.d.sync += self.booked_age.eq(self.now - left.moment)
                 m.next = "next"
             with m.State("verdict"):
                 load(
@@ -189,6 +211,7 @@ class Counters(wiring.Component):
                     (Count.ORDERS_IN, Mux(ordered, judged.orders, 0)),
                     (Count.ORDER_DROP + judged.reason, one),
                     (Count.ORDER_DROP + Reason.SIBLING, Mux(ordered & dropped, others, 0)),
+                    (Count.FENCES, judged.fenced),
                 )
                 m.d.comb += verdicts.pop.eq(1)
                 m.next = "next"

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hdl.filter.bus import Bus
+from hdl.filter.context import WORD_BITS, WORDS, keep
 from hdl.filter.memory import Memory
 from hdl.wire.registers import BUCKET_BITS, BUCKET_SLOTS, KEY_BITS, SLOTS, SYMBOLS
 
@@ -26,6 +27,10 @@ class Directory(wiring.Component):
     begins anew. A symbol that never gets its eighth octet is never done. Of two slots with the same symbol the lower
     one counts.
 
+    The result, and the octets of a symbol that is not whole, can be saved 20 cycles behind a symbol's first octet and
+    loaded (`hdl.filter.context`, words 0 and 3). With word 3 loaded in cycle w, what has come of a symbol passes again
+    in w+1 to w+8, and the octets that follow may come from w+9 on: the lookup is then as if there had been no pause.
+
     The host reads and writes the slots by their 32-bit words; the fourth word of a slot reads 0 and keeps nothing, so
     that slots can be written in one burst. A read waits while a symbol is looked up. After a reset the slots are
     emptied first: no symbol is found until they are loaded, and the bus is answered when they are empty, 1024 cycles
@@ -37,6 +42,7 @@ class Directory(wiring.Component):
         The hash's key: its bit 0 meets the first bit of the symbol.
     symbol_valid, symbol_first, symbol_data : In(1), In(1), In(8)
         An octet of a symbol, and whether it is the first.
+    load, word, context : In(8), In(36), Out(288)
     found, index, done : Out(1), Out(9), Out(1)
     clearing : Out(1)
         The slots are being emptied.
@@ -48,6 +54,9 @@ class Directory(wiring.Component):
     symbol_valid: In(1)
     symbol_first: In(1)
     symbol_data: In(8)
+    load: In(WORDS)
+    word: In(WORD_BITS)
+    context: Out(WORDS * WORD_BITS)
     found: Out(1)
     index: Out(INDEX_BITS)
     done: Out(1)
@@ -57,24 +66,39 @@ class Directory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        # A symbol that is not whole turns round once, and passes again from its first octet on.
+        symbol, count = Signal(8 * OCTETS), Signal(range(OCTETS + 1))
+        left, turning, starts, passing = Signal(range(OCTETS + 1)), Signal(), Signal(), Signal()
+        octet, valid, begins = Signal(8), Signal(), Signal()
+        m.d.comb += [
+            turning.eq(left != 0),
+            octet.eq(Mux(turning, symbol[-8:], self.symbol_data)),
+            begins.eq(Mux(turning, starts, self.symbol_first)),
+            valid.eq(Mux(turning, starts | passing, self.symbol_valid)),
+        ]
+        m.d.sync += [
+            starts.eq(turning & ~passing & (left - 1 == count)),
+            passing.eq(turning & (starts | passing)),
+        ]
+        with m.If(turning):
+            m.d.sync += left.eq(left - 1)
+        with m.If(self.load[3]):
+            m.d.sync += left.eq(OCTETS)
+
         # The hash: bit n of the symbol, its first octet's highest first, adds the window of the key from bit n on.
-        symbol = Signal(8 * OCTETS)
         bucket, window = Signal(BUCKET_BITS), Signal(KEY_BITS)
-        key = Mux(self.symbol_first, self.key, window)
-        windows = [Mux(self.symbol_data[7 - n], key[n : n + BUCKET_BITS], 0) for n in range(8)]
-        count = Signal(range(OCTETS + 1))
-        with m.If(self.symbol_valid):
-            m.d.sync += [
-                symbol.eq(Cat(self.symbol_data, symbol[:-8])),
-                bucket.eq(reduce(xor, windows, Mux(self.symbol_first, 0, bucket))),
-                window.eq(key >> 8),
-            ]
-            with m.If(self.symbol_first):
+        key = Mux(begins, self.key, window)
+        windows = [Mux(octet[7 - n], key[n : n + BUCKET_BITS], 0) for n in range(8)]
+        with m.If(turning | valid):
+            m.d.sync += symbol.eq(Cat(octet, symbol[:-8]))
+        with m.If(valid):
+            m.d.sync += [bucket.eq(reduce(xor, windows, Mux(begins, 0, bucket))), window.eq(key >> 8)]
+            with m.If(begins):
                 m.d.sync += count.eq(1)
             with m.Elif(count != OCTETS):
                 m.d.sync += count.eq(count + 1)
         last = Signal()
-        m.d.comb += last.eq(self.symbol_valid & ~self.symbol_first & (count == OCTETS - 1))
+        m.d.comb += last.eq(valid & ~begins & (count == OCTETS - 1))
 
         # The slots, their words side by side, so that the host can write them one by one.
         widths = [32, 32, 1 + INDEX_BITS]
@@ -107,10 +131,13 @@ class Directory(wiring.Component):
             m.d.sync += [self.found.eq(1), self.index.eq(candidate)]
         with m.If(is_last[3]):
             m.d.sync += self.done.eq(1)
-        with m.If(self.symbol_valid & self.symbol_first):
+        with m.If(valid & begins):
             m.d.sync += [self.found.eq(0), self.done.eq(0), reading.eq(0), shown.eq(0), is_last.eq(0)]
 
         self._serve(m, columns, slot, Cat(number, bucket), reading)
+        result, shared = (self.index, self.found, self.done), WORD_BITS - INDEX_BITS - 2
+        words = {0: (*result, symbol[:shared]), 3: (symbol[shared : 8 * (OCTETS - 1)], count)}
+        m.d.comb += self.context.eq(keep(m, self, words))
         return m
 
     def _serve(self, m, columns, slot, wanted, reading):

@@ -1,11 +1,16 @@
-"""The framing of a datagram: which octets are messages."""
+"""The framing of a lane's payload: which octets are messages."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.wire.ouch import LENGTHS, ORDERS, Message
+from hdl.filter.context import WORD_BITS, WORDS, keep
+from hdl.filter.marks import Mark
+from hdl.wire import ouch, ouch42
+from hdl.wire.soup import CLIENT_FIXED, Client
 from hdl.wire.ufo import FIXED, Packet
+
+_SETTLES = 8  # cycles from a message's first octet to when `message_completes` is sampled
 
 
 class _State(enum.Enum):
@@ -17,48 +22,82 @@ class _State(enum.Enum):
 
 
 class Framer(wiring.Component):
-    """Splits the payload of a lane's datagram into UFO packets and hands on the messages in them.
+    """Splits a payload into packets, UFO or SoupBinTCP, and hands on the messages in them.
 
     A packet is a length of two octets, which counts what follows, a type and its body. A length of 0, a type that is
-    none of `hdl.wire.ufo.Packet`, a wrong length of a type that has only one, an unsequenced packet without message, a
-    payload that ends inside a packet, and a payload without packets are ``framing`` errors; behind the first one
-    nothing more is read. A packet that the end of the frame cuts leaves a message without ``message_last``.
+    none of the client's, a wrong length of a type that has only one, and an unsequenced packet without message are
+    ``framing`` errors; behind the first one nothing more is read. In a datagram, whose types are
+    `hdl.wire.ufo.Packet`, so are a payload that ends inside a packet, and one without packets; a message that is cut
+    has no ``message_last``.
+
+    In a stream, whose types are `hdl.wire.soup.Client`, a payload may end anywhere, or be empty; there a length above
+    `hdl.wire.soup.LONGEST` is an error, when both its octets are there. Only octets new to the stream come here.
 
     The message stream is the payload stream of the same cycle, chosen from registers: no latency and no
-    backpressure. ``end`` brings everything back to the beginning.
+    backpressure. ``open`` brings everything back to the beginning; until then the state stays as the frame left it, to
+    be saved (`hdl.filter.context`, word 7), and behind it a context may be loaded, before the payload.
 
     Members
     -------
     payload_octet, payload_valid, payload_start, payload_last : In
         From `Headers`.
-    end : In(1)
-        The frame's end; a last octet of the payload may come in the same cycle.
+    open : In(1)
+        A frame has begun; comes before its payload and before its context.
+    soup, dialect : In(1)
+        The lane's, from the context on: TCP, and OUCH 4.2 (else 5.0).
+    payload_length : In(16)
+        Of a stream: the octets that come here in this frame, all of them; right from before the payload to ``open``.
+    overwritten : In(1)
+        Strobe behind the payload's end, before the context is saved: the order that the payload ended inside leaves
+        overwritten. The rest of it will be skipped. Without meaning when not ``inside``.
+    load, word, context : In(8), In(36), Out(288)
     message_octet, message_valid, message_first, message_last : Out
-        Octets of messages, from the OUCH type on. A message of one octet is first and last.
+        Octets of messages, from the OUCH type on. A message of one octet is first and last. One that began in an
+        earlier frame goes on without ``message_first``, unless that frame held nothing of it but the packet type.
     message_left : Out(16)
         Octets of the message from this one on; right while ``message_valid``.
     message_short : Out(1)
         The message is shorter than an Enter without appendage; right while ``message_valid``.
+    message_completes : Out(1)
+        The message's last octet comes in this frame, by ``payload_length``; always for a datagram. Right from 9 cycles
+        behind ``message_first`` to 8 cycles behind the next one; of a message that goes on, from 3 cycles behind the
+        strobe of its word.
     framing : Out(1)
-        Registered; right with ``end``. 0 for a frame that never had a ``payload_start``.
-    order_mark : Out(1)
-        Belongs to the octet of one cycle ago: that is of the packet of an order, from its packet type on. An order is
-        known by the OUCH type alone, however wrong the message is.
+        Registered; right with the frame's end. 0 for a frame that never had a ``payload_start``.
+    mark : Out(Mark)
+        Belongs to the octet of one cycle ago. ORDER: of the packet of an order that begins in this frame, from its
+        packet type on. OLD_ORDER: of one that began in an earlier frame and was not overwritten; of which no more than
+        the packet type came there, it is known only from here on. BODY: the rest of one that was. PLAIN: any other of
+        the payload. An order is known by the OUCH type alone, however wrong the message is.
+    inside : Out(1)
+        Right behind the payload's end: it ended inside an order, behind its OUCH type, that was not overwritten.
+    continued : Out(1)
+        Right behind the payload's end: OLD_ORDER octets were in it.
     """
 
     payload_octet: In(8)
     payload_valid: In(1)
     payload_start: In(1)
     payload_last: In(1)
-    end: In(1)
+    open: In(1)
+    soup: In(1)
+    dialect: In(1)
+    payload_length: In(16)
+    overwritten: In(1)
+    load: In(WORDS)
+    word: In(WORD_BITS)
+    context: Out(WORDS * WORD_BITS)
     message_octet: Out(8)
     message_valid: Out(1)
     message_first: Out(1)
     message_last: Out(1)
     message_left: Out(16)
     message_short: Out(1)
+    message_completes: Out(1)
     framing: Out(1)
-    order_mark: Out(1)
+    mark: Out(Mark)
+    inside: Out(1)
+    continued: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -66,21 +105,27 @@ class Framer(wiring.Component):
         state = Signal(_State)
         length_high, high_zero = Signal(8), Signal()
         left, one_left = Signal(16), Signal()  # of the packet behind its type; one, and it is here
-        lengths = {number: Signal(name=f"length_is_{number}") for number in sorted({1, *FIXED.values()})}
+        sizes = sorted({1, *FIXED.values(), *CLIENT_FIXED.values()})
+        lengths = {number: Signal(name=f"length_is_{number}") for number in sizes}
         unsequenced, first = Signal(), Signal()
         short = Signal()
+        begun = Signal()  # the packet's type was in this frame
+        order, skipped = Signal(), Signal()  # its message is an order; what comes of it is no message any more
 
-        closes = Signal()  # this octet ends a packet that is right
         type_right = Signal()
         with m.Switch(octet):
-            for packet, length in FIXED.items():
+            for packet in sorted({*FIXED, *CLIENT_FIXED}):
                 with m.Case(packet):
-                    m.d.comb += type_right.eq(lengths[length])
+                    datagram, stream = (lengths.get(fixed.get(packet), 0) for fixed in (FIXED, CLIENT_FIXED))
+                    m.d.comb += type_right.eq(Mux(self.soup, stream, datagram))
             with m.Case(Packet.UNSEQUENCED):
                 m.d.comb += type_right.eq(~lengths[1])
+            with m.Case(Client.DEBUG):
+                m.d.comb += type_right.eq(self.soup)
 
+        closes, wrong = Signal(), Signal()  # this octet ends a packet that is right; it is an error
         with m.If(self.payload_start):
-            m.d.sync += self.framing.eq(1)
+            m.d.sync += self.framing.eq(~self.soup)
         with m.If(self.payload_valid):
             with m.Switch(state):
                 with m.Case(_State.LENGTH_HIGH):
@@ -88,18 +133,14 @@ class Framer(wiring.Component):
                 with m.Case(_State.LENGTH_LOW):
                     m.d.sync += [left.eq(Cat(octet, length_high) - 1), state.eq(_State.TYPE)]
                     m.d.sync += [flag.eq(high_zero & (octet == number)) for number, flag in lengths.items()]
-                    m.d.sync += short.eq(high_zero & (octet < 1 + LENGTHS[Message.ENTER].full))
-                    with m.If(high_zero & (octet == 0)):
-                        m.d.sync += state.eq(_State.WRONG)
+                    shorter = [octet < 1 + length for length in (ouch.ENTER.size, ouch42.ENTER.size)]
+                    m.d.sync += short.eq(high_zero & Mux(self.dialect, shorter[1], shorter[0]))
+                    m.d.comb += wrong.eq((high_zero & (octet == 0)) | (self.soup & length_high[7]))
                 with m.Case(_State.TYPE):
                     m.d.sync += [unsequenced.eq(octet == Packet.UNSEQUENCED), first.eq(1), one_left.eq(left == 1)]
-                    m.d.comb += closes.eq(type_right & lengths[1])
-                    with m.If(~type_right):
-                        m.d.sync += state.eq(_State.WRONG)
-                    with m.Elif(lengths[1]):
-                        m.d.sync += state.eq(_State.LENGTH_HIGH)
-                    with m.Else():
-                        m.d.sync += state.eq(_State.BODY)
+                    m.d.sync += [begun.eq(1), order.eq(0), skipped.eq(0)]
+                    m.d.sync += state.eq(Mux(lengths[1], _State.LENGTH_HIGH, _State.BODY))
+                    m.d.comb += [closes.eq(type_right & lengths[1]), wrong.eq(~type_right)]
                 with m.Case(_State.BODY):
                     m.d.sync += [left.eq(left - 1), first.eq(0), one_left.eq(left == 2)]
                     m.d.comb += closes.eq(one_left)
@@ -107,24 +148,69 @@ class Framer(wiring.Component):
                         m.d.sync += state.eq(_State.LENGTH_HIGH)
             with m.If(self.payload_last & closes):
                 m.d.sync += self.framing.eq(0)
-        with m.If(self.end):
-            m.d.sync += [state.eq(_State.LENGTH_HIGH), self.framing.eq(0)]
+            with m.If(wrong):
+                m.d.sync += [state.eq(_State.WRONG), self.framing.eq(1)]
 
         m.d.comb += [
             self.message_octet.eq(octet),
-            self.message_valid.eq(self.payload_valid & (state == _State.BODY) & unsequenced),
+            self.message_valid.eq(self.payload_valid & (state == _State.BODY) & unsequenced & ~skipped),
             self.message_first.eq(self.message_valid & first),
             self.message_last.eq(self.message_valid & one_left),
             self.message_left.eq(left),
             self.message_short.eq(short),
         ]
+        self._mark(m, state, begun, order, skipped)
+        self._completes(m, state, left)
 
-        # The packet type is marked one cycle late, by the OUCH type that follows it; the rest from a register.
-        opens, marking = Signal(), Signal()
-        m.d.comb += opens.eq(self.message_first & Cat(octet == order for order in ORDERS).any())
-        m.d.comb += self.order_mark.eq(opens | marking)
-        with m.If(self.message_valid):
-            m.d.sync += marking.eq(opens | marking)
-        with m.Else():
-            m.d.sync += marking.eq(0)
+        m.d.comb += self.inside.eq((state == _State.BODY) & order & ~skipped)
+        with m.If(self.overwritten & self.inside):
+            m.d.sync += skipped.eq(1)
+        with m.If(self.open):
+            m.d.sync += [state.eq(_State.LENGTH_HIGH), self.framing.eq(0), begun.eq(0), self.continued.eq(0)]
+        packet = (state, length_high, high_zero, left, one_left, lengths[1], lengths[CLIENT_FIXED[Client.LOGIN]])
+        m.d.comb += self.context.eq(keep(m, self, {7: (*packet, unsequenced, first, short, order, skipped)}))
         return m
+
+    def _mark(self, m, state, begun, order, skipped):
+        """The packet type is marked one cycle late, by the OUCH type that follows it; the rest from a register."""
+        octet = self.payload_octet
+        is_order, opens = Signal(), Signal()
+        m.d.comb += [
+            is_order.eq(Mux(self.dialect, among(octet, ouch42.ORDERS), among(octet, ouch.ORDERS))),
+            opens.eq(self.message_first & is_order),
+        ]
+        with m.If(opens):
+            m.d.sync += order.eq(1)
+
+        here, before = Signal(Mark), Signal(Mark)
+        with m.If(self.payload_valid):
+            m.d.comb += here.eq(Mark.PLAIN)
+            with m.If(self.message_valid & (opens | order)):
+                m.d.comb += here.eq(Mux(begun, Mark.ORDER, Mark.OLD_ORDER))
+                m.d.sync += self.continued.eq(self.continued | ~begun)
+            with m.If((state == _State.BODY) & skipped):
+                m.d.comb += here.eq(Mark.BODY)
+        m.d.sync += before.eq(here)
+        m.d.comb += self.mark.eq(before)
+        with m.If(opens & begun):
+            m.d.comb += self.mark.eq(Mark.ORDER)
+
+    def _completes(self, m, state, left):
+        """Compare where the message ends in the payload, which stays the same from its first octet to its last."""
+        passed, some = Signal(11), Signal()  # payload octets before this one
+        with m.If(self.payload_valid):
+            m.d.sync += [passed.eq(passed + 1), some.eq(1)]
+        with m.If(self.open):
+            m.d.sync += [passed.eq(0), some.eq(0)]
+        end = Signal(17)
+        with m.If(state == _State.BODY):
+            m.d.sync += end.eq(left + passed)
+        since = Signal(_SETTLES)
+        m.d.sync += since.eq(Cat(self.message_first, since))
+        with m.If(since[-1] | ~some):
+            m.d.sync += self.message_completes.eq(~self.soup | (end <= self.payload_length))
+
+
+def among(octet, values):
+    """Tell whether `octet` is one of `values`."""
+    return Cat(octet == value for value in values).any()

@@ -1,23 +1,46 @@
-"""The egress gate: lets frames leave one after another, and stops those of a killed lane."""
+"""The egress gate: lets frames leave one after another, and stops or rewrites those of a killed lane."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.fcs import INIT, crc32
+from hdl.filter.marks import Mark, Past
+from hdl.wire.soup import FILLER, Client
 from hdl.wire.verdict import LANES
 
 GAP = 12  # idle octet times between frames (IEEE 802.3-2022 §4.4.2)
 SHORTEST = 64  # octets: bits 10..6 of a length tell
 
+# What the outcome hands on of the descriptor, for whoever keeps books.
+_ACCOUNT = {
+    "lane": 4,  # 8: no lane
+    "orders": 7,  # that are let go, if nothing stops them later
+    "reservations": 5,  # that it made, from `base` in the journal
+    "base": 8,
+    "length": 11,  # octets with FCS
+    "tcp": 1,
+    "reset": 1,  # no frame of the buffer but an RST
+    "all": 1,  # every order of the frame is overwritten
+    "stopped": 7,  # orders that the verdict stopped, and the reason of the first of them
+    "reason": 6,
+    "advance": 11,  # new octets of the stream
+    "epoch": 1,  # of the lane, when the frame was accepted
+    "finished": 1,
+    "slot": 5,
+}
+
 Descriptor = data.StructLayout(
     {
-        "length": 11,  # octets with FCS
-        "lane": 4,  # 8: no lane
-        "orders": 7,  # that the frame holds
-        "reservations": 5,  # that it made, from `base` in the journal
-        "base": 8,
+        **_ACCOUNT,
         "stamp": 16,  # low bits of `now` in the cycle in which its last octet came in
+        "rewritable": 1,  # it may leave with every order overwritten
+        "live": 1,  # without `all`, octets of an order leave as they came
+        "cut": 1,  # discard it whenever its lane is killed
+        "stops": 32,  # bit n, the highest one for all above it too: order n of the frame is overwritten
+        "check_some": 16,  # the TCP checksum with these orders overwritten
+        "check_all": 16,  # with all of them
+        "position": 11,  # low bits of the sequence number of the first payload octet
     }
 )
 
@@ -26,11 +49,13 @@ class OutcomeKind(enum.Enum, shape=2):
     """What became of a frame at the gate."""
 
     SENT = 0
-    DISCARDED = 1  # never began
+    DISCARDED = 1  # never began: its lane was killed
     ABORTED = 2  # left with tx_er and an inverted FCS
+    STALE = 3  # never began: a frame of its session before it did not leave whole
 
 
-Outcome = data.StructLayout({"kind": OutcomeKind, "lane": 4, "orders": 7, "reservations": 5, "base": 8, "length": 11})
+# Here `all` says that a kill had every order overwritten: `orders` then tells how many more than `stopped`.
+Outcome = data.StructLayout({"kind": OutcomeKind, **_ACCOUNT})
 
 
 class Phase(enum.Enum, shape=2):
@@ -43,38 +68,62 @@ class Phase(enum.Enum, shape=2):
 
 
 class Gate(wiring.Component):
-    """Sends the head of the queue, unless it holds orders of a killed lane.
+    """Sends the head of the queue, unless it would let go orders of a killed lane.
 
     ``take`` in cycle S puts 0x55 on the pins in S + 1 to S + 7, 0xD5 in S + 8 and octet i of the frame in S + 9 + i;
-    the first preamble octet of the next frame follows the last octet by at least 13 cycles. Only the last four octets,
-    the FCS, are ever altered.
+    the first preamble octet of the next frame follows the last octet by at least 13 cycles.
 
-    The kill. A head with orders of a killed lane is not taken but discarded by ``skip``: in any cycle, also while
-    another frame leaves, one head per cycle, except in the cycle that loads a frame's last octet. A frame that is
-    leaving while its lane is killed and that has orders, by its descriptor or by a marked octet up to now, is aborted:
-    octets loaded while ``killed`` shows it or later, on the pins from two cycles after the kill edge on, carry
-    ``tx_er``, and those of them that belong to the FCS are the inverse of the FCS over what was sent. The frame keeps
-    its length, and an arm does not end the abort. A frame whose last octet was loaded before is complete at most one
-    cycle after the kill edge.
+    What is altered. An octet marked BODY leaves as a space, TYPE as the type of a Debug packet. A run of octets marked
+    ORDER is an order; the runs are numbered from 0, and one whose bit in ``stops`` is set is overwritten: its first
+    octet leaves as TYPE does, the others as BODY. The octets of the TCP checksum come from ``check_some``. With ``all``
+    every run is overwritten and the checksum is ``check_all``. So it is too when the lane is killed in the cycle of
+    ``take`` and the frame is ``rewritable``. The last four octets, the FCS, leave as they came, unless an octet before
+    them was overwritten: then the gate puts its own. Of an RST (``reset``) all octets come from ``reset_octet``, and
+    the FCS is the gate's; nothing below stops one.
+
+    The kill. A frame that lets go octets of an order (``orders``, ``live``, neither with ``all``; an octet marked
+    OLD_ORDER, or ORDER and not overwritten) never begins on a killed lane, and one with ``cut`` does not in any case:
+    the head is not taken but discarded by ``skip``, also while another frame leaves, one head per cycle, except in the
+    cycle that loads a frame's last octet. A TCP head waits with this while a frame of its own session leaves: what it
+    rolls back depends on whether that one arrives. A frame that is leaving while its lane is killed, and that lets go
+    octets of an order by its descriptor or by its octets up to now, is aborted: octets loaded while ``killed`` shows it
+    or later, on the pins from two cycles after the kill edge on, carry ``tx_er``, and those of them that belong to the
+    FCS are the inverse of the FCS over what was sent. The frame keeps its length, and an arm does not end the abort. A
+    frame whose last octet was loaded before is complete at most one cycle after the kill edge.
+
+    Sessions. When a TCP frame is discarded or aborted, those behind it on its lane must not leave either. Each lane
+    has a bit that is its epoch; such a frame flips it, if it is of the present one, and a TCP head of the other one is
+    discarded as STALE. The very next head already sees the flip.
 
     Every doubt stops the frame: lanes above 7 count as killed, so that a frame of no lane with orders or marks never
-    leaves whole, and a head shorter than 64 octets is discarded. A reset cuts the frame short and reports nothing.
+    leaves whole, an order's mark on the FCS is one of an order let go, and a head shorter than 64 octets is discarded.
+    A reset cuts the frame short and reports nothing.
 
     Members
     -------
     now : In(64)
     killed : In(8)
+    flip : In(8)
+        Strobes: what the lane has in the queue must not leave; of the next cycle's head on.
+    epochs : Out(8)
     head_valid, head : In(1), In(Descriptor)
     take, skip, head_pop : Out(1)
         Combinational, only with ``head_valid``: the head begins to leave; the head is discarded; either of them. The
         next head, or none, must show in the cycle after. A head can be discarded while octets of another frame are
         fetched.
     fetch : Out(1)
-        Takes the next octet of the frame taken last; high in S + 5 to S + 4 + length.
-    octet, mark : In(8), In(1)
-        The octet fetched three cycles ago, and whether it belongs to an order.
+        Takes the next octet of the frame taken last; high in S + 4 to S + 3 + length.
+    octet, mark : In(8), In(Mark)
+        The octet fetched three cycles ago, and what it is.
+    reset_begin, reset_lane : Out(1), Out(3)
+        Strobe in S + 1: an RST was taken, and of which lane; this one stays while it leaves.
+    reset_octet : In(8)
+        In place of ``octet``, fetched three cycles ago as well.
     tx_data, tx_en, tx_er : Out
         The pins.
+    past_valid, past_lane, past_position, past_octet, past : Out(1), Out(3), Out(11), Out(8), Out(Past)
+        For the history: a payload octet of a TCP frame leaves, on the pins one cycle later; the low bits of its
+        sequence number, the octet as it came, and what it leaves as.
     started : Out(1)
         Strobe: the first preamble octet is on the pins.
     dwell, gap, length : Out(16), Out(16), Out(11)
@@ -90,6 +139,8 @@ class Gate(wiring.Component):
 
     now: In(64)
     killed: In(LANES)
+    flip: In(LANES)
+    epochs: Out(LANES)
     head_valid: In(1)
     head: In(Descriptor)
     take: Out(1)
@@ -97,10 +148,18 @@ class Gate(wiring.Component):
     head_pop: Out(1)
     fetch: Out(1)
     octet: In(8)
-    mark: In(1)
+    mark: In(Mark)
+    reset_begin: Out(1)
+    reset_lane: Out(3)
+    reset_octet: In(8)
     tx_data: Out(8)
     tx_en: Out(1)
     tx_er: Out(1)
+    past_valid: Out(1)
+    past_lane: Out(3)
+    past_position: Out(11)
+    past_octet: Out(8)
+    past: Out(Past)
     started: Out(1)
     dwell: Out(16)
     gap: Out(16)
@@ -116,29 +175,34 @@ class Gate(wiring.Component):
         self.phase = Signal(Phase)
         self.step = Signal(range(GAP))  # within the gap or the preamble
         self.remaining = Signal(11)  # octets not yet loaded
+        self.tail = Signal()  # remaining <= 5: what is fetched is the FCS
         self.check = Signal()  # remaining <= 4: what is loaded is the FCS
         self.last = Signal()  # remaining == 1
         self.crc = Signal(32)  # over the octets loaded; in the FCS, what is left of it
-        self.lane = Signal(4)
-        self.ordered = Signal()  # by the descriptor, or a mark
+        self.frame = Signal(Descriptor)  # taken last
+        self.all = Signal()  # all its runs are overwritten
+        self.forced = Signal()  # by the kill, not by its verdict
+        self.stops = Signal(32)  # from bit 0 on: this run and the next ones
+        self.run = Signal()  # the octet before was of an order
+        self.value = Signal(8)  # the octet to be loaded, as it is to leave
+        self.own = Signal()  # what was loaded needs another FCS than it came with
+        self.ordered = Signal()  # an order is let go: by the descriptor, or in the octets up to `value`
         self.caught = Signal()  # its lane was killed while it was leaving
 
     def elaborate(self, platform):
         m = Module()
-        leaving, ending, stopped = Signal(), Signal(), Signal()
-        ordered, caught, aborting = Signal(), Signal(), Signal()  # including this cycle
+        leaving, ending = Signal(), Signal()
+        caught, aborting = Signal(), Signal()  # including this cycle
         m.d.comb += [
-            stopped.eq(self.head.orders.any() & self._closed(self.head.lane) | ~self.head.length[6:].any()),
             leaving.eq((self.phase == Phase.PREAMBLE) | (self.phase == Phase.OCTETS)),
             ending.eq((self.phase == Phase.OCTETS) & self.last),
-            self.take.eq(self.head_valid & ~stopped & (self.phase == Phase.FREE)),
-            self.skip.eq(self.head_valid & stopped & ~ending),
-            self.head_pop.eq(self.take | self.skip),
-            ordered.eq(self.ordered | (self.phase == Phase.OCTETS) & self.mark),
-            caught.eq(self.caught | self._closed(self.lane)),
-            aborting.eq(ordered & caught),
+            caught.eq(self.caught | self._closed(self.frame.lane)),
+            aborting.eq(self.ordered & caught),
             self.busy.eq((self.phase != Phase.FREE) | self.head_valid | self.outcome_valid),
         ]
+        stale = self._choose(m, leaving, ending)
+        self._alter(m)
+
         m.d.sync += [
             self.tx_data.eq(0),
             self.tx_en.eq(leaving | self.take),
@@ -149,13 +213,14 @@ class Gate(wiring.Component):
             with m.Case(Phase.GAP), m.If(self.step == GAP - 1):
                 m.d.sync += self.phase.eq(Phase.FREE)
             with m.Case(Phase.FREE):
-                m.d.sync += self.step.eq(0)
+                m.d.sync += [self.step.eq(0), self.remaining.eq(self.head.length), self.caught.eq(0)]
+                m.d.sync += [self.tail.eq(0), self.check.eq(0), self.last.eq(0)]
                 with m.If(self.take):
                     m.d.sync += [self.phase.eq(Phase.PREAMBLE), self.tx_data.eq(0x55)]
             with m.Case(Phase.PREAMBLE):
                 m.d.sync += [self.tx_data.eq(0x55), self.caught.eq(caught), self.crc.eq(INIT)]
-                with m.If(self.step == 3):
-                    m.d.sync += self.fetch.eq(1)  # three octets ahead, as long as the buffer takes
+                with m.If(self.step == 2):
+                    m.d.sync += self.fetch.eq(1)  # four octets ahead, as long as the buffer and `_alter` take
                 with m.If(self.step == 6):
                     m.d.sync += [self.phase.eq(Phase.OCTETS), self.tx_data.eq(0xD5)]
             with m.Case(Phase.OCTETS):
@@ -163,49 +228,141 @@ class Gate(wiring.Component):
                     self.step.eq(0),
                     self.tx_data.eq(self._load(aborting)),
                     self.caught.eq(caught),
-                    self.crc.eq(Mux(self.check, self.crc >> 8, crc32(self.crc, self.octet))),
-                    self.ordered.eq(ordered),
+                    self.crc.eq(Mux(self.check, self.crc >> 8, crc32(self.crc, self.value))),
                     self.remaining.eq(self.remaining - 1),
+                    self.check.eq(self.tail),
                     self.last.eq(self.remaining == 2),
                 ]
-                with m.If(self.remaining == 5):
-                    m.d.sync += self.check.eq(1)
-                with m.If(self.remaining == 4):
+                with m.If(self.remaining == 6):
+                    m.d.sync += self.tail.eq(1)
+                with m.If(self.tail):
                     m.d.sync += self.fetch.eq(0)
                 with m.If(self.last):
                     m.d.sync += self.phase.eq(Phase.GAP)
 
-        with m.If(self.take):
-            m.d.sync += [
-                self.remaining.eq(self.head.length),
-                self.check.eq(0),
-                self.last.eq(0),
-                self.lane.eq(self.head.lane),
-                self.ordered.eq(self.head.orders.any()),
-                self.caught.eq(0),
-            ]
-
-        self._report(m, ending, aborting)
+        self._roll_back(m, stale, ending & aborting)
+        self._report(m, stale, ending, aborting)
         self._measure(m, leaving)
         return m
 
     def _closed(self, lane):
         return lane[3] | self.killed.bit_select(lane[:3], 1)
 
+    def _stale(self):
+        head = self.head
+        return head.tcp & ~head.reset & (head.epoch ^ self.epochs.bit_select(head.lane[:3], 1))
+
+    def _choose(self, m, leaving, ending):
+        """Take or discard the head, in the variant in which it may leave. Return whether it is stale."""
+        head, frame = self.head, self.frame
+        stale, closed, live, dead, wait = Signal(), Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            stale.eq(self._stale()),
+            closed.eq(~head.reset & self._closed(head.lane)),
+            live.eq((head.orders.any() | head.live) & ~head.all & ~head.reset),
+            dead.eq(closed & (head.cut | live & ~head.rewritable) | ~head.length[6:].any()),
+            wait.eq(ending | leaving & ~stale & head.tcp & frame.tcp & (head.lane == frame.lane)),
+            self.take.eq(self.head_valid & ~stale & ~dead & (self.phase == Phase.FREE)),
+            self.skip.eq(self.head_valid & (stale | dead) & ~wait),
+            self.head_pop.eq(self.take | self.skip),
+        ]
+        # Whether it is taken comes too late to enable so many registers: the last head seen is the one taken.
+        with m.If(self.phase == Phase.FREE):
+            forced = closed & head.rewritable & ~head.all
+            m.d.sync += [
+                frame.eq(head),
+                self.forced.eq(forced),
+                self.all.eq(head.all | forced),
+                self.ordered.eq(live & ~forced),
+                self.own.eq(head.reset),
+            ]
+        m.d.sync += self.reset_begin.eq(self.take & head.reset)
+        m.d.comb += self.reset_lane.eq(frame.lane)
+        return stale
+
+    def _alter(self, m):
+        """One octet ahead of the pins' registers: make `value` of what was fetched, and keep the books."""
+        frame = self.frame
+        fetched, order, over = Signal(), Signal(), Signal()
+        m.d.comb += [
+            fetched.eq((self.phase == Phase.PREAMBLE) & (self.step == 6) | (self.phase == Phase.OCTETS) & ~self.last),
+            order.eq(self.mark == Mark.ORDER),
+            over.eq(self.stops[0] & ~self.tail),
+        ]
+        check, past = Signal(16), Signal(Past)
+        m.d.comb += check.eq(Mux(self.all, frame.check_all, frame.check_some))
+        m.d.sync += self.value.eq(self.octet)
+        altered, let_go = Signal(), Signal()
+        with m.Switch(self.mark):
+            with m.Case(Mark.CHECK_HIGH), m.If(~self.tail):
+                m.d.sync += self.value.eq(check[8:])
+            with m.Case(Mark.CHECK_LOW), m.If(~self.tail):
+                m.d.sync += self.value.eq(check[:8])
+            with m.Case(Mark.ORDER):
+                m.d.comb += [altered.eq(over), let_go.eq(~over), past.eq(Past.ORDER)]
+                with m.If(over):
+                    m.d.sync += self.value.eq(Mux(self._first(), Client.DEBUG, FILLER))
+                    m.d.comb += past.eq(Mux(self._first(), Past.TYPE, Past.BODY))
+            with m.Case(Mark.BODY), m.If(~self.tail):
+                m.d.sync += self.value.eq(FILLER)
+                m.d.comb += [altered.eq(1), past.eq(Past.BODY)]
+            with m.Case(Mark.TYPE), m.If(~self.tail):
+                m.d.sync += self.value.eq(Client.DEBUG)
+                m.d.comb += [altered.eq(1), past.eq(Past.TYPE)]
+            with m.Case(Mark.OLD_ORDER):
+                m.d.comb += [let_go.eq(1), past.eq(Past.ORDER)]
+        with m.If(frame.reset):
+            m.d.sync += self.value.eq(self.reset_octet)
+        with m.Elif(fetched):
+            m.d.sync += [self.own.eq(self.own | altered), self.ordered.eq(self.ordered | let_go)]
+
+        # Between two orders there is the length of a packet: time to bring the next one's bit to the front.
+        m.d.sync += self.run.eq(fetched & order)
+        with m.If(self.phase == Phase.PREAMBLE):
+            m.d.sync += self.stops.eq(frame.stops | self.all.replicate(32))
+        with m.Elif(self.run & ~order):
+            m.d.sync += self.stops.eq(Cat(self.stops[1:], self.stops[-1]))
+
+        payload = Signal()
+        position = Signal(11)
+        m.d.comb += payload.eq(fetched & frame.tcp & ~frame.reset & (self.mark.as_value() >= Mark.PLAIN.value))
+        with m.If(self.phase == Phase.FREE):
+            m.d.sync += position.eq(self.head.position)
+        with m.Elif(payload):
+            m.d.sync += position.eq(position + 1)
+        m.d.sync += [
+            self.past_valid.eq(payload),
+            self.past_lane.eq(frame.lane),
+            self.past_position.eq(position),
+            self.past_octet.eq(self.octet),
+            self.past.eq(past),
+        ]
+
+    def _first(self):
+        return ~self.run
+
     def _load(self, aborting):
         # What is left of `crc` is to be sent inverted: as it stands it is the inverse of that.
-        return Mux(self.check & aborting, self.crc[:8], self.octet)
+        own = Mux(aborting, self.crc[:8], ~self.crc[:8])
+        return Mux(self.check & (aborting | self.own), own, self.value)
 
-    def _report(self, m, ending, aborting):
-        frame = Signal(Descriptor)
-        with m.If(self.take):
-            m.d.sync += frame.eq(self.head)
+    def _roll_back(self, m, stale, aborted):
+        head, frame, fallen = self.head, self.frame, Signal(LANES)
+        with m.If(aborted):
+            present = ~(frame.epoch ^ self.epochs.bit_select(frame.lane[:3], 1))
+            m.d.comb += fallen.eq((frame.tcp & present) << frame.lane)
+        with m.Elif(self.skip):
+            m.d.comb += fallen.eq((head.tcp & ~head.reset & ~stale) << head.lane)
+        m.d.sync += self.epochs.eq(self.epochs ^ (fallen | self.flip))
+
+    def _report(self, m, stale, ending, aborting):
         m.d.sync += [self.finished.eq(ending), self.outcome_valid.eq(ending | self.skip)]
         for field in Outcome.members:
-            if field != "kind":
-                m.d.sync += self.outcome[field].eq(Mux(ending, frame[field], self.head[field]))
+            if field not in ("kind", "all"):
+                m.d.sync += self.outcome[field].eq(Mux(ending, self.frame[field], self.head[field]))
+        m.d.sync += self.outcome.all.eq(ending & self.forced)
         with m.If(~ending):
-            m.d.sync += self.outcome.kind.eq(OutcomeKind.DISCARDED)
+            m.d.sync += self.outcome.kind.eq(Mux(stale, OutcomeKind.STALE, OutcomeKind.DISCARDED))
         with m.Elif(aborting):
             m.d.sync += self.outcome.kind.eq(OutcomeKind.ABORTED)
         with m.Else():

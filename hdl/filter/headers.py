@@ -1,12 +1,15 @@
-"""The headers of a frame: Ethernet, VLAN tags, IPv4 and UDP, up to the payload of a lane's datagram."""
+"""The headers of a frame: Ethernet, VLAN tags and IPv4, and what there is of the packet inside."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import enum, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
 from hdl.filter.checksum import InternetSum
+from hdl.filter.datagram import Datagram
 from hdl.filter.options import Options
-from hdl.wire.ethernet import LONGEST, MOST_TAGS, TAGS, EtherType, Protocol
+from hdl.filter.packet import Packet
+from hdl.filter.segment import Segment
+from hdl.wire.ethernet import LONGEST, MOST_TAGS, OPTION_LSRR, OPTION_SSRR, TAGS, EtherType, Protocol
 from hdl.wire.verdict import NO_LANE, Reason
 
 FLAGS = Reason.FRAMING + 1  # bit numbers are reasons
@@ -24,16 +27,22 @@ class _Section(enum.Enum):
 
 
 class Headers(wiring.Component):
-    """Reads the headers as they pass, says what is wrong with them, and hands on the payload of a lane's datagram.
+    """Reads the headers as they pass, says what is wrong with them, and hands on the payload of a lane's frame.
 
     Every failure of the frame is in ``flags``, which are right with ``end`` for a frame of at least 64 octets; those of
     a shorter one say nothing. What the frame ended too early to show counts as failed. A wrong version, a header length
     below 5, a total length below the header's, a fragment and an unknown protocol also keep the frame from having a
-    lane and a payload; any other failure only raises its flag. IP_HEADER also means that the header reaches into the
-    FCS.
+    lane and a payload, and a wrong TCP header from having a payload; any other failure only raises its flag. IP_HEADER
+    also means that the header reaches into the FCS.
 
-    An octet at ``octet`` in cycle c is at ``payload_octet`` in c + 1. No state outlives ``end``, so that no frame,
-    however it is cut, changes the reading of the next. There is no backpressure.
+    An octet at ``octet`` in cycle c is at ``payload_octet`` in c + 1. Octet k of the frame is at ``octet`` in cycle k;
+    t and q are the first octets of the transport header and of the payload. No frame, however it is cut, changes the
+    reading of the next. There is no backpressure.
+
+    Parameters
+    ----------
+    back : bool
+        The frames come from the exchange: source and destination change places in the key.
 
     Members
     -------
@@ -42,24 +51,37 @@ class Headers(wiring.Component):
     policy : In(2)
         Bit 0: ARP passes; bit 1: ICMP passes.
     key_octet, key_index, key_valid : Out(8), Out(4), Out(1)
-        The frame's lane key, octet by octet and in order, to `Lanes`; not ended where the frame can have no lane.
+        The frame's lane key to `Lanes`, octet by octet in the order of the frame; not ended where the frame can have no
+        lane. With `back`, octets 8 to 11 come before 4 to 7, and 14 and 15 before 12 and 13.
     found, found_lane : In(1), In(4)
-        From `Lanes`, three cycles after octet 15.
+        From `Lanes`, three cycles after the last octet of the key.
+    open : Out(1)
+        Strobe, in cycle 12 of a frame of at least 12 octets.
+    lane : Out(4)
+        8, for none, from ``open`` on; right from t + 8 to the next ``open``.
+    located : Out(1)
+        Strobe, in cycle t + 8 of a TCP frame that has a lane.
+    source_port, destination_port, sequence, acknowledgment, tcp_flags, payload_length : Out
+        Of a TCP frame, as `Segment` says; the first three are right with ``located``, and all stay beyond the next
+        ``open``.
+    soon : Out(1)
+        Strobe, in cycle q - 2 of a lane's TCP frame whose payload is not empty. Wrong options and the end of the frame
+        can still keep the payload away.
+    check_high, check_low : Out(1)
+        At ``payload_octet`` is octet t + 16 or t + 17, the checksum of a lane's TCP frame.
     payload_octet, payload_valid : Out(8), Out(1)
-        The UDP payload of a frame that has a lane, bounded by the IP total length and by the end of the frame; it stops
+        The payload of a frame that has a lane, bounded by the IP total length and by the end of the frame; it stops
         where the frame becomes a giant.
     payload_start : Out(1)
         With the first octet of the payload, or alone where the payload is empty.
     payload_last : Out(1)
         With the last octet; never, if the frame ended first.
-    lane : Out(4)
-        8, for none, from the first octet of the frame; right from before the payload to the next ``start``.
     tags : Out(2)
         VLAN tags so far, 0 to 2; stays to the next ``start``.
     tcp : Out(1)
-        The frame is TCP; right with ``end``.
-    flags : Out(18)
-        Bits numbered as `Reason`. RUNT, RX_ERROR, FCS, OVERFLOW and FRAMING are others' and stay 0.
+        The frame is TCP; from the IP header's protocol to ``end``.
+    flags : Out(29)
+        Bits numbered as `Reason`. RUNT, RX_ERROR, FCS, OVERFLOW and FENCED to FRAMING are others' and stay 0.
     """
 
     octet: In(8)
@@ -73,27 +95,45 @@ class Headers(wiring.Component):
     key_valid: Out(1)
     found: In(1)
     found_lane: In(4)
+    open: Out(1)
+    lane: Out(4, init=NO_LANE)
+    located: Out(1)
+    source_port: Out(16)
+    destination_port: Out(16)
+    sequence: Out(32)
+    acknowledgment: Out(32)
+    tcp_flags: Out(8)
+    payload_length: Out(11)
+    soon: Out(1)
+    check_high: Out(1)
+    check_low: Out(1)
     payload_octet: Out(8)
     payload_valid: Out(1)
     payload_last: Out(1)
     payload_start: Out(1)
-    lane: Out(4, init=NO_LANE)
     tags: Out(2)
     tcp: Out(1)
     flags: Out(FLAGS)
+
+    def __init__(self, *, back: bool = False):
+        self.back = back
+        super().__init__()
 
     def elaborate(self, platform):
         m = Module()
         octet, valid = self.octet, self.valid
         section, place = Signal(_Section), Signal(6)
         in_header, in_payload = Signal(), Signal()
-        m.d.comb += [in_header.eq(section == _Section.HEADER), in_payload.eq(section == _Section.PAYLOAD)]
+        m.d.comb += [
+            in_header.eq(valid & (section == _Section.HEADER)),
+            in_payload.eq(valid & (section == _Section.PAYLOAD)),
+        ]
 
         type_high = Signal(8)
         vids = [Signal(12, name="outer_vid"), Signal(12, name="inner_vid")]
         first_words, header_last = Signal(4), Signal()  # words of the header that follow; its last octet is here
         total, left, final = Signal(16), Signal(16), Signal()  # octets of the packet; its last one is here
-        opaque, udp, deep = Signal(), Signal(), Signal()  # no lane, no payload; UDP; behind the UDP header
+        opaque, deep = Signal(), Signal()  # no lane; behind the first eight octets of the payload
         whole = Signal()  # the packet has ended
 
         # Counting, wherever it has begun: what is used of it is set in time.
@@ -126,7 +166,7 @@ class Headers(wiring.Component):
                             m.d.sync += vid[:8].eq(octet)
                     m.d.sync += section.eq(_Section.TYPE_HIGH)
                 with m.Case(_Section.HEADER):
-                    self._header(m, section, place, first_words, total, left, final, opaque, udp)
+                    self._header(m, section, place, first_words, total, left, final, opaque)
                     with m.If(header_last):
                         m.d.sync += [section.eq(Mux(final, _Section.REST, _Section.PAYLOAD)), place.eq(0)]
                         m.d.sync += whole.eq(final)
@@ -136,10 +176,20 @@ class Headers(wiring.Component):
                     with m.If(final):
                         m.d.sync += [section.eq(_Section.REST), whole.eq(1)]
 
+        packet = Packet.create()
+        m.d.comb += [
+            packet.octet.eq(octet),
+            packet.header.eq(in_header),
+            packet.inner.eq(in_payload),
+            packet.place.eq(place),
+            packet.deep.eq(deep),
+            packet.left.eq(left),
+            packet.whole.eq(whole),
+            packet.end.eq(self.end),
+        ]
         self._key(m, in_header, in_payload & ~deep & ~opaque, place, vids)
-        self._checksums(m, in_header, in_payload, header_last, place, udp, deep, whole)
-        self._udp_length(m, in_payload & ~deep, place, left)
-        self._payload(m, in_payload & udp & ~opaque, place, deep, final)
+        self._header_right(m, in_header, header_last, place)
+        self._transport(m, packet, final)
 
         # Four octets, the FCS, must follow the packet.
         behind = Signal(3)
@@ -153,12 +203,18 @@ class Headers(wiring.Component):
         with m.If(valid & (self.length == giant_length)):
             m.d.sync += self.flags[Reason.GIANT].eq(1)
 
+        # Until `open` what follows a verdict may still ask for the lane.
+        opens = Signal()
+        m.d.comb += opens.eq(valid & (section == _Section.MAC) & (place == 11))
+        m.d.sync += self.open.eq(opens)
+        with m.If(opens):
+            m.d.sync += self.lane.eq(NO_LANE)
         with m.If(self.start):
-            m.d.sync += [self.lane.eq(NO_LANE), self.tags.eq(0)]
+            m.d.sync += self.tags.eq(0)
         with m.If(self.end):
             m.d.sync += [section.eq(_Section.MAC), place.eq(0), whole.eq(0), behind.eq(0), self.flags.eq(0)]
             m.d.sync += [vid.eq(0) for vid in vids]
-            m.d.sync += [opaque.eq(0), udp.eq(0), self.tcp.eq(0), deep.eq(0)]
+            m.d.sync += [opaque.eq(0), self.tcp.eq(0), deep.eq(0)]
         return m
 
     def _type(self, m, type_high, section, place):
@@ -187,7 +243,7 @@ class Headers(wiring.Component):
         with m.Else():
             m.d.sync += flags[Reason.ETHERTYPE].eq(1)
 
-    def _header(self, m, section, place, first_words, total, left, final, opaque, udp):
+    def _header(self, m, section, place, first_words, total, left, final, opaque):
         """An octet of the IPv4 header is here."""
         octet, flags = self.octet, self.flags
         words = Signal(4)
@@ -212,10 +268,12 @@ class Headers(wiring.Component):
             with m.Case(9):
                 with m.Switch(octet):
                     with m.Case(Protocol.UDP):
-                        m.d.sync += [udp.eq(1), flags[Reason.NO_LANE].eq(1)]
-                        m.d.sync += [flags[Reason.UDP_LENGTH].eq(1), flags[Reason.UDP_CHECKSUM].eq(1)]
+                        for reason in (Reason.NO_LANE, Reason.UDP_LENGTH, Reason.UDP_CHECKSUM):
+                            m.d.sync += flags[reason].eq(1)
                     with m.Case(Protocol.TCP):
-                        m.d.sync += [self.tcp.eq(1), flags[Reason.NO_LANE].eq(1), flags[Reason.TCP_HEADER].eq(1)]
+                        m.d.sync += self.tcp.eq(1)
+                        for reason in (Reason.NO_LANE, Reason.TCP_HEADER, Reason.TCP_FLAGS, Reason.TCP_CHECKSUM):
+                            m.d.sync += flags[reason].eq(1)
                     with m.Case(Protocol.ICMP):
                         m.d.sync += [opaque.eq(1), flags[Reason.POLICY].eq(~self.policy[1])]
                     with m.Default():
@@ -229,40 +287,35 @@ class Headers(wiring.Component):
             in_vids.eq(in_header & (place[2:] == 0)),
             in_addresses.eq(in_header & ((place[2:] == 3) | (place[2:] == 4))),
         ]
+        addresses, ports = (4, 14) if self.back else (8, 12)
         waiting = Signal()  # for the answer to a whole key
         m.d.sync += [
             self.key_octet.eq(Mux(in_vids, vid_octets.word_select(place[:2], 8), self.octet)),
-            self.key_valid.eq(self.valid & (in_vids | in_addresses | (in_ports & (place[2:] == 0)))),
+            self.key_valid.eq(in_vids | in_addresses | (in_ports & (place[2:] == 0))),
             # 0 to 3, then 12 to 19 as 4 to 11, then 0 to 3 as 12 to 15
-            self.key_index.eq(Mux(in_vids, place[:2], Mux(in_addresses, place[:4] ^ 8, place[:2] | 12))),
+            self.key_index.eq(Mux(in_vids, place[:2], Mux(in_addresses, place[:4] ^ addresses, place[:2] ^ ports))),
         ]
-        with m.If(self.valid & in_ports & (place == 3)):
+        with m.If(in_ports & (place == 3)):
             m.d.sync += waiting.eq(1)
-        with m.If(waiting & self.found):
+        m.d.sync += self.located.eq(0)
+        with m.If(waiting & self.found & ~self.end):
             m.d.sync += [self.lane.eq(self.found_lane), waiting.eq(0)]
             m.d.sync += self.flags[Reason.NO_LANE].eq(self.found_lane[3])
+            m.d.sync += self.located.eq(self.tcp & ~self.found_lane[3])
         with m.If(self.end):
             m.d.sync += waiting.eq(0)
 
-    def _checksums(self, m, in_header, in_payload, header_last, place, udp, deep, whole):
-        """The sums, a cycle behind the octets, and what depends on them."""
-        flags = self.flags
+    def _header_right(self, m, in_header, header_last, place):
+        """The checksum and the options of the IPv4 header, a cycle behind the octets."""
         m.submodules.header_sum = header_sum = InternetSum()
-        m.submodules.udp_sum = udp_sum = InternetSum(seed=Protocol.UDP)
-        m.submodules.options = options = Options()
-        low, in_addresses = Signal(), Signal()
-        m.d.comb += in_addresses.eq((place[2:] == 3) | (place[2:] == 4))
+        m.submodules.options = options = Options(refused=(OPTION_LSRR, OPTION_SSRR))
         m.d.sync += [
-            low.eq(place[0]),
-            header_sum.add.eq(self.valid & in_header),
-            options.valid.eq(self.valid & in_header & (place[2:] >= 5)),
-            udp_sum.add.eq(self.valid & ((in_header & in_addresses) | in_payload)),
-            udp_sum.twice.eq(in_payload & ~deep & (place[1:] == 2)),
+            header_sum.low.eq(place[0]),
+            header_sum.add.eq(in_header),
+            options.valid.eq(in_header & (place[2:] >= 5)),
         ]
-        for part in (header_sum, udp_sum, options):
+        for part in (header_sum, options):
             m.d.comb += [part.octet.eq(self.payload_octet), part.clear.eq(self.end)]
-        for part in (header_sum, udp_sum):
-            m.d.comb += part.low.eq(low)
 
         # Two cycles after the last octet of the header both are final. They are asked when four octets have followed:
         # the header does not reach into the FCS then.
@@ -271,40 +324,42 @@ class Headers(wiring.Component):
         with m.If(self.valid):
             m.d.sync += [passed.eq(passed | (in_header & header_last)), behind.eq(Cat(passed, behind))]
             with m.If(behind[2] & header_right):
-                m.d.sync += flags[Reason.IP_HEADER].eq(0)
-
-        given, summed = Signal(), Signal(2)  # the checksum is not 0
-        with m.If(self.valid & in_payload & ~deep & (place[1:] == 3)):
-            m.d.sync += given.eq((self.octet != 0) | (place[0] & given))
-        m.d.sync += summed.eq(Cat(whole, summed))
-        with m.If(summed[0] & udp_sum.right & given):
-            m.d.sync += flags[Reason.UDP_CHECKSUM].eq(0)
+                m.d.sync += self.flags[Reason.IP_HEADER].eq(0)
         with m.If(self.end):
-            m.d.sync += [passed.eq(0), behind.eq(0), summed.eq(0), given.eq(0)]
+            m.d.sync += [passed.eq(0), behind.eq(0)]
 
-    def _udp_length(self, m, in_udp_header, place, left):
-        """The UDP length must be what the IP header leaves, and hold the UDP header."""
-        expected, high_right, right = Signal(16), Signal(), Signal()
-        with m.If(self.valid & in_udp_header):
-            with m.Switch(place):
-                with m.Case(0):
-                    m.d.sync += expected.eq(left)
-                with m.Case(4):
-                    m.d.sync += high_right.eq(self.octet == expected[8:])
-                with m.Case(5):
-                    m.d.sync += right.eq(high_right & (self.octet == expected[:8]))
-                with m.Case(7):
-                    with m.If(right):
-                        m.d.sync += self.flags[Reason.UDP_LENGTH].eq(0)
+    def _transport(self, m, packet, final):
+        """Both readers read every packet; what counts is what the one of its protocol says."""
+        m.submodules.datagram = datagram = Datagram()
+        m.submodules.segment = segment = Segment()
+        connect(m, packet, datagram.packet)
+        connect(m, packet, segment.packet)
+        for reason, right in (
+            (Reason.UDP_LENGTH, datagram.length_right),
+            (Reason.UDP_CHECKSUM, datagram.checksum_right),
+            (Reason.TCP_HEADER, segment.header_right),
+            (Reason.TCP_FLAGS, segment.flags_right),
+            (Reason.TCP_CHECKSUM, segment.checksum_right),
+        ):
+            with m.If(right):
+                m.d.sync += self.flags[reason].eq(0)
 
-    def _payload(self, m, in_udp, place, deep, final):
-        """The payload of a lane's datagram."""
-        begins, passes = Signal(), Signal()
-        m.d.comb += passes.eq(self.valid & in_udp & deep & ~self.lane[3] & ~self.flags[Reason.GIANT])
+        for name in ("source_port", "destination_port", "sequence", "acknowledgment", "tcp_flags", "payload_length"):
+            m.d.comb += getattr(self, name).eq(getattr(segment, name))
+
+        # Without a lane there is nothing to tell: that keeps other protocols out as well.
+        begins, passes, owned, in_tcp = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            owned.eq(~self.lane[3]),
+            in_tcp.eq(self.tcp & owned),
+            begins.eq(Mux(self.tcp, segment.begins, datagram.begins) & owned),
+            passes.eq(Mux(self.tcp, segment.payload, datagram.payload) & owned & ~self.flags[Reason.GIANT]),
+            self.soon.eq(segment.soon & in_tcp & self.valid),
+        ]
         m.d.sync += [
-            # The lane is known one cycle after the last octet of the UDP header.
-            begins.eq(self.valid & in_udp & ~deep & (place == 7)),
-            self.payload_start.eq(begins & ~self.lane[3] & ~self.end),
+            self.check_high.eq(segment.check_high & in_tcp),
+            self.check_low.eq(segment.check_low & in_tcp),
+            self.payload_start.eq(begins & ~self.end),
             self.payload_octet.eq(self.octet),
             self.payload_valid.eq(passes),
             self.payload_last.eq(passes & final),

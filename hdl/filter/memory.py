@@ -5,7 +5,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-MODES = {36: 512, 18: 1024, 9: 2048}  # width of one DP16KD in bits: its depth
+MODES = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}  # width of one DP16KD in bits: its depth
 
 
 def arrangement(width: int, depth: int) -> tuple[int, int, int]:

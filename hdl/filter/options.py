@@ -1,10 +1,10 @@
-"""The options of an IPv4 header (RFC 791)."""
+"""The options of an IPv4 header (RFC 791) or of a TCP header (RFC 9293)."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.wire.ethernet import OPTION_END, OPTION_LSRR, OPTION_NOP, OPTION_SSRR
+from hdl.wire.ethernet import OPTION_END, OPTION_NOP
 
 
 class _State(enum.Enum):
@@ -18,7 +18,12 @@ class Options(wiring.Component):
     """Walks the options, one octet a cycle, and tells whether they may pass.
 
     END closes the list, and what follows it is not looked at; NOP is one octet; every other option is type, length (of
-    the whole option, at least 2) and the rest. Loose and strict source routes are refused.
+    the whole option, at least 2) and the rest. Both protocols use the same two numbers.
+
+    Parameters
+    ----------
+    refused : tuple[int, ...]
+        Types that may not pass.
 
     Members
     -------
@@ -36,6 +41,10 @@ class Options(wiring.Component):
     clear: In(1)
     right: Out(1)
 
+    def __init__(self, *, refused: tuple[int, ...]):
+        self.refused = refused
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         state, refused = Signal(_State), Signal()
@@ -46,7 +55,7 @@ class Options(wiring.Component):
         with m.Elif(self.valid):
             with m.Switch(state):
                 with m.Case(_State.TYPE):
-                    with m.If((self.octet == OPTION_LSRR) | (self.octet == OPTION_SSRR)):
+                    with m.If(Cat(self.octet == number for number in self.refused).any()):
                         m.d.sync += refused.eq(1)
                     with m.If(self.octet == OPTION_END):
                         m.d.sync += state.eq(_State.ENDED)

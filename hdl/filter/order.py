@@ -1,13 +1,22 @@
 """The decoder of OUCH messages: the fields of an order, and what is wrong with a message."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.appendage import Appendage
+from hdl.filter.context import WORD_BITS, WORDS, keep
+from hdl.filter.ending import FLAGS, Ending
+from hdl.wire import ouch42
 from hdl.wire.ouch import ENTER, HIGHEST_PRICE, LENGTHS, MOST_SHARES, ORDERS, REPLACE, Message, Side
 
 _LAST_PLACE = 63
+# An Enter of OUCH 4.2 has the fields of one of 5.0 ten octets further behind, the end of its token where the user_ref
+# is, and a price of half the size: so its places are counted from -10.
+_SHIFT = ouch42.ENTER["side"].offset - ENTER["side"].offset
+_REF, _NEW_REF = ENTER["user_ref"], REPLACE["user_ref"]
+_NEW_TOKEN_END = ouch42.REPLACE["token"].offset + ouch42.REPLACE["token"].size - _REF.size - _SHIFT
+_PRICE, _HALF = ENTER["price"].offset, ouch42.ENTER["price"].size
 
 
 class Order(wiring.Component):
@@ -15,30 +24,47 @@ class Order(wiring.Component):
 
     Let s0 be the cycle in which the type of a message is on the stream, so that its octet i comes in s0 + i. There is
     no backpressure: octets come every cycle, and at least three cycles lie between two messages. A message that
-    the end of the frame cuts never has a ``message_end``. Of a message that is no Enter, the fields and checks of an
-    Enter have no meaning.
+    the end of the frame cuts never has a ``message_end``, unless it goes on in a later one. Of a message that is no
+    Enter, the fields and checks of an Enter have no meaning.
+
+    OUCH 4.2, in parentheses where it differs, has no appendages: its messages have one length each. Its types Enter,
+    Replace, Cancel and Modify are known, and its user_ref is the last four octets of the token.
+
+    What is known of a message stays until ``open``, to be saved (`hdl.filter.context`, words 1, 2 and 4 to 6). When a
+    context is loaded, word 2 in cycle w, the message goes on with its next octet in w + 9 or later. If its price is
+    there already, ``price_ready`` comes again in w + 1, with quantity, side and price, and ``message_end`` comes in
+    w + 15 at the earliest, or when the next message ends. Until then and two cycles longer flags, fields and checks
+    are held, unless another message ends in these two (`hdl.filter.ending`).
 
     Members
     -------
-    message_octet, message_valid, message_first, message_last, message_left, message_short, end : In
-        The stream of `Framer`, and the frame's end.
+    message_octet, message_valid, message_first, message_last, message_left, message_short : In
+        The stream of `Framer`.
+    open : In(1)
+        A frame has begun; comes before its context and its messages.
+    dialect : In(1)
+        The lane's: OUCH 4.2, else 5.0.
     order_size : In(32)
         The largest quantity of one order.
+    load, word, context : In(8), In(36), Out(288)
     is_enter, is_order : Out(1)
         From s0 + 1 to the next message. Enter, Replace and Enable are orders.
     user_ref, quantity, buy, price : Out(32), Out(32), Out(1), Out(32)
         As they come in, complete one cycle after their last octet, until the same field of the next message.
         Of a Replace ``user_ref`` is the new one; of a price it is the low half (``market`` covers the high one).
     symbol_octet, symbol_valid, symbol_first : Out(8), Out(1), Out(1)
-        The symbol of an Enter, octet by octet in s0 + 11 to s0 + 18.
+        The symbol of an Enter, octet by octet in s0 + 11 to s0 + 18 (s0 + 21 to s0 + 28).
     price_ready : Out(1)
-        In s0 + 26 of an Enter that is at least so long.
+        In s0 + 26 (s0 + 33, one cycle behind the price) of an Enter that is at least so long.
     bad_side, bad_quantity, over_size, zero_price, market : Out(1)
-        The checks on an Enter's fields; right from s0 + 27 to the next message's fields.
+        The checks on an Enter's fields; right from s0 + 27 (s0 + 33) to the next message's fields.
     early : Out(1)
-        One of these, or the Enter is too short; right from s0 + 27.
+        One of these, or the Enter is too short; right from s0 + 27 (s0 + 33).
     message_end : Out(1)
         One cycle after the message's last octet, whatever is wrong with it.
+    unjudged : Out(1)
+        From one cycle after the last octet of a message whose end is held to one cycle after its ``message_end``: a
+        frame that ends now ends too early for the order to be checked.
     bad_message, replace, pegged, channel : Out(1)
         Unknown type, wrong length or malformed appendage; a Replace; an Enter or Enable with a tag that is refused.
         Right with ``message_end`` and two cycles longer; `pegged` and `channel` only if the message is not bad.
@@ -50,8 +76,12 @@ class Order(wiring.Component):
     message_last: In(1)
     message_left: In(16)
     message_short: In(1)
-    end: In(1)
+    open: In(1)
+    dialect: In(1)
     order_size: In(32)
+    load: In(WORDS)
+    word: In(WORD_BITS)
+    context: Out(WORDS * WORD_BITS)
     is_enter: Out(1)
     is_order: Out(1)
     user_ref: Out(32)
@@ -69,6 +99,7 @@ class Order(wiring.Component):
     market: Out(1)
     early: Out(1)
     message_end: Out(1)
+    unjudged: Out(1)
     bad_message: Out(1)
     replace: Out(1)
     pegged: Out(1)
@@ -78,51 +109,94 @@ class Order(wiring.Component):
         m = Module()
         octet, valid, first, last = self.message_octet, self.message_valid, self.message_first, self.message_last
 
-        place = Signal(range(_LAST_PLACE + 1))  # number of the octet that is here; stops at the last
+        # Number of the octet that is here; it stops at the last one.
+        place = Signal(range(2 * _LAST_PLACE + 2))
         kinds = Signal(len(Message))  # the type, one bit each; none if unknown
-        with m.If(valid):
-            with m.If(place != _LAST_PLACE):
-                m.d.sync += place.eq(place + 1)
-        with m.If(last | self.end):
-            m.d.sync += place.eq(0)
+        with m.If(valid & (place != _LAST_PLACE)):
+            m.d.sync += place.eq(place + 1)
         with m.If(first):
-            m.d.sync += kinds.eq(Cat(octet == message for message in Message))
+            m.d.sync += place.eq(Mux(self.dialect, 1 - _SHIFT, 1))
+            for message, same in zip(Message, kinds, strict=True):
+                m.d.sync += same.eq((octet == message) & (message in ouch42.LENGTHS or ~self.dialect))
+        with m.If(last | self.open):
+            m.d.sync += place.eq(0)
 
         kind = {message: kinds[number] for number, message in enumerate(Message)}
+        flags = {name: Signal(name=f"flag_{name}") for name in FLAGS}
+        with m.If(first):
+            m.d.sync += flags["short"].eq(self.message_short)
         m.d.comb += [
-            self.is_enter.eq(kind[Message.ENTER]),
-            self.is_order.eq(Cat(kind[order] for order in ORDERS).any()),
-            self.replace.eq(kind[Message.REPLACE]),
+            flags["is_enter"].eq(kind[Message.ENTER]),
+            flags["is_order"].eq(Cat(kind[order] for order in ORDERS).any()),
+            flags["replace"].eq(kind[Message.REPLACE]),
         ]
-        m.d.sync += self.message_end.eq(last)
-        self._fields(m, place, kind)
-        self._checks(m, place)
-        self._length(m, place, kind)
+        user_ref, priced, ready = self._fields(m, place, kind)
+        zeros = self._checks(m, place)
+        m.submodules.appendage = appendage = Appendage()
+        length = self._length(m, place, kind, flags, appendage)
+
+        # A price that is there already is ready again.
+        loaded, again = Signal(), Signal()
+        m.d.sync += loaded.eq(self.load[2])
+        m.d.comb += [again.eq(loaded & priced), self.price_ready.eq(ready | again)]
+
+        m.submodules.ending = ending = Ending()
+        shown = dict(zip(FLAGS, ending.shown_flags, strict=True))
+        m.d.comb += [
+            ending.last.eq(last),
+            ending.again.eq(again),
+            ending.flags.eq(Cat(flags.values())),
+            ending.user_ref.eq(user_ref),
+            self.user_ref.eq(ending.shown_user_ref),
+            self.message_end.eq(ending.message_end),
+            self.unjudged.eq(ending.unjudged),
+            *(getattr(self, name).eq(shown[name]) for name in FLAGS if name != "short"),
+        ]
+        failures = (self.bad_side, self.bad_quantity, self.over_size, self.zero_price, self.market, shown["short"])
+        m.d.comb += self.early.eq(Cat(failures).any())
+
+        words = {
+            1: (self.quantity, self.buy, self.bad_side, *zeros),
+            2: (self.price, priced, flags["short"]),
+            4: (user_ref,),
+            5: (place, kinds, *length),
+        }
+        m.d.comb += [appendage.load.eq(self.load), appendage.word.eq(self.word)]
+        m.d.comb += self.context.eq(keep(m, self, words) | appendage.context)
         return m
 
     def _fields(self, m, place, kind):
         octet, valid = self.message_octet, self.message_valid
-
-        def within(field):
-            return (place >= field.offset) & (place < field.offset + field.size)
-
-        renamed = kind[Message.REPLACE] & within(REPLACE["user_ref"])
-        with m.If(valid & (within(ENTER["user_ref"]) | renamed)):
-            m.d.sync += self.user_ref.eq(Cat(octet, self.user_ref))
-        with m.If(valid & within(ENTER["quantity"])):
+        user_ref, enter = Signal(32), kind[Message.ENTER]
+        new_ref = Mux(self.dialect, within(place, _NEW_TOKEN_END, _REF.size), within(place, _NEW_REF.offset, _REF.size))
+        with m.If(valid & (within(place, _REF.offset, _REF.size) | (kind[Message.REPLACE] & new_ref))):
+            m.d.sync += user_ref.eq(Cat(octet, user_ref))
+        with m.If(valid & within(place, ENTER["quantity"].offset, ENTER["quantity"].size)):
             m.d.sync += self.quantity.eq(Cat(octet, self.quantity))
-        with m.If(valid & within(ENTER["price"])):
+        with m.If(valid & self._in_price(place)):
             m.d.sync += self.price.eq(Cat(octet, self.price))
         with m.If(self.message_first):
-            m.d.sync += self.user_ref.eq(0)
+            m.d.sync += user_ref.eq(0)
 
-        symbol, price = ENTER["symbol"], ENTER["price"]
+        symbol = ENTER["symbol"]
         m.d.sync += [
             self.symbol_octet.eq(octet),
-            self.symbol_valid.eq(valid & self.is_enter & within(symbol)),
-            self.symbol_first.eq(valid & self.is_enter & (place == symbol.offset)),
-            self.price_ready.eq(valid & self.is_enter & (place == price.offset + price.size - 1)),
+            self.symbol_valid.eq(valid & enter & within(place, symbol.offset, symbol.size)),
+            self.symbol_first.eq(valid & enter & (place == symbol.offset)),
         ]
+        # The price of 4.2 follows its symbol at once: it is ready a cycle later, when the directory is.
+        price_last, priced, later, ready = Signal(), Signal(), Signal(), Signal()
+        final = Mux(self.dialect, place == _PRICE + _HALF - 1, place == _PRICE + ENTER["price"].size - 1)
+        m.d.comb += price_last.eq(valid & enter & final)
+        m.d.sync += [later.eq(price_last), ready.eq(Mux(self.dialect, later, price_last))]
+        with m.If(price_last):
+            m.d.sync += priced.eq(1)
+        with m.If(self.message_last | self.open):
+            m.d.sync += priced.eq(0)
+        return user_ref, priced, ready
+
+    def _in_price(self, place):
+        return Mux(self.dialect, within(place, _PRICE, _HALF), within(place, _PRICE, ENTER["price"].size))
 
     def _checks(self, m, place):
         octet, valid = self.message_octet, self.message_valid
@@ -132,35 +206,30 @@ class Order(wiring.Component):
 
         # Each half of the price, and each limit, is compared by itself.
         high, none = Signal(), Signal()  # some octet of the high half; no octet at all is other than 0
-        with m.If(valid & (place == ENTER["price"].offset)):
-            m.d.sync += [high.eq(octet != 0), none.eq(octet == 0)]
-        with m.Elif(valid & (place > ENTER["price"].offset) & (place < ENTER["price"].offset + 8)):
-            m.d.sync += none.eq(none & (octet == 0))
-            with m.If(place < ENTER["price"].offset + 4):
-                m.d.sync += high.eq(high | (octet != 0))
+        with m.If(valid & self._in_price(place)):
+            first = place == _PRICE
+            m.d.sync += none.eq((first | none) & (octet == 0))
+            with m.If(place < _PRICE + _HALF):
+                m.d.sync += high.eq(((high & ~first) | (octet != 0)) & ~self.dialect)
         m.d.sync += [
             self.over_size.eq(self.quantity > self.order_size),
             self.bad_quantity.eq((self.quantity == 0) | (self.quantity > MOST_SHARES)),
             self.market.eq(high | (self.price > HIGHEST_PRICE)),
         ]
-        short = Signal()
-        with m.If(self.message_first):
-            m.d.sync += short.eq(self.message_short)
         m.d.comb += self.zero_price.eq(none)
-        failures = (self.bad_side, self.bad_quantity, self.over_size, self.zero_price, self.market, short)
-        m.d.comb += self.early.eq(Cat(failures).any())
+        return high, none
 
-    def _length(self, m, place, kind):
-        """A message is right without appendage length, with that length 0, or with the TagValues it announces."""
+    def _length(self, m, place, kind, flags, appendage):
+        """One of 5.0 is right without appendage length, with that length 0, or with the TagValues it announces."""
         octet, valid, first, last = self.message_octet, self.message_valid, self.message_first, self.message_last
 
         # `high`, `low`: an octet of the appendage length is here; `inside`: one of the appendage; `opening`: its first.
         high, low, inside, opening = Signal(), Signal(), Signal(), Signal()
         announced, differs = Signal(16), Signal()
-        before = Signal.like(place)  # place of the octet before the appendage length; 0: never
+        before = [kind[message] & (place == length.full - 3) for message, length in LENGTHS.items() if length.full > 3]
         with m.If(valid):
             m.d.sync += [
-                high.eq(~first & (place == before)),
+                high.eq(Cat(before).any() & ~self.dialect),
                 low.eq(high),
                 inside.eq(low | inside),
                 opening.eq(low),
@@ -170,30 +239,42 @@ class Order(wiring.Component):
             with m.If(opening):
                 m.d.sync += differs.eq(announced != self.message_left)
         with m.If(first):
-            m.d.sync += [high.eq(octet == Message.QUERY), before.eq(0), differs.eq(0)]
-            with m.Switch(octet):
-                for message, length in LENGTHS.items():
-                    with m.Case(message):
-                        m.d.sync += before.eq(length.full - 3)
-        with m.If(last | self.end):
+            m.d.sync += [high.eq((octet == Message.QUERY) & ~self.dialect), differs.eq(0)]
+        with m.If(last | self.open):
             m.d.sync += [high.eq(0), low.eq(0), inside.eq(0), opening.eq(0)]
 
-        m.submodules.appendage = appendage = Appendage()
         m.d.comb += [
             appendage.octet.eq(octet),
             appendage.valid.eq(valid & inside),
-            appendage.clear.eq(first | self.end),
+            appendage.clear.eq(first | self.open),
             appendage.kind.eq(Cat(kind.values())),
         ]
 
+        # Cancel and Modify of 4.2 end in the places of their bare forms in 5.0.
         bare, empty = Signal(), Signal()
         ends = [kind[message] & (place == LENGTHS[message].bare - 1) for message in (Message.CANCEL, Message.MODIFY)]
-        ends.append(first & (octet == Message.QUERY))
+        ends.append(first & (octet == Message.QUERY) & ~self.dialect)
+        for message in (Message.ENTER, Message.REPLACE):
+            ends.append(kind[message] & (place == ouch42.LENGTHS[message] - 1 - _SHIFT) & self.dialect)
         with m.If(last):
             m.d.sync += [bare.eq(Cat(ends).any()), empty.eq(low & (octet == 0) & (announced[:8] == 0))]
         refusable = kind[Message.ENTER] | kind[Message.ENABLE]
         m.d.comb += [
-            self.bad_message.eq(~bare & ~empty & ~(appendage.closed & ~appendage.wrong & ~differs)),
-            self.pegged.eq(appendage.pegged & refusable),
-            self.channel.eq(appendage.channel & refusable),
+            flags["bad_message"].eq(~bare & ~empty & ~(appendage.closed & ~appendage.wrong & ~differs)),
+            flags["pegged"].eq(appendage.pegged & refusable),
+            flags["channel"].eq(appendage.channel & refusable),
         ]
+        return high, low, inside, opening, announced, differs
+
+
+def within(place, first, size):
+    """Tell whether the octet is one of a field of `size` octets."""
+    return (place >= first) & (place < first + size)
+
+
+for name in ("side", "quantity", "symbol", "price"):
+    assert ouch42.ENTER[name].offset == ENTER[name].offset + _SHIFT
+for message in (ouch42.ENTER, ouch42.CANCEL, ouch42.MODIFY):
+    assert message["token"].offset + message["token"].size == _REF.offset + _REF.size + _SHIFT
+for message in (Message.CANCEL, Message.MODIFY):
+    assert ouch42.LENGTHS[message] == LENGTHS[message].bare + _SHIFT

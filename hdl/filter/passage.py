@@ -1,22 +1,65 @@
-"""The return path: from the exchange to the servers, unread."""
+"""The return path: from the exchange to the servers, unread; RSTs of the filter's own go in between."""
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.memory import Memory as SmallMemory
 from amaranth.lib.wiring import In, Out
+
+from hdl.filter.fcs import INIT, crc32
+from hdl.filter.memory import Memory
+from hdl.filter.reset import RESET_OCTETS
+from hdl.wire.ethernet import FCS_OCTETS, GAP_OCTETS, PREAMBLE, PREAMBLE_OCTETS, START
+from hdl.wire.verdict import LANES
+
+Symbol = data.StructLayout({"data": 8, "valid": 1, "error": 1, "spoil": 1})  # what is on the line in a cycle
+_LATENCY = 2  # of the queue's memory
+
+# Steps of an RST, by what goes on the line.
+_PREAMBLE = 1
+_OCTETS = _PREAMBLE + PREAMBLE_OCTETS
+_CHECK = _OCTETS + RESET_OCTETS - FCS_OCTETS
+_LAST = _CHECK + FCS_OCTETS - 1
+_AHEAD = 3  # cycles from `fetch` to the octet
+
+
+class _State(enum.Enum):
+    THROUGH = 0
+    QUEUED = 1  # what comes in waits, while the queue is read or the line rests
+    RESET = 2
 
 
 class Passage(wiring.Component):
     """Repeats a GMII octet stream after four cycles, pin to pin: octets, gaps and errors as they are.
 
+    An RST is sent in the next gap: at least 12 cycles after the carrier before it and before the next one. Until then
+    from that gap on the line waits in a queue: its carriers keep their order, their octets and errors, and of each gap
+    as much as it had, 12 cycles at least if it had more. So the gaps bring the delay down again. A carrier that comes
+    when the queue is empty and the line has rested for 12 cycles takes four cycles again; one that waits takes seven or
+    more. An RST does not begin while fewer than 128 places are free: the queue, of 1024, takes what comes meanwhile,
+    and never loses anything. What the pins show beside a carrier, as in a gap with errors, is not kept in the queue.
+
     Members
     -------
     rx_data, rx_dv, rx_er : In
     tx_data, tx_en, tx_er : Out
+    spoil : In(1)
+        From the octet that was on the pins two cycles ago on (it is the one on `GmiiRx.octet` now), its carrier is
+        stopped: it keeps its length, but carries ``tx_er`` and, after the inverse of the FCS over what was sent, zeros.
+        The inverse of the FCS of that is zeros again: wherever the frame ends, its FCS is the inverse of the right one.
+        (With fewer than four octets left the FCS is wrong too.) No effect on idle cycles.
+    request, lane, sequence, acknowledgment : In(1), In(3), In(32), In(32)
+        Strobe: an RST to the server of this lane, with these numbers. One of each lane can wait; a later one of the
+        same lane takes its place.
+    begin, reset_lane, reset_sequence, reset_acknowledgment, fetch : Out(1), Out(3), Out(32), Out(32), Out(1)
+    octet : In(8)
+        To and from a `Reset`.
     active : Out(1)
-        Something is on its way.
+        Something is on its way, or waits.
     """
 
     DELAY = 4
+    DEPTH = 1024
+    ROOM = 128  # octets: an RST with what keeps the line waiting around it takes less
 
     rx_data: In(8)
     rx_dv: In(1)
@@ -24,17 +67,155 @@ class Passage(wiring.Component):
     tx_data: Out(8)
     tx_en: Out(1)
     tx_er: Out(1)
+    spoil: In(1)
+    request: In(1)
+    lane: In(3)
+    sequence: In(32)
+    acknowledgment: In(32)
+    begin: Out(1)
+    reset_lane: Out(3)
+    reset_sequence: Out(32)
+    reset_acknowledgment: Out(32)
+    fetch: Out(1)
+    octet: In(8)
     active: Out(1)
 
     def elaborate(self, platform):
         m = Module()
-        data, valid, error = self.rx_data, self.rx_dv, self.rx_er
-        on_the_way = [valid]
-        for _ in range(self.DELAY):
-            next_data, next_valid, next_error = Signal(8), Signal(), Signal()
-            m.d.sync += [next_data.eq(data), next_valid.eq(valid), next_error.eq(error)]
-            data, valid, error = next_data, next_valid, next_error
-            on_the_way.append(valid)
-        m.d.comb += [self.tx_data.eq(data), self.tx_en.eq(valid), self.tx_er.eq(error)]
-        m.d.comb += self.active.eq(Cat(on_the_way).any())
+        state = Signal(_State)
+        first, second, arriving, line = (Signal(Symbol, name=name) for name in ("first", "second", "arriving", "line"))
+        m.d.sync += [
+            Cat(first.data, first.valid, first.error).eq(Cat(self.rx_data, self.rx_dv, self.rx_er)),
+            second.eq(first),
+        ]
+        m.d.comb += [arriving.eq(second), arriving.spoil.eq(self.spoil)]
+
+        rest = Signal(range(GAP_OCTETS))  # idle cycles of the line before this one, 11 for more
+        ready, rested = Signal(), Signal()  # by the time that the queue's memory takes it will have rested; it has
+        m.d.comb += [
+            ready.eq(~line.valid & (rest >= GAP_OCTETS - 1 - _LATENCY)),
+            rested.eq(~line.valid & (rest == GAP_OCTETS - 1)),
+        ]
+        with m.If(line.valid):
+            m.d.sync += rest.eq(0)
+        with m.Elif(~rested):
+            m.d.sync += rest.eq(rest + 1)
+
+        through, want, room = Signal(), Signal(), Signal()
+        waiting = self._requests(m, state, want, room)
+        some, coming, stored, here = self._queue(m, state, arriving, through, ready, want, room)
+        at_rest = Signal()  # nothing of the queue is on its way
+        m.d.comb += [
+            at_rest.eq((state == _State.QUEUED) & ~coming & ~here),
+            self.begin.eq(at_rest & ready & want),
+            through.eq((state == _State.THROUGH) | at_rest & rested & ~some & ~want),
+        ]
+        step = Signal(range(_LAST + 1))
+        with m.Switch(state):
+            with m.Case(_State.THROUGH):
+                with m.If(want & ~second.valid):
+                    m.d.sync += state.eq(_State.QUEUED)
+            with m.Case(_State.QUEUED):
+                m.d.sync += step.eq(0)
+                with m.If(self.begin):
+                    m.d.sync += state.eq(_State.RESET)
+                with m.Elif(through):
+                    m.d.sync += state.eq(_State.THROUGH)
+            with m.Case(_State.RESET):
+                m.d.sync += step.eq(step + 1)
+                with m.If(step == _LAST):
+                    m.d.sync += state.eq(_State.QUEUED)
+
+        check = Signal()  # the line's octet is a place for the FCS
+        m.d.sync += [line.eq(0), check.eq(0)]
+        with m.If(through):
+            m.d.sync += line.eq(arriving)
+        with m.If(here):
+            m.d.sync += line.eq(stored)
+        with m.If((state == _State.RESET) & (step >= _PREAMBLE)):
+            m.d.sync += [line.valid.eq(1), line.data.eq(self.octet), check.eq(step >= _CHECK)]
+            with m.If(step < _OCTETS):
+                m.d.sync += line.data.eq(Mux(step == _OCTETS - 1, START, PREAMBLE))
+        m.d.comb += self.fetch.eq((state == _State.RESET) & (step >= _OCTETS - _AHEAD) & (step < _CHECK - _AHEAD))
+        self._send(m, line, check)
+        m.d.comb += self.active.eq(
+            Cat(self.rx_dv, first.valid, second.valid, line.valid, self.tx_en, state != _State.THROUGH, waiting).any()
+        )
         return m
+
+    def _requests(self, m, state, want, room):
+        """The RSTs that wait: one bit a lane, and the numbers. Returns whether there are any."""
+        m.submodules.numbers = numbers = SmallMemory(shape=64, depth=LANES, init=[])
+        write, read = numbers.write_port(), numbers.read_port(domain="comb")
+        waiting = Signal(LANES)
+        with m.If(self.begin):
+            m.d.sync += waiting.bit_select(self.reset_lane, 1).eq(0)
+        with m.If(self.request):
+            m.d.sync += waiting.bit_select(self.lane, 1).eq(1)
+        m.d.comb += [
+            write.en.eq(self.request),
+            write.addr.eq(self.lane),
+            write.data.eq(Cat(self.acknowledgment, self.sequence)),
+            read.addr.eq(self.reset_lane),
+            Cat(self.reset_acknowledgment, self.reset_sequence).eq(read.data),
+        ]
+        # Once there was room it is wanted until it begins; what comes in until then finds place too.
+        with m.If(self.begin):
+            m.d.sync += want.eq(0)
+        with m.Elif(state != _State.RESET):
+            m.d.sync += want.eq(want | (waiting.any() & room))
+        for number in reversed(range(LANES)):
+            with m.If(waiting[number]):
+                m.d.sync += self.reset_lane.eq(number)
+        return waiting.any()
+
+    def _queue(self, m, state, arriving, through, ready, want, room):
+        """The queue: returns that it holds something, that a symbol is on its way, the symbol, and that it is here."""
+        m.submodules.memory = memory = Memory(len(arriving.as_value()), self.DEPTH)
+        write, read, taken = (Signal(range(self.DEPTH), name=name) for name in ("write", "read", "taken"))
+        some, coming, here, stored = Signal(), Signal(), Signal(), Signal(Symbol)
+        gap = Signal(range(GAP_OCTETS + 1))  # idle cycles that the present gap may still bring in
+        store, advance, stop = Signal(), Signal(), Signal()
+        m.d.comb += [
+            some.eq(write != read),
+            memory.write_en.eq(store),
+            memory.write_addr.eq(write),
+            memory.write_data.eq(arriving),
+            memory.read_addr.eq(read),
+            stored.eq(memory.read_data),
+            store.eq(~through & (arriving.valid | gap.any())),
+            # Reading runs on until it has overtaken what comes in, in a gap, or until an RST is to begin in this gap.
+            stop.eq(here & ~stored.valid & want),
+            advance.eq((state == _State.QUEUED) & some & ~stop & (coming | ready & ~want)),
+        ]
+        with m.If(store):
+            m.d.sync += [write.eq(write + 1), gap.eq(Mux(arriving.valid, GAP_OCTETS, gap - 1))]
+        with m.If(here):
+            m.d.sync += taken.eq(taken + 1)
+        m.d.sync += [coming.eq(advance), here.eq(coming & ~stop)]
+        with m.If(stop):
+            m.d.sync += read.eq(taken + 1)  # what was on its way is read again
+        with m.Elif(advance):
+            m.d.sync += read.eq(read + 1)
+        used = Signal.like(write)
+        m.d.sync += [used.eq(write - taken), room.eq(used <= self.DEPTH - self.ROOM)]
+        return some, coming, stored, here
+
+    def _send(self, m, line, check):
+        """To the pins, with the FCS of an RST, or with a carrier that is spoilt."""
+        inside, spoilt, spoils = Signal(), Signal(), Signal()
+        crc = Signal(32, init=INIT)
+        m.d.comb += spoils.eq(line.valid & (spoilt | line.spoil))
+        m.d.sync += [
+            spoilt.eq(spoils),
+            inside.eq(line.valid & (inside | (line.data == START))),
+            crc.eq(INIT),
+            self.tx_data.eq(line.data),
+            self.tx_en.eq(line.valid),
+            self.tx_er.eq(line.error | spoils),
+        ]
+        with m.If(line.valid & inside):
+            m.d.sync += crc.eq(Mux(spoils | check, crc >> 8, crc32(crc, line.data)))
+        # What is left of `crc` is to be sent inverted: as it stands it is the inverse of that. At last it is 0.
+        with m.If(spoils | check):
+            m.d.sync += self.tx_data.eq(crc[:8] ^ check.replicate(8))

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.filter.blocks import SYMBOL_BITS, Blocks
 from hdl.filter.bus import Bus
+from hdl.filter.context import WORD_BITS, WORDS
 from hdl.filter.directory import Directory
 from hdl.filter.exposure import ROW_BITS, ROWS, Exposure
 from hdl.filter.failures import COUNT_BITS, FAILURE, PLACE_BITS
@@ -48,6 +49,8 @@ class Risk(wiring.Component):
     -------
     key : In(70)
         The directory's.
+    load, word, context : In(8), In(36), Out(288)
+        The directory's.
     lane : In(4)
         Of the current frame.
     symbol_valid, symbol_first, symbol_data : In(1), In(1), In(8)
@@ -78,6 +81,9 @@ class Risk(wiring.Component):
     """
 
     key: In(KEY_BITS)
+    load: In(WORDS)
+    word: In(WORD_BITS)
+    context: Out(WORDS * WORD_BITS)
     lane: In(4)
     symbol_valid: In(1)
     symbol_first: In(1)
@@ -121,7 +127,7 @@ class Risk(wiring.Component):
         wiring.connect(m, wiring.flipped(self.directory_bus), directory.bus)
         wiring.connect(m, wiring.flipped(self.failed), journal.failed)
         wiring.connect(m, wiring.flipped(self.bus), tables.bus)
-        for name in ("key", "symbol_valid", "symbol_first", "symbol_data"):
+        for name in ("key", "load", "word", "symbol_valid", "symbol_first", "symbol_data"):
             m.d.comb += getattr(directory, name).eq(getattr(self, name))
         for name in ("block", "block_index", "lift"):
             m.d.comb += getattr(blocks, name).eq(getattr(self, name))
@@ -131,6 +137,7 @@ class Risk(wiring.Component):
             multiplier.price.eq(self.price),
             journal.frame_end.eq(self.frame_end),
             journal.kept.eq(self.kept),
+            self.context.eq(directory.context),
             self.base.eq(journal.base),
             self.reservations.eq(journal.reservations),
         ]

@@ -1,14 +1,14 @@
 """The settings: single registers of the configuration."""
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus
 from hdl.wire.registers import KEY_BITS, Reg
 from hdl.wire.verdict import LANES
 
-FIRST, LAST = Reg.CONFIG_BEGIN, Reg.HASH_KEY + 2
+FIRST, LAST = Reg.CONFIG_BEGIN, Reg.LANE_MODE + LANES - 1
 
 
 class Settings(wiring.Component):
@@ -31,6 +31,10 @@ class Settings(wiring.Component):
         Cycles; 0: never armable.
     hash_key : Out(70)
         The Toeplitz key, as in `hdl.wire.registers.toeplitz`.
+    tcp_lanes, dialect_lanes : Out(8)
+        A bit a lane: TCP, not UDP; OUCH 4.2, not 5.0.
+    actions : Out(data.ArrayLayout(2, 8))
+        A `hdl.wire.verdict.Action` a lane.
     """
 
     bus: In(Bus)
@@ -39,6 +43,9 @@ class Settings(wiring.Component):
     order_size: Out(32)
     watchdog: Out(32)
     hash_key: Out(KEY_BITS)
+    tcp_lanes: Out(LANES)
+    dialect_lanes: Out(LANES)
+    actions: Out(data.ArrayLayout(2, LANES))
 
     def elaborate(self, platform):
         m = Module()
@@ -51,6 +58,8 @@ class Settings(wiring.Component):
             Reg.HASH_KEY + 1: self.hash_key[32:64],
             Reg.HASH_KEY + 2: self.hash_key[64:],
         }
+        for lane in range(LANES):
+            registers[Reg.LANE_MODE + lane] = Cat(self.tcp_lanes[lane], self.dialect_lanes[lane], self.actions[lane])
         bus = self.bus
         number = bus.address[: (LAST - FIRST).bit_length()]
         asked, writes = Signal(), Signal()

@@ -1,117 +1,120 @@
 """The verdict on a frame: kept or dropped, for which reason, and what follows from it."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.wire.event import NO_SYMBOL
-from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, RECEIVE_ERRORS, Reason
+from hdl.filter.tally import DECODE_CHECKS, ENTER_CHECKS, NO_ORDER, ORDER, Tally, first
+from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, RECEIVE_ERRORS, Action, Reason
 
 FRAME_REASONS = Reason.FRAMING + 1  # flags of a frame are numbered as in Reason, 0 unused
-
-# Checks of one order message, in order of evaluation; the verdict's inputs of the same names.
-DECODE_CHECKS = {
-    "bad_message": Reason.MESSAGE,
-    "replace": Reason.REPLACE,
-    "pegged": Reason.PEGGED,
-    "channel": Reason.CHANNEL,
-}
-ENTER_CHECKS = {
-    "missing": Reason.SYMBOL,
-    "blocked": Reason.BLOCKED,
-    "bad_side": Reason.SIDE,
-    "bad_quantity": Reason.QUANTITY,
-    "over_size": Reason.ORDER_SIZE,
-    "zero_price": Reason.PRICE,
-    "market": Reason.MARKET,
-    "over_position": Reason.POSITION,
-    "over_lane": Reason.LANE_GROSS,
-    "over_firm": Reason.FIRM_GROSS,
-    "undecided": Reason.BUSY,
-}
-
-ORDER = data.StructLayout({"user_ref": 32, "symbol": 16, "quantity": 32, "price": 32})
-NO_ORDER = {"user_ref": 0, "symbol": NO_SYMBOL, "quantity": 0, "price": 0}
-
-
-def first(m, flags, *, name):
-    """Return the lowest reason whose flag is set, 0 if none: `flags` are (reason, signal) in order."""
-    reason = Signal(Reason, name=name)
-    for number, flag in reversed(list(flags)):
-        with m.If(flag):
-            m.d.comb += reason.eq(number)
-    return reason
+FENCING = (Reason.HISTORY, Reason.FINISHED, Reason.FRAMING)  # of a segment
 
 
 class Verdict(wiring.Component):
     """Joins what every check found into one verdict for each frame.
 
-    A message is judged when it ends, from the flags of its decoder and, for an Enter, of the risk engine: the first
-    failing message of a frame gives its reason, and of that message's failures the lowest ``Reason``. The frame is
-    judged in the cycle of ``end``: ``keep`` is combinational there, everything else follows registered. The kill is
-    sampled in that cycle for frames that hold an order, and again by the egress gate.
+    A message is judged when it ends (`hdl.filter.tally`), the frame in the cycle of ``end``: ``keep``, ``reset`` and
+    what the descriptor takes are combinational there, everything else follows registered. The kill is sampled in that
+    cycle, for frames that hold orders, or octets of orders, and on lanes that it cuts off for every frame; and again by
+    the egress gate. A datagram with a failing message is dropped. What a TCP lane does with orders to be stopped is
+    its action: NEUTRALISE keeps the frame, FENCE fences the lane, STARVE drops, and CUT fences unless the lane is
+    killed, when it drops every frame and shuts the lane silently. Whatever the action, these fence: flags that are in
+    ``FENCING``, what the tally fences for, and octets, on a killed lane, of an order that has left or began in an
+    earlier frame.
 
     Members
     -------
     start, end : In(1)
         The receiver's strobes.
-    flags : In(18)
+    flags : In(29)
         One bit for each reason below KILLED, by number, valid with ``end``.
     lane : In(4)
         Valid from before the first message to ``end``; 8: no lane.
+    action : In(2)
+        Of the lane.
+    tcp : In(1)
+        The frame is a segment of a TCP lane.
+    continued, unfinished, old_order : In(1)
+        The first order began in an earlier frame; the payload ends in an order; it repeats octets of an order that
+        left. Valid with ``end``, ``continued`` with the first order's message_end.
+    unjudged : In(1)
+        With ``end``: an order that began in an earlier frame has ended, too late to be checked. It fences (BUSY).
     killed : In(8)
-    message_end, is_order, is_enter : In(1)
-        A message has ended; its decoder's flags are valid in this cycle, the risk engine's in the next one.
-    bad_message, …, undecided : In(1)
-        The flags, named as in ``DECODE_CHECKS`` and ``ENTER_CHECKS``.
-    user_ref, index, quantity, price : In
-        Of the message that ends; taken one cycle later.
-    keep : Out(1)
-        Combinational, with ``end``: the frame goes to the egress queue.
-    orders : Out(7)
-        Orders in the frame, valid with ``end``.
+    message_end, is_order, is_enter, bad_message, …, undecided, user_ref, index, quantity, price : In
+        As `Tally` has them.
+    judged_order, stop : Out(1)
+        Its ``judged`` and ``stop``.
+    keep, reset : Out(1)
+        Combinational, with ``end``: the frame goes to the egress queue; an RST takes its place there.
+    overwrite : Out(1)
+        Combinational: a frame kept leaves with all its orders overwritten.
+    orders, stopped, stop_reason : Out(7), Out(7), Out(Reason)
+        For the descriptor, combinational with ``end``: orders let go, orders overwritten and for what.
     doomed : Out(1)
-        A message of this frame has failed.
-    frame_end, kept, block, block_index, breach : Out
+        The frame is lost, whatever follows: a message has failed, on a TCP lane one that fences.
+    frame_end, kept, released : Out(1)
+        One cycle after ``end``; the frame is kept; and its orders go out.
+    fence, latch : Out(1)
+        One cycle after ``end``: the lane is fenced, with RSTs or without.
+    block, block_index, breach : Out
         One cycle after ``end``; ``block`` when a breach of its budget blocks a symbol, ``breach`` the lanes to kill.
-    judged, row, reason, failing_is_order, counted_orders : Out
-        Three cycles after ``end``: what the counters book.
-    logged, order : Out
-        With ``judged``: the frame had a lane and was dropped; the failing message's fields.
+    judged, passed, fenced, row, reason, failing_is_order, counted_orders : Out
+        Three cycles after ``end``: what the counters book. Of a frame that passed, ``reason`` is its first stopped
+        order's.
+    logged, overwritten, order : Out
+        With ``judged``: the frame had a lane and was dropped, or had so many orders overwritten; fields of the failing
+        message.
     breached : Out(1)
         A message has just failed POSITION, LANE_GROSS or FIRM_GROSS.
     """
 
     def __init__(self):
+        messages = {name: In(1) for name in ("message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)}
         super().__init__(
             {
                 "start": In(1),
                 "end": In(1),
                 "flags": In(FRAME_REASONS),
                 "lane": In(4),
+                "action": In(Action),
+                "tcp": In(1),
+                "continued": In(1),
+                "unfinished": In(1),
+                "old_order": In(1),
+                "unjudged": In(1),
                 "killed": In(LANES),
-                "message_end": In(1),
-                "is_order": In(1),
-                "is_enter": In(1),
-                **{name: In(1) for name in (*DECODE_CHECKS, *ENTER_CHECKS)},
+                **messages,
                 "user_ref": In(32),
                 "index": In(9),
                 "quantity": In(32),
                 "price": In(32),
+                "judged_order": Out(1),
+                "stop": Out(1),
                 "keep": Out(1),
+                "reset": Out(1),
+                "overwrite": Out(1),
                 "orders": Out(7),
+                "stopped": Out(7),
+                "stop_reason": Out(Reason),
                 "doomed": Out(1),
-                "breach": Out(LANES),
                 "frame_end": Out(1),
                 "kept": Out(1),
+                "released": Out(1),
+                "fence": Out(1),
+                "latch": Out(1),
                 "block": Out(1),
                 "block_index": Out(9),
+                "breach": Out(LANES),
                 "judged": Out(1),
                 "row": Out(4),
                 "reason": Out(Reason),
                 "failing_is_order": Out(1),
                 "counted_orders": Out(7),
+                "fenced": Out(1),
                 "logged": Out(1),
+                "passed": Out(1),
+                "overwritten": Out(7),
                 "order": Out(ORDER),
                 "breached": Out(1),
             }
@@ -119,116 +122,144 @@ class Verdict(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-
-        # A message: its decoder's verdict, then, one cycle later, the risk engine's.
-        decoded = first(m, [(r, getattr(self, name)) for name, r in DECODE_CHECKS.items()], name="decoded")
-        ended, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
-        m.d.sync += [
-            ended.eq(self.message_end),
-            was_order.eq(self.is_order),
-            was_enter.eq(self.is_enter),
-            well_formed.eq(~self.bad_message),
-            by_decoder.eq(decoded),
-        ]
-        by_risk = first(m, [(r, getattr(self, name)) for name, r in ENTER_CHECKS.items()], name="by_risk")
-        reason = Signal(Reason)
-        m.d.comb += reason.eq(Mux(by_decoder != Reason.PASSED, by_decoder, Mux(was_enter, by_risk, Reason.PASSED)))
-        fields = Signal(ORDER)
-        m.d.comb += fields.eq(ORDER.const(NO_ORDER))
-        with m.If(well_formed):
-            m.d.comb += fields.user_ref.eq(self.user_ref)
-            with m.If(was_enter):
-                m.d.comb += [fields.quantity.eq(self.quantity), fields.price.eq(self.price)]
-                m.d.comb += fields.symbol.eq(Mux(self.missing, NO_SYMBOL, self.index))
-
-        # The frame so far.
-        failed, failing, failing_is_order, some_order = Signal(), Signal(Reason), Signal(), Signal()
-        order_first = Signal()  # an order came before the failing message, or is the failing one
-        failing_fields, first_order = Signal(ORDER), Signal(ORDER)
-        m.d.comb += self.doomed.eq(failed)
-        m.d.sync += self.breached.eq(0)
-        with m.If(ended):
-            with m.If(was_order):
-                m.d.sync += [self.orders.eq(self.orders + 1), some_order.eq(1)]
-                with m.If(~some_order):
-                    m.d.sync += first_order.eq(fields)
-            with m.If(~failed):
-                m.d.sync += [
-                    failing.eq(reason),
-                    failing_fields.eq(fields),
-                    failing_is_order.eq(was_order),
-                    order_first.eq(was_order | some_order),
-                ]
-                with m.If(reason != Reason.PASSED):
-                    m.d.sync += [
-                        failed.eq(1),
-                        self.breached.eq(
-                            (reason == Reason.POSITION) | (reason == Reason.LANE_GROSS) | (reason == Reason.FIRM_GROSS)
-                        ),
-                    ]
-        # A message may still end in the cycle after its frame; so the next frame clears the state, four octets in.
-        opening = Signal(4)
-        m.d.sync += opening.eq(opening << 1 | self.start)
-        with m.If(opening[3]):
-            m.d.sync += [self.orders.eq(0), some_order.eq(0), failed.eq(0), failing.eq(Reason.PASSED)]
-
-        # The frame's verdict.
-        mine = Signal(LANES)  # its lane, one bit; none for no lane
-        m.d.sync += mine.eq(1 << self.lane)
-        lane_killed, frame_bad, message_bad, kill = Signal(), Signal(), Signal(), Signal()
+        m.submodules.tally = tally = Tally()
+        names = ("start", "tcp", "continued", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
+        for name in (*names, "user_ref", "index", "quantity", "price"):
+            m.d.comb += getattr(tally, name).eq(getattr(self, name))
+        over = Signal()  # the frame is: what ends now comes too late
+        with m.If(self.end):
+            m.d.sync += over.eq(1)
+        with m.Elif(self.start):
+            m.d.sync += over.eq(0)
         m.d.comb += [
-            lane_killed.eq((self.killed & mine).any() & some_order),
-            frame_bad.eq(self.flags.any()),
-            kill.eq(lane_killed & (~failed | order_first)),
-            message_bad.eq(failed | lane_killed),
-            self.keep.eq(self.end & ~frame_bad & ~message_bad),
+            tally.message_end.eq(self.message_end & ~self.end & ~over),
+            self.judged_order.eq(tally.judged),
+            self.stop.eq(tally.stop),
+            self.breached.eq(tally.breached),
+            self.doomed.eq(Mux(self.tcp, tally.fencing, tally.failed)),
         ]
+
+        mine, action = Signal(LANES), {name: Signal(name=f"is_{name.name.lower()}") for name in Action}
+        m.d.sync += mine.eq(1 << self.lane)  # one bit; none for no lane
+        m.d.sync += [flag.eq(self.action == name) for name, flag in action.items()]
+
+        # What becomes of the frame if its lane is not killed, and if it is: dropped, fenced.
+        holds, returns = Signal(), Signal()
+        m.d.comb += [
+            holds.eq(tally.some_order | (self.tcp & self.unfinished)),
+            returns.eq(self.tcp & (self.continued | self.old_order)),
+        ]
+        drop, fence = Signal(2), Signal(2)
+        with m.If(~self.tcp):
+            m.d.comb += [drop[0].eq(tally.failed), drop[1].eq(tally.failed | holds | action[Action.CUT])]
+        with m.Elif(action[Action.NEUTRALISE]):
+            m.d.comb += fence.eq(tally.fencing.replicate(2) | (returns << 1))
+        with m.Elif(action[Action.FENCE]):
+            m.d.comb += [fence[0].eq(tally.failed), fence[1].eq(tally.failed | holds | returns)]
+        with m.Elif(action[Action.STARVE]):
+            m.d.comb += fence.eq(tally.fencing.replicate(2) | (returns << 1))
+            m.d.comb += [drop[0].eq(tally.failed), drop[1].eq(tally.failed | holds)]
+        with m.Else():
+            m.d.comb += [fence[0].eq(tally.failed), drop[1].eq(1)]
+        late = Signal()
+        m.d.comb += late.eq(self.tcp & self.unjudged)
+
+        lane_killed, frame_bad, bad_before, bad_place = Signal(), Signal(), Signal(), Signal()
+        dropped, fenced, cut_off = Signal(), Signal(), Signal()
+        m.d.comb += [
+            lane_killed.eq((self.killed & mine).any()),
+            bad_before.eq(self.flags[: FENCING[0]].any()),
+            bad_place.eq(self.flags[FENCING[0] :].any()),
+            frame_bad.eq(self.flags.any()),
+            dropped.eq(Mux(lane_killed, drop[1] | fence[1], drop[0] | fence[0] | late)),
+            cut_off.eq(lane_killed & action[Action.CUT]),
+            fenced.eq(self.tcp & ~bad_before & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0] | late))),
+            self.keep.eq(self.end & ~frame_bad & ~dropped),
+            self.reset.eq(self.end & fenced),
+            self.overwrite.eq(lane_killed & self.tcp),
+            self.orders.eq(Mux(self.overwrite, 0, tally.let_go)),
+            self.stopped.eq(Mux(self.overwrite, tally.orders, tally.stopped)),
+            self.stop_reason.eq(Mux(self.overwrite, Reason.KILLED, tally.failing)),
+        ]
+        with m.If(~self.tcp):
+            m.d.comb += self.stopped.eq(0)
+
+        # For which reason: the kill, if it came before any other failure; else the message that fences, else the first
+        # that fails. Where orders alone do not fence, a message that does is the reason.
+        by_kill, by_fence = Signal(), Signal()
+        m.d.comb += [
+            by_fence.eq(self.tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
+            by_kill.eq(
+                lane_killed & (returns | action[Action.CUT] | (holds & ~by_fence & (~tally.failed | tally.order_first)))
+            ),
+        ]
+
         # One cycle later.
-        flags, killing, message_reason, lane = Signal.like(self.flags), Signal(), Signal(Reason), Signal(4)
+        flags, lane = Signal.like(self.flags), Signal(4)
+        killing, missing, fencing = Signal(), Signal(), Signal()
         breaching, breaching_lane = Signal(), Signal(LANES)
         m.d.sync += [
             self.frame_end.eq(self.end),
             self.kept.eq(self.keep),
-            breaching.eq(self.end & ~frame_bad & failed & ~kill),
+            self.released.eq(self.keep & ~self.overwrite),
+            self.fence.eq(self.reset),
+            self.latch.eq(self.end & self.tcp & ~bad_before & cut_off),
+            breaching.eq(self.end & ~frame_bad & ~Mux(self.tcp, lane_killed, by_kill)),
             breaching_lane.eq(mine),
-            self.block_index.eq(failing_fields.symbol),
+            self.block_index.eq(tally.breach_index),
             flags.eq(self.flags),
-            killing.eq(kill),
-            message_reason.eq(failing),
+            killing.eq(by_kill),
+            missing.eq(late),
+            fencing.eq(by_fence),
             lane.eq(self.lane),
         ]
-        m.d.comb += self.block.eq(breaching & (message_reason == Reason.POSITION))
-        with m.If(breaching & (message_reason == Reason.LANE_GROSS)):
+        m.d.comb += self.block.eq(breaching & (tally.breach == Reason.POSITION))
+        with m.If(breaching & (tally.breach == Reason.LANE_GROSS)):
             m.d.comb += self.breach.eq(breaching_lane)
-        with m.If(breaching & (message_reason == Reason.FIRM_GROSS)):
+        with m.If(breaching & (tally.breach == Reason.FIRM_GROSS)):
             m.d.comb += self.breach.eq((1 << LANES) - 1)
 
         # Two: the reason. Three: what depends on it.
         by_frame = first(m, [(Reason(n), flags[n]) for n in range(1, FRAME_REASONS)], name="by_frame")
-        ended_frame, frame_reason, frame_has, killing_2, lane_2 = (
-            Signal(), Signal(Reason), Signal(), Signal(), Signal(4),
-        )  # fmt: skip
-        message_reason_2 = Signal(Reason)
+        ended, kept, frame_reason, frame_has, lane_2 = Signal(), Signal(), Signal(Reason), Signal(), Signal(4)
+        message_reason, is_order, fields = Signal(Reason), Signal(), Signal(ORDER)
+        hit, hits, orders, fence_2 = Signal(7), Signal(7), Signal(7), Signal()
         m.d.sync += [
-            ended_frame.eq(self.frame_end),
+            ended.eq(self.frame_end),
+            kept.eq(self.kept),
+            fence_2.eq(self.fence),
             frame_reason.eq(by_frame),
             frame_has.eq(flags.any()),
-            killing_2.eq(killing),
-            message_reason_2.eq(message_reason),
             lane_2.eq(lane),
+            message_reason.eq(tally.failing),
+            is_order.eq(tally.failing_is_order),
+            fields.eq(tally.failing_order),
+            hit.eq(self.stopped),
+            hits.eq(hit),
+            orders.eq(tally.orders + missing),
         ]
+        with m.If(killing):
+            m.d.sync += [message_reason.eq(Reason.KILLED), is_order.eq(1), fields.eq(tally.first_order)]
+            with m.If(~tally.some_order):
+                m.d.sync += fields.eq(ORDER.const(NO_ORDER))
+        with m.Elif(missing):
+            m.d.sync += [message_reason.eq(Reason.BUSY), is_order.eq(1), fields.eq(ORDER.const(NO_ORDER))]
+        with m.Elif(fencing):
+            m.d.sync += [message_reason.eq(tally.fence_reason), is_order.eq(tally.fence_is_order)]
+            m.d.sync += fields.eq(tally.fence_order)
         nowhere = Signal()
         m.d.comb += nowhere.eq(frame_has & (frame_reason <= LAST_WITHOUT_LANE))
         m.d.sync += [
-            self.judged.eq(ended_frame),
+            self.judged.eq(ended),
             self.row.eq(Mux(nowhere, NO_LANE, lane_2)),
-            self.reason.eq(Mux(frame_has, frame_reason, Mux(killing_2, Reason.KILLED, message_reason_2))),
-            self.counted_orders.eq(Mux(frame_has, 0, self.orders)),
-            self.failing_is_order.eq(killing_2 | failing_is_order),
-            self.logged.eq(
-                ended_frame & ~nowhere & ~lane_2[3] & (frame_has | killing_2 | (message_reason_2 != Reason.PASSED))
-            ),
-            self.order.eq(Mux(frame_has, ORDER.const(NO_ORDER), Mux(killing_2, first_order, failing_fields))),
+            self.reason.eq(Mux(frame_has, frame_reason, message_reason)),
+            self.counted_orders.eq(Mux(frame_has, 0, orders)),
+            self.overwritten.eq(Mux(kept, hits, 0)),
+            self.failing_is_order.eq(is_order),
+            self.logged.eq(ended & ~nowhere & ~lane_2[3] & (~kept | hits.any())),
+            self.passed.eq(kept),
+            self.fenced.eq(fence_2),
+            self.order.eq(Mux(frame_has, ORDER.const(NO_ORDER), fields)),
         ]
         return m
 

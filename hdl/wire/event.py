@@ -25,5 +25,5 @@ class Kind(IntEnum):
     CLEAR = 7  # exposure and gross notional used were zeroed
     CONFIG = 8  # CONFIG_BEGIN was written
     NEUTRALISE = 9  # orders of a lane's frame overwritten: lane, reason, count = orders; the last four: the first one's
-    FENCE = 10  # a lane was fenced, by the frame that the DROP of the same time tells: lane, reason
+    FENCE = 10  # as DROP, and the lane is fenced
     SESSION = 11  # the exchange accepted a new session: lane, user_ref = source port

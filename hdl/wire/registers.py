@@ -66,6 +66,7 @@ BUCKET_SLOTS = 8  # slots BUCKET_SLOTS * h to BUCKET_SLOTS * h + 7 hold the symb
 BUCKET_BITS = 7
 KEY_BITS = 64 + BUCKET_BITS - 1
 EVENTS = 256
+HISTORY = 2048  # octets of a TCP lane's stream that are kept to be compared with what is repeated
 
 
 class Count(IntEnum):

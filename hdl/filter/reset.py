@@ -1,0 +1,133 @@
+"""Builds RSTs: frames that end a session of a lane, towards the exchange or towards its server."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.filter.addresses import (
+    ADDRESSES,
+    CHECKSUM,
+    HEADER,
+    PLACES,
+    PORTS,
+    RESET_HEADER,
+    SLOTS,
+    SOURCE,
+    TAG_COUNT,
+    TAGS,
+    TYPE,
+    Slots,
+)
+from hdl.filter.checksum import InternetSum
+from hdl.filter.memory import Memory
+from hdl.wire.ethernet import EtherType, Protocol, TcpFlag
+
+RESET_OCTETS = 66  # with FCS: as long as it must be with two tags, and padded with fewer
+
+_NUMBERS = PORTS + 4  # sequence and acknowledgment
+_OFFSET = PORTS + 12
+_TCP_CHECKSUM = PORTS + 16
+_PADDING = PORTS + 20
+_OFFSET_FLAGS = 5 << 12 | 1 << TcpFlag.RST | 1 << TcpFlag.ACK
+_WORDS = {TYPE: EtherType.IPV4, _OFFSET: _OFFSET_FLAGS} | {HEADER + 2 * n: word for n, word in enumerate(RESET_HEADER)}
+
+
+class Reset(wiring.Component):
+    """Builds the octets of an RST, from destination address to padding, with addresses learnt from a lane's SYN.
+
+    Ethernet, the tags as they came, IPv4 and TCP: RST and ACK, window 0, both checksums right. Towards the server the
+    addresses and ports of the SYN change places. It takes 62 octets with two tags, fewer else; from there on the octets
+    are 0, as many as are fetched: the FCS is somebody else's matter. It never rests in between: a frame takes
+    ``fetch`` in consecutive cycles. An RST for a lane that has learnt nothing is all zero in its addresses.
+
+    Members
+    -------
+    write_en, write_addr, write_data, slots : In
+        Of `Addresses`.
+    begin : In(1)
+        Strobe: takes the four below; the first ``fetch`` comes 3 cycles later or after that.
+    lane, to_server, sequence, acknowledgment : In(3), In(1), In(32), In(32)
+    fetch : In(1)
+        Takes an octet.
+    octet : Out(8)
+        The octet fetched three cycles ago.
+    """
+
+    write_en: In(1)
+    write_addr: In(10)
+    write_data: In(8)
+    slots: In(Slots)
+    begin: In(1)
+    lane: In(3)
+    to_server: In(1)
+    sequence: In(32)
+    acknowledgment: In(32)
+    fetch: In(1)
+    octet: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(8, SLOTS * PLACES)
+        # The pseudo header's own words; the rest of it, and of the TCP header, as it passes.
+        m.submodules.sum = tcp_sum = InternetSum(seed=Protocol.TCP + 20)
+        m.d.comb += [
+            memory.write_en.eq(self.write_en),
+            memory.write_addr.eq(self.write_addr),
+            memory.write_data.eq(self.write_data),
+        ]
+
+        slot, swapped, numbers, tags = Signal(4), Signal(), Signal(64), Signal(2)
+        place, begun = Signal(range(_PADDING + 1)), Signal(3)
+        m.d.sync += begun.eq(Cat(self.begin, begun))
+        with m.If(begun[2]):
+            m.d.sync += tags.eq(memory.read_data)
+        with m.If(self.begin):
+            m.d.sync += [
+                slot.eq(self.slots[self.lane]),
+                swapped.eq(self.to_server),
+                numbers.eq(Cat(self.acknowledgment, self.sequence)),
+                place.eq(0),
+            ]
+        with m.Elif(self.fetch):
+            m.d.sync += place.eq(place + 1)
+            with m.Switch(place):
+                with m.Case(5):
+                    m.d.sync += place.eq(SOURCE)
+                with m.Case(SOURCE + 5):
+                    m.d.sync += place.eq(Mux(tags == 0, TYPE, TAGS))
+                with m.Case(TAGS + 3):
+                    m.d.sync += place.eq(Mux(tags == 1, TYPE, TAGS + 4))
+                with m.Case(TAGS + 7):
+                    m.d.sync += place.eq(TYPE)
+                with m.Case(_PADDING):
+                    m.d.sync += place.eq(_PADDING)
+
+        source = Signal(6)
+        m.d.comb += source.eq(place)
+        with m.If(begun[0]):
+            m.d.comb += source.eq(TAG_COUNT)
+        with m.Elif(swapped):
+            with m.If(place < TAGS):
+                m.d.comb += source.eq(place ^ SOURCE)
+            with m.Elif((place >= ADDRESSES) & (place < PORTS)):
+                m.d.comb += source.eq(place ^ ADDRESSES ^ (ADDRESSES + 4))
+            with m.Elif((place >= PORTS) & (place < _NUMBERS)):
+                m.d.comb += source.eq(place ^ 2)
+        m.d.comb += memory.read_addr.eq(Cat(source, slot))
+
+        on_the_way, shown = Signal.like(place), Signal.like(place)
+        m.d.sync += [on_the_way.eq(place), shown.eq(on_the_way), self.octet.eq(0)]
+        with m.If((shown < TYPE) | (shown >= CHECKSUM) & (shown < _NUMBERS)):
+            m.d.sync += self.octet.eq(memory.read_data)
+        with m.If((shown >= _NUMBERS) & (shown < _OFFSET)):
+            m.d.sync += self.octet.eq(numbers.word_select(~shown[:3], 8))
+        with m.Switch(shown):
+            for first, word in (_WORDS | {_TCP_CHECKSUM: ~tcp_sum.total}).items():
+                for at, octet in ((first, word >> 8), (first + 1, word & 0xFF)):
+                    with m.Case(at):
+                        m.d.sync += self.octet.eq(octet)
+
+        # The window, which is 0, brings in the last carry.
+        m.d.sync += [tcp_sum.add.eq((shown >= ADDRESSES) & (shown < _TCP_CHECKSUM)), tcp_sum.low.eq(shown[0])]
+        m.d.comb += [tcp_sum.octet.eq(self.octet), tcp_sum.clear.eq(self.begin)]
+        return m

@@ -1,0 +1,133 @@
+"""The TCP checksums of a frame whose orders are overwritten, made while it comes in."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.filter.marks import Mark
+from hdl.wire.soup import FILLER, Client
+
+_TYPE, _BODY = Client.DEBUG.value, FILLER
+LAST = 31  # the number of an order stops here
+
+
+class Rewrite(wiring.Component):
+    """Knows what a frame needs to leave with its orders overwritten (`hdl.filter.gate`), in two variants.
+
+    In *some* the orders that were stopped are overwritten, in *all* every one that begins in the frame. The checksum
+    that the frame came with is updated by the differences of the octets (RFC 1624): if it was right it stays right, if
+    it was wrong it stays wrong, and with nothing overwritten it stays as it is. An octet's place in its word counts
+    from the TCP header.
+
+    ``judged`` says that an order has ended as a whole message; it comes for each, one or two cycles after the mark of
+    its last octet. An order without one is unfinished: in *some* it leaves as it came.
+
+    Members
+    -------
+    octet, valid, start : In
+        The receiver's stream.
+    mark : In(Mark)
+        Of the octet of two cycles ago.
+    judged, stop : In(1)
+        Strobe, and whether that order is overwritten in *some*.
+    check_some, check_all : Out(16)
+        The checksums. Like the three below they are right with the receiver's ``end`` if the last octets are the FCS,
+        and until the next frame has begun.
+    stops : Out(32)
+        One bit for each order that is stopped, by its number in the frame; the last bit stands for the number 31 and
+        all above.
+    live : Out(1)
+        In *some*, an octet of an order leaves as it came.
+    old : Out(1)
+        An octet is marked OLD_ORDER.
+    """
+
+    octet: In(8)
+    valid: In(1)
+    start: In(1)
+    mark: In(Mark)
+    judged: In(1)
+    stop: In(1)
+    check_some: Out(16)
+    check_all: Out(16)
+    stops: Out(32)
+    live: Out(1)
+    old: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # Two cycles until the mark: what the octet may add to the sum is made meanwhile. The old checksum's own octets
+        # begin the sum, which is that checksum's complement.
+        octet, valid = Signal(8), Signal(2)
+        plain, typed, body = Signal(8), Signal(16), Signal(16)
+        m.d.sync += [
+            octet.eq(self.octet),
+            valid.eq(Cat(self.valid, valid)),
+            plain.eq(~octet),
+            typed.eq(_difference(octet, _TYPE)),
+            body.eq(_difference(octet, _BODY)),
+        ]
+
+        mark, order, run = Signal(Mark), Signal(), Signal()
+        high = Signal()  # the octet is the high one of its word
+        term, shifted = Signal(16), Signal(16)
+        m.d.comb += [
+            mark.eq(Mux(valid[1], self.mark, Mark.OTHER)),
+            order.eq(mark == Mark.ORDER),
+            shifted.eq(Mux(high | (mark == Mark.CHECK_HIGH), term.rotate_left(8), term)),
+        ]
+        m.d.sync += [run.eq(order), high.eq(~high & (mark != Mark.CHECK_HIGH))]
+        overwritten = Signal()  # whatever becomes of the orders
+        with m.Switch(mark):
+            with m.Case(Mark.CHECK_HIGH, Mark.CHECK_LOW):
+                m.d.comb += [term.eq(plain), overwritten.eq(1)]
+            with m.Case(Mark.TYPE):
+                m.d.comb += [term.eq(typed), overwritten.eq(1)]
+            with m.Case(Mark.BODY):
+                m.d.comb += [term.eq(body), overwritten.eq(1)]
+            with m.Case(Mark.ORDER):
+                # Above the last number the gate does not wait for a judgement.
+                m.d.comb += [term.eq(Mux(run, body, typed)), overwritten.eq(self.stops[LAST])]
+
+        # Three sums: with the orders as they were judged; as if the next one were stopped; with all. What an addition
+        # carries out is brought in by the next one, or by the idle cycle behind it.
+        some, stopped, every = Signal(17), Signal(17), Signal(17)
+        certain, possible = Signal(16), Signal(16)
+        as_judged, as_stopped = Signal(17), Signal(17)
+        m.d.comb += [
+            as_judged.eq(some[:16] + certain + some[16]),
+            as_stopped.eq(stopped[:16] + possible + stopped[16]),
+            self.check_some.eq(~some[:16]),
+            self.check_all.eq(~every[:16]),
+        ]
+        m.d.sync += [
+            certain.eq(Mux(overwritten, shifted, 0)),
+            possible.eq(Mux(overwritten | order, shifted, 0)),
+            some.eq(Mux(self.judged & self.stop, as_stopped, as_judged)),
+            stopped.eq(Mux(self.judged & ~self.stop, as_judged, as_stopped)),
+            every.eq(every[:16] + possible + every[16]),
+        ]
+
+        number = Signal(range(LAST + 1))
+        let_go, unjudged = Signal(), Signal()
+        m.d.comb += self.live.eq(let_go | unjudged | self.old)
+        with m.If(self.judged):
+            m.d.sync += [unjudged.eq(0), let_go.eq(let_go | ~self.stop)]
+            m.d.sync += self.stops.eq(self.stops | (self.stop << number))
+            with m.If(number != LAST):
+                m.d.sync += number.eq(number + 1)
+        with m.If(order & ~run):
+            m.d.sync += unjudged.eq(1)
+        with m.If(mark == Mark.OLD_ORDER):
+            m.d.sync += self.old.eq(1)
+
+        with m.If(self.start):
+            m.d.sync += [total.eq(0) for total in (some, stopped, every)]
+            m.d.sync += [self.stops.eq(0), number.eq(0), let_go.eq(0), unjudged.eq(0), self.old.eq(0)]
+        return m
+
+
+def _difference(octet, instead: int):
+    """Return what `instead` is more than `octet`, in ones' complement of 16 bits."""
+    return Mux(octet > instead, 0xFF00 | (octet ^ 0xFF) + instead & 0xFF, instead - octet)

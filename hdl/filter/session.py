@@ -1,0 +1,386 @@
+"""The TCP sessions of the lanes: which octets of a segment are new, and whether it may pass at all."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.filter.gate import Outcome, OutcomeKind
+from hdl.filter.headers import FLAGS
+from hdl.wire.ethernet import TcpFlag
+from hdl.wire.registers import HISTORY
+from hdl.wire.verdict import LANES, Action, Reason
+
+SLOTS = 32  # contexts of frames that wait to leave; behind them one of each lane
+ROOM = SLOTS - 3  # frames in flight with which the next may still be accepted
+
+# What a frame of the return path says about a session; right while `valid`, and until the next one.
+EVIDENCE = data.StructLayout(
+    {"lane": 4, "port": 16, "flags": 8, "sequence": 32, "acknowledgment": 32, "payload_length": 11}
+)
+
+
+class Session(wiring.Component):
+    """Keeps a TCP session for each lane and judges the place of every segment in it.
+
+    The rules. A SYN is let through and remembered; when the exchange answers it, by SYN and ACK of the right number,
+    the session of its port is open, whatever was open before. Octets are accepted in order, once: what is beyond the
+    next one expected is a gap, what is below it is compared with the history (`hdl.filter.history`) and not parsed
+    again. Octets that have not left yet are not repeated, octets below the exchange's last ACK neither, and no octet
+    is accepted that would leave more than HISTORY unacknowledged: so the history always covers what may be repeated.
+    A keep-alive's one octet passes uncompared when the exchange has acknowledged it. An ACK without payload passes
+    wherever it stands.
+
+    Accepting is provisional. A frame that is kept moves the lane's next number; what the gate reports as sent moves
+    `sent`; if a frame does not leave after all, the lane falls back to `sent`, and the frames behind it, which carry
+    the lane's old epoch, never leave. A frame whose lane fell back between its sampling and its verdict is
+    ROLLED_BACK.
+
+    Cycles: a is the one of ``located``. The lane's state is sampled in a; a commit, an evidence, an arm of the cycle
+    before is seen. ``flags``, ``mute``, ``advance`` are right from a + 12 to the next ``located``, ``old_left`` from
+    a + 3. Sequence numbers count modulo 2^32.
+
+    Members
+    -------
+    tcp_lanes, actions : In(8), In(16)
+        From the settings; an action is two bits, lane 0 lowest.
+    open : In(1)
+        Every frame's cycle 12: there is no segment until ``located``.
+    located, lane, source_port, sequence, tcp_flags, payload_length : In
+        From `Headers`.
+    flags : Out(FLAGS)
+        Bits numbered as `Reason`: FENCED to FINISHED without HISTORY. 0 for a frame that is no segment of a lane.
+    segment : Out(1)
+        The frame is a segment of a TCP lane.
+    repeats : Out(1)
+        Octets below the next number count as repeated: the history's findings are meant.
+    mute : Out(1)
+        The payload is neither compared nor parsed: it does not pass, or is a keep-alive's.
+    old_left : Out(12)
+        Octets of the payload, from its first on, that were accepted before.
+    position, advance : Out(11), Out(11)
+        For the descriptor: low bits of the number of the first payload octet; new octets.
+    epoch, finished, slot : Out(1), Out(1), Out(5)
+        For the descriptor; ``finished``: a FIN was accepted, with this frame or before.
+    full : Out(1)
+        Too many frames are in flight; settled long before a frame ends.
+    load, load_slot : Out(1), Out(6)
+        Combinational, in a: the parsers' context at the next number is in this slot. None for a new session, whose
+        context is the beginning.
+    kept, fence, latch : In(1)
+        In the cycle after ``end``: the frame is kept; its lane is fenced, with RSTs or without.
+    save, commit, commit_slot, commit_lane : Out
+        Strobes for the contexts: the frame's goes to ``slot``; the one in a slot becomes the lane's.
+    learn : Out(1)
+        Strobe with ``save``: the frame is a SYN.
+    epochs : In(8)
+        The gate's.
+    outcome_valid, outcome : In
+        The gate's.
+    flip : Out(8)
+        Strobes: a new session begins, frames of the old one must not leave.
+    evidence_valid, evidence : In(1), In(EVIDENCE)
+        A right frame of the return path has ended; they come at least 64 cycles apart. It counts three cycles later, or
+        as soon as the gate has had no outcome for two.
+    armed : In(8)
+        Strobes: an arm names these lanes.
+    fenced, opened : Out(8), Out(8)
+        State of the lanes.
+    began, began_lane, began_port : Out(1), Out(3), Out(16)
+        Strobe: a session was opened.
+    sent, back : Out(32), Out(32)
+        Of ``lane``: the exchange's and the server's next expected number, for an RST.
+    reset_lane, reset_sent, reset_back : In(3), Out(32), Out(32)
+        The same, of any lane.
+    """
+
+    tcp_lanes: In(LANES)
+    actions: In(2 * LANES)
+    open: In(1)
+    located: In(1)
+    lane: In(4)
+    source_port: In(16)
+    sequence: In(32)
+    tcp_flags: In(8)
+    payload_length: In(11)
+    flags: Out(FLAGS)
+    segment: Out(1)
+    repeats: Out(1)
+    mute: Out(1)
+    old_left: Out(12)
+    position: Out(11)
+    advance: Out(11)
+    epoch: Out(1)
+    finished: Out(1)
+    slot: Out(5)
+    full: Out(1)
+    load: Out(1)
+    load_slot: Out(6)
+    kept: In(1)
+    fence: In(1)
+    latch: In(1)
+    save: Out(1)
+    commit: Out(1)
+    commit_slot: Out(5)
+    commit_lane: Out(3)
+    learn: Out(1)
+    epochs: In(LANES)
+    outcome_valid: In(1)
+    outcome: In(Outcome)
+    flip: Out(LANES)
+    evidence_valid: In(1)
+    evidence: In(EVIDENCE)
+    armed: In(LANES)
+    fenced: Out(LANES)
+    opened: Out(LANES)
+    began: Out(1)
+    began_lane: Out(3)
+    began_port: Out(16)
+    sent: Out(32)
+    back: Out(32)
+    reset_lane: In(3)
+    reset_sent: Out(32)
+    reset_back: Out(32)
+
+    def __init__(self):
+        super().__init__()
+        # Of each lane. `pending`: a SYN waits for its answer. `closed`, `closing`: a FIN has left, was accepted.
+        # `blank`: no frame has left yet. `flight`: frames accepted that have not left.
+        self._live, self._fences, self._pending = Signal(LANES), Signal(LANES), Signal(LANES)
+        self._closed, self._closing, self._blank, self._epochs = (Signal(LANES) for _ in range(4))
+        self._syn, self._moved = Signal(), Signal(32)  # of the segment
+        self._discarded, self._unsettled = Signal(), Signal()  # of the outcome
+        self._flight = [Signal(range(SLOTS + 1), name=f"flight_{lane}") for lane in range(LANES)]
+        self._numbers = {
+            name: memory.Memory(shape=bits, depth=LANES, init=[], attrs={"ram_style": "distributed"})
+            for name, bits in (
+                ("next", 32), ("sent", 32), ("acked", 32), ("back", 32), ("port", 16), ("pending_port", 16),
+                ("pending_next", 32), ("last_slot", 5),
+            )
+        }  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, numbers in self._numbers.items():
+            m.submodules[name] = numbers
+        here = self.lane[:3]
+        keeping, commit, fall_back = Signal(), Signal(), Signal()
+        their = Signal(3)  # lane of the outcome
+        self._judge(m, here)
+        self._accept(m, here, keeping)
+        sum_ = self._settle(m, their, commit, fall_back)
+        self._learn(m, their, commit, sum_)
+
+        # Flights, one cycle after the events that move them.
+        for lane, flight in enumerate(self._flight):
+            up, down = keeping & (here == lane), commit & (their == lane)
+            with m.If((fall_back & (their == lane)) | (self.began & (self.began_lane == lane))):
+                m.d.sync += [flight.eq(0), self._epochs[lane].eq(~self._epochs[lane])]
+            with m.Elif(up & ~down):
+                m.d.sync += flight.eq(flight + 1)
+            with m.Elif(down & ~up):
+                m.d.sync += flight.eq(flight - 1)
+
+        # An arm opens what a fence has shut; the session is gone. A fence of the same cycle wins.
+        m.d.sync += [
+            self._fences.eq(self._fences & ~self.armed),
+            self._live.eq(self._live & ~(self._fences & self.armed)),
+        ]
+        with m.If(self.began):
+            m.d.sync += self._live.bit_select(self.began_lane, 1).eq(1)
+        with m.If(self.fence | self.latch):
+            m.d.sync += self._fences.bit_select(here, 1).eq(1)
+        actions = Array(self.actions.word_select(lane, 2) for lane in range(LANES))
+        with m.If(fall_back & self._discarded & (actions[their] == Action.CUT)):
+            m.d.sync += self._fences.bit_select(their, 1).eq(1)
+
+        m.d.comb += [
+            self.sent.eq(self._read(m, "sent", here) + self._closed.bit_select(here, 1)),
+            self.back.eq(self._read(m, "back", here)),
+            self.reset_sent.eq(self._read(m, "sent", self.reset_lane) + self._closed.bit_select(self.reset_lane, 1)),
+            self.reset_back.eq(self._read(m, "back", self.reset_lane)),
+            self.fenced.eq(self._fences),
+            self.opened.eq(self._live),
+        ]
+        return m
+
+    def _read(self, m, name, lane):
+        port = self._numbers[name].read_port(domain="comb")
+        m.d.comb += port.addr.eq(lane)
+        return port.data
+
+    def _write(self, m, name, lane, enable, value):
+        port = self._numbers[name].write_port()
+        m.d.comb += [port.addr.eq(lane), port.en.eq(enable), port.data.eq(value)]
+
+    def _judge(self, m, here):
+        """The lane's state as the segment meets it, and what follows from it."""
+        following, acked, sent, port = Signal(32), Signal(32), Signal(32), Signal(16)
+        fenced, live, closing, flying = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += flying.eq(Array(flight.any() for flight in self._flight)[here])
+        sent_now = self._read(m, "sent", here)
+        with m.If(self.open):
+            m.d.sync += self.segment.eq(0)
+        m.d.comb += [
+            self.load.eq(self.located & (flying | ~self._blank.bit_select(here, 1))),
+            self.load_slot.eq(Mux(flying, self._read(m, "last_slot", here), SLOTS | here)),
+        ]
+        with m.If(self.located):
+            m.d.sync += [
+                self.segment.eq(self.tcp_lanes.bit_select(here, 1)),
+                following.eq(Mux(flying, self._read(m, "next", here), sent_now)),
+                sent.eq(sent_now),
+                acked.eq(self._read(m, "acked", here)),
+                port.eq(self._read(m, "port", here)),
+                fenced.eq(self._fences.bit_select(here, 1)),
+                live.eq(self._live.bit_select(here, 1)),
+                closing.eq(Mux(flying, self._closing, self._closed).bit_select(here, 1)),
+                self.epoch.eq(self._epochs.bit_select(here, 1)),
+            ]
+
+        # Signed: where it begins, in a + 2, and from when its length is known on, where it ends.
+        ahead, above_ack, above_sent, headroom = Signal(32), Signal(32), Signal(32), Signal(32)
+        beyond, unacked, over_sent, unsent = Signal(32), Signal(32), Signal(32), Signal()
+        m.d.sync += [
+            ahead.eq(self.sequence - following),
+            above_ack.eq(self.sequence - acked),
+            above_sent.eq(self.sequence - sent),
+            unsent.eq(following != sent),
+            headroom.eq(above_ack - HISTORY),
+            beyond.eq(ahead + self.payload_length),
+            unacked.eq(headroom + self.payload_length),
+            over_sent.eq(above_sent + self.payload_length),
+            self.old_left.eq(Mux(ahead[31], -ahead[:12], 0)),
+        ]
+        syn, fin, some, one = Signal(), Signal(), Signal(), Signal()
+        same_port, at_next, before_next = Signal(), Signal(), Signal()
+        m.d.sync += [
+            syn.eq(self.tcp_flags[TcpFlag.SYN]),
+            fin.eq(self.tcp_flags[TcpFlag.FIN]),
+            some.eq(self.payload_length != 0),
+            one.eq(self.payload_length == 1),
+            same_port.eq(port == self.source_port),
+            at_next.eq(ahead == 0),
+            before_next.eq(ahead.all()),
+        ]
+        alive, octets, placed = Signal(), Signal(), Signal()
+        m.d.comb += [
+            alive.eq(one & ~fin & before_next & above_ack[31]),  # a keep-alive's octet
+            octets.eq(some & ~syn & ~alive),
+            placed.eq(octets | (fin & ~syn)),
+        ]
+        flags = {
+            Reason.FENCED: fenced,
+            Reason.NO_SESSION: ~syn & ~(live & same_port),
+            Reason.GAP: placed & ~ahead[31] & ~at_next,
+            Reason.OLD: placed & (above_ack[31] | (fin & beyond[31])),
+            Reason.IN_FLIGHT: octets & ahead[31] & unsent & positive(over_sent),
+            Reason.WINDOW: octets & positive(unacked),
+            Reason.FINISHED: octets & closing & positive(beyond),
+        }
+        found, rolled_back = Signal(FLAGS), Signal()
+        m.d.sync += [found[reason].eq(flag) for reason, flag in flags.items()]
+        m.d.sync += rolled_back.eq(~syn & (self.epoch ^ self.epochs.bit_select(here, 1)))
+        with m.If(self.segment):
+            m.d.comb += self.flags.eq(found | (rolled_back << Reason.ROLLED_BACK))
+        m.d.sync += [
+            self.repeats.eq(self.segment & octets),
+            self.mute.eq(self.segment & (Cat(flags.values()).any() | alive)),
+            self.advance.eq(Mux(octets & positive(beyond), beyond[:11], 0)),
+            self.finished.eq(closing | (fin & ~syn)),
+            self._syn.eq(syn),
+            self._moved.eq(following + self.advance),
+        ]
+        m.d.comb += self.position.eq(self.sequence[:11])
+
+    def _accept(self, m, here, keeping):
+        """The frame is kept: its lane moves on, provisionally. A SYN is remembered."""
+        answer = Signal(32)
+        m.d.sync += answer.eq(self.sequence + 1)
+        m.d.comb += [keeping.eq(self.kept & self.segment), self.save.eq(keeping), self.learn.eq(keeping & self._syn)]
+        self._write(m, "next", here, keeping, self._moved)
+        self._write(m, "last_slot", here, keeping, self.slot)
+        self._write(m, "pending_port", here, self.learn, self.source_port)
+        self._write(m, "pending_next", here, self.learn, answer)
+        with m.If(keeping):
+            m.d.sync += [self.slot.eq(self.slot + 1), self._closing.bit_select(here, 1).eq(self.finished)]
+        with m.If(self.learn):
+            m.d.sync += self._pending.bit_select(here, 1).eq(1)
+
+    def _settle(self, m, their, commit, fall_back):
+        """What became of a frame at the gate, one cycle later; return the lane's `sent` after it."""
+        outcome, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(32)
+        m.d.sync += [
+            valid.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset),
+            outcome.eq(self.outcome),
+            sum_.eq(self._read(m, "sent", self.outcome.lane[:3]) + self.outcome.advance),
+        ]
+        m.d.comb += [
+            their.eq(outcome.lane),
+            mine.eq(valid & (outcome.epoch == self._epochs.bit_select(their, 1))),
+            commit.eq(mine & (outcome.kind == OutcomeKind.SENT)),
+            fall_back.eq(mine & ((outcome.kind == OutcomeKind.ABORTED) | (outcome.kind == OutcomeKind.DISCARDED))),
+            self._discarded.eq(outcome.kind == OutcomeKind.DISCARDED),
+            self._unsettled.eq(self.outcome_valid | valid),
+            self.commit.eq(commit),
+            self.commit_slot.eq(outcome.slot),
+            self.commit_lane.eq(their),
+        ]
+        with m.If(commit):
+            m.d.sync += [self._closed.bit_select(their, 1).eq(outcome.finished), self._blank.bit_select(their, 1).eq(0)]
+        # Every frame that was kept has one outcome, and leaves its slot with it.
+        waiting = Signal(range(SLOTS + 1))
+        m.d.sync += [waiting.eq(waiting + self.save - valid), self.full.eq(waiting >= ROOM)]
+        return sum_
+
+    def _learn(self, m, their, commit, sum_):
+        """What the return path tells: read, compared, and written when no outcome is in the way."""
+        told = self.evidence
+        lane, step, done = told.lane[:3], Signal(3), Signal()
+        m.d.comb += done.eq(step[2] & ~self._unsettled)
+        m.d.sync += step.eq(Cat(self.evidence_valid & ~told.lane[3], step[0], step[1] | (step[2] & ~done)))
+
+        acked, sent, back, port = Signal(32), Signal(32), Signal(32), Signal(16)
+        pending_port, pending_next = Signal(16), Signal(32)
+        m.d.sync += [
+            acked.eq(self._read(m, "acked", lane)),
+            sent.eq(self._read(m, "sent", lane)),
+            back.eq(self._read(m, "back", lane)),
+            port.eq(self._read(m, "port", lane)),
+            pending_port.eq(self._read(m, "pending_port", lane)),
+            pending_next.eq(self._read(m, "pending_next", lane)),
+        ]
+        syn, ack, rst, fin = (told.flags[flag] for flag in (TcpFlag.SYN, TcpFlag.ACK, TcpFlag.RST, TcpFlag.FIN))
+        of_session, of_pending, answers, continues = Signal(), Signal(), Signal(), Signal()
+        newer, later, behind = Signal(32), Signal(32), Signal(32)
+        m.d.sync += [
+            of_session.eq(self._live.bit_select(lane, 1) & (port == told.port) & ~syn),
+            of_pending.eq(self._pending.bit_select(lane, 1) & (pending_port == told.port) & syn & ack & ~rst),
+            answers.eq(told.acknowledgment == pending_next),
+            continues.eq(told.sequence == back),
+            newer.eq(told.acknowledgment - acked),
+            later.eq(told.acknowledgment - sent),
+            behind.eq(told.sequence + told.payload_length + (syn | fin)),
+        ]
+        acknowledges = Signal()
+        m.d.comb += [
+            acknowledges.eq(done & of_session & ack & positive(newer) & ~positive(later)),
+            self.began.eq(done & of_pending & answers),
+            self.began_lane.eq(lane),
+            self.began_port.eq(told.port),
+            self.flip.eq(self.began << lane),
+        ]
+        self._write(m, "acked", lane, acknowledges | self.began, told.acknowledgment)
+        self._write(m, "back", lane, (done & of_session & continues) | self.began, behind)
+        self._write(m, "port", lane, self.began, told.port)
+        self._write(m, "sent", Mux(commit, their, lane), commit | self.began, Mux(commit, sum_, told.acknowledgment))
+        with m.If(self.began):
+            m.d.sync += [
+                self._pending.bit_select(lane, 1).eq(0),
+                self._closed.bit_select(lane, 1).eq(0),
+                self._blank.bit_select(lane, 1).eq(1),
+            ]
+
+
+def positive(number):
+    """Tell whether a signed number is above 0."""
+    return ~number[-1] & number.any()

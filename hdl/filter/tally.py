@@ -1,0 +1,199 @@
+"""The tally of a frame: its messages, judged one by one as they end."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.wire.event import NO_SYMBOL
+from hdl.wire.verdict import Reason
+
+# Checks of one order message, in order of evaluation; the inputs of the same names.
+DECODE_CHECKS = {
+    "bad_message": Reason.MESSAGE,
+    "replace": Reason.REPLACE,
+    "pegged": Reason.PEGGED,
+    "channel": Reason.CHANNEL,
+}
+ENTER_CHECKS = {
+    "missing": Reason.SYMBOL,
+    "blocked": Reason.BLOCKED,
+    "bad_side": Reason.SIDE,
+    "bad_quantity": Reason.QUANTITY,
+    "over_size": Reason.ORDER_SIZE,
+    "zero_price": Reason.PRICE,
+    "market": Reason.MARKET,
+    "over_position": Reason.POSITION,
+    "over_lane": Reason.LANE_GROSS,
+    "over_firm": Reason.FIRM_GROSS,
+    "undecided": Reason.BUSY,
+}
+LAST_NUMBER = 31  # orders of a frame that can be told apart when it is rewritten: 0 to 30
+
+ORDER = data.StructLayout({"user_ref": 32, "symbol": 16, "quantity": 32, "price": 32})
+NO_ORDER = {"user_ref": 0, "symbol": NO_SYMBOL, "quantity": 0, "price": 0}
+
+
+def first(m, flags, *, name):
+    """Return the lowest reason whose flag is set, 0 if none: `flags` are (reason, signal) in order."""
+    reason = Signal(Reason, name=name)
+    for number, flag in reversed(list(flags)):
+        with m.If(flag):
+            m.d.comb += reason.eq(number)
+    return reason
+
+
+class Tally(wiring.Component):
+    """Judges each message of a frame when it ends, and keeps what the frame's verdict needs of them.
+
+    A message fails for the lowest ``Reason`` of its decoder's flags and, for an Enter, the risk engine's. On a TCP lane
+    an order that fails is stopped, and the frame goes on; but a malformed message, or a stopped order that began in an
+    earlier frame, fences. Behind a breach every later order of a TCP frame is stopped too (BLOCKED), and so is an order
+    whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the risk engine's
+    and the fields one cycle later; the sums are right two cycles after ``message_end`` and hold until the next frame is
+    four octets in.
+
+    Members
+    -------
+    start : In(1)
+        The receiver's strobe.
+    tcp : In(1)
+        The frame is a segment of a TCP lane.
+    continued : In(1)
+        The first order of the frame began in an earlier one.
+    message_end, is_order, is_enter : In(1)
+    bad_message, …, undecided : In(1)
+        Named as in ``DECODE_CHECKS`` and ``ENTER_CHECKS``.
+    user_ref, index, quantity, price : In
+    judged, stop : Out(1)
+        Strobe one cycle after ``message_end``: an order that began in this frame has ended, and whether it is stopped.
+    orders, stopped, let_go : Out(7)
+        Whole orders, those that failed, those that did not.
+    some_order, order_first : Out(1)
+        There is an order; one came before the first failing message, or is it.
+    failed, failing, failing_is_order, failing_order : Out
+        The first message that fails.
+    fencing, fence_reason, fence_is_order, fence_order : Out
+        The first message that fences.
+    first_order : Out(ORDER)
+    breach, breach_index : Out(Reason), Out(9)
+        POSITION, LANE_GROSS or FIRM_GROSS of the order that crossed a limit; 0 if none. In a datagram only the first
+        failing message can.
+    breached : Out(1)
+        Strobe: that order has just been judged.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "start": In(1),
+                "tcp": In(1),
+                "continued": In(1),
+                "message_end": In(1),
+                "is_order": In(1),
+                "is_enter": In(1),
+                **{name: In(1) for name in (*DECODE_CHECKS, *ENTER_CHECKS)},
+                "user_ref": In(32),
+                "index": In(9),
+                "quantity": In(32),
+                "price": In(32),
+                "judged": Out(1),
+                "stop": Out(1),
+                "orders": Out(7),
+                "stopped": Out(7),
+                "let_go": Out(7),
+                "some_order": Out(1),
+                "order_first": Out(1),
+                "failed": Out(1),
+                "failing": Out(Reason),
+                "failing_is_order": Out(1),
+                "failing_order": Out(ORDER),
+                "fencing": Out(1),
+                "fence_reason": Out(Reason),
+                "fence_is_order": Out(1),
+                "fence_order": Out(ORDER),
+                "first_order": Out(ORDER),
+                "breach": Out(Reason),
+                "breach_index": Out(9),
+                "breached": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # The decoder's verdict, then, one cycle later, the risk engine's.
+        decoded = first(m, [(r, getattr(self, name)) for name, r in DECODE_CHECKS.items()], name="decoded")
+        ended, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
+        m.d.sync += [
+            ended.eq(self.message_end),
+            was_order.eq(self.is_order),
+            was_enter.eq(self.is_enter),
+            well_formed.eq(~self.bad_message),
+            by_decoder.eq(decoded),
+        ]
+        behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a breach; orders that began here
+        late = Signal()  # an order before it in the frame has decided
+        m.d.comb += late.eq(self.tcp & was_order & behind)
+        flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items()}
+        flags[Reason.BLOCKED] |= late
+        flags[Reason.BUSY] |= self.tcp & was_order & (number == LAST_NUMBER)
+        by_risk = first(m, flags.items(), name="by_risk")
+        reason, fails = Signal(Reason), Signal()
+        m.d.comb += [
+            reason.eq(Mux(by_decoder != Reason.PASSED, by_decoder, by_risk)),
+            fails.eq(reason != Reason.PASSED),
+        ]
+        fields = Signal(ORDER)
+        m.d.comb += fields.eq(ORDER.const(NO_ORDER))
+        with m.If(well_formed):
+            m.d.comb += fields.user_ref.eq(self.user_ref)
+            with m.If(was_enter):
+                m.d.comb += [fields.quantity.eq(self.quantity), fields.price.eq(self.price)]
+                m.d.comb += fields.symbol.eq(Mux(self.missing, NO_SYMBOL, self.index))
+
+        earlier, fences, breaches = Signal(), Signal(), Signal()
+        m.d.comb += [
+            earlier.eq(self.continued & ~self.some_order),  # this order began in an earlier frame
+            fences.eq(self.tcp & fails & (~well_formed | earlier)),
+            breaches.eq(
+                ((reason == Reason.POSITION) | (reason == Reason.LANE_GROSS) | (reason == Reason.FIRM_GROSS))
+                & Mux(self.tcp, self.breach == Reason.PASSED, ~self.failed)
+            ),
+            self.judged.eq(ended & was_order & ~earlier),
+            self.stop.eq(fails),
+        ]
+        m.d.sync += self.breached.eq(ended & breaches)
+        with m.If(ended):
+            with m.If(was_order):
+                m.d.sync += [self.orders.eq(self.orders + 1), self.some_order.eq(1)]
+                m.d.sync += [self.stopped.eq(self.stopped + fails), self.let_go.eq(self.let_go + ~fails)]
+                with m.If(~self.some_order):
+                    m.d.sync += self.first_order.eq(fields)
+                with m.If(~earlier & (number != LAST_NUMBER)):
+                    m.d.sync += number.eq(number + 1)
+            with m.If(~self.failed):
+                m.d.sync += [
+                    self.failed.eq(fails),
+                    self.failing.eq(reason),
+                    self.failing_is_order.eq(was_order),
+                    self.failing_order.eq(fields),
+                    self.order_first.eq(was_order | self.some_order),
+                ]
+            with m.If(~self.fencing):
+                m.d.sync += [
+                    self.fencing.eq(fences),
+                    self.fence_reason.eq(reason),
+                    self.fence_is_order.eq(was_order),
+                    self.fence_order.eq(fields),
+                ]
+            with m.If(breaches):
+                m.d.sync += [self.breach.eq(reason), self.breach_index.eq(self.index), behind.eq(1)]
+
+        # A message may still end in the cycle after its frame; so the next frame clears the state, four octets in.
+        opening = Signal(4)
+        m.d.sync += opening.eq(opening << 1 | self.start)
+        with m.If(opening[3]):
+            counts = (self.orders, self.stopped, self.let_go, number)
+            m.d.sync += [cleared.eq(0) for cleared in (*counts, self.some_order, self.failed, self.fencing, behind)]
+            m.d.sync += [self.failing.eq(Reason.PASSED), self.breach.eq(Reason.PASSED), self.order_first.eq(0)]
+        return m

@@ -1,0 +1,1 @@
+"""Hardware in the loop: real kernel sockets, and a board between them."""

@@ -1,0 +1,114 @@
+"""host.book: what the emulated exchange answers, message by message."""
+
+import pytest
+
+from hdl.wire import ouch, reports
+from host.book import Book
+
+NOW = 34_200_000_000_000
+
+
+def enter(ref, *, side="B", quantity=100, symbol=b"AAPL", price=1_234_500):
+    return ouch.ENTER.pack(
+        type=ord("O"), user_ref=ref, side=ord(side), quantity=quantity, symbol=symbol, price=price, time_in_force=b"0",
+        display=b"Y", capacity=b"P", sweep=b"N", cross=b"N", order_id=b"CL1", appendage=0,
+    )  # fmt: skip
+
+
+def replace(old, ref, quantity, price=1_234_600):
+    return ouch.REPLACE.pack(
+        type=ord("U"), original_ref=old, user_ref=ref, quantity=quantity, price=price, time_in_force=b"0",
+        display=b"Y", sweep=b"N", order_id=b"CL3", appendage=0,
+    )  # fmt: skip
+
+
+def cancel(ref, quantity=0):
+    return ouch.CANCEL.pack(type=ord("X"), user_ref=ref, quantity=quantity)
+
+
+def read(found):
+    """Return (type, some fields) of each report."""
+    fields = [reports.form(message[0]).unpack(message) for message in found]
+    wanted = ("original_ref", "user_ref", "quantity", "price", "reason", "state")
+    return [(chr(v["type"]), {name: v[name] for name in wanted if name in v}) for v in fields]
+
+
+def test_an_order_is_accepted_and_executed_at_its_price():
+    """Octet for octet the reference's Accepted, but for the order number, which here is 1."""
+    accepted, executed = Book(["AAPL"]).take("one", enter(1), NOW)
+    shown = "4100001f1aced9f0000000000142000000644141504c20202020000000000012d64430590000000000000001504e4e4c"
+    assert accepted.hex() == shown + b"CL1           ".hex() + "0000"
+    assert executed.hex() == "4500001f1aced9f0000000000100000064000000000012d6445200000000000000010000"
+
+
+def test_a_resting_order_is_cancelled_in_parts():
+    """A cancel's quantity is the new total; a Canceled says by how much less."""
+    book = Book(["AAPL"], fills=False)
+    assert [kind for kind, _ in read(book.take("one", enter(1), NOW))] == ["A"]
+    assert read(book.take("one", cancel(1, 60), NOW)) == [("C", {"user_ref": 1, "quantity": 40, "reason": b"U"})]
+    assert book.take("one", cancel(1, 60), NOW) == []
+    assert book.working("one") == [1] and book.working("two") == []
+    assert read(book.take("one", cancel(1), NOW)) == [("C", {"user_ref": 1, "quantity": 60, "reason": b"U"})]
+    assert book.working("one") == [] and book.take("one", cancel(1), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"side": "X"}, 0x09),
+        ({"quantity": 0}, 0x13),
+        ({"quantity": 1_000_000}, 0x13),
+        ({"symbol": b"ZZZ"}, 0x17),
+        ({"price": 0}, 0x1D),
+    ],
+)
+def test_a_bad_order_is_rejected_and_uses_its_number(values, reason):
+    book = Book(["AAPL"])
+    assert read(book.take("one", enter(5, **values), NOW)) == [("J", {"user_ref": 5, "reason": reason})]
+    assert book.take("one", enter(5), NOW) == []
+
+
+def test_a_number_that_does_not_rise_is_ignored_on_its_account_only():
+    book = Book(["AAPL"])
+    assert len(book.take("one", enter(7), NOW)) == 2
+    assert book.take("one", enter(7), NOW) == [] and book.take("one", enter(6), NOW) == []
+    assert len(book.take("two", enter(6), NOW)) == 2
+
+
+def test_a_replacement_gives_the_chains_total():
+    """500 entered and replaced by 600, which the report shows as outstanding; an invalid replacement cancels it."""
+    book = Book(["AAPL"], fills=False)
+    book.take("one", enter(1, quantity=500), NOW)
+    (first,) = read(book.take("one", replace(1, 2, 600), NOW))
+    assert first == (
+        "U", {"original_ref": 1, "user_ref": 2, "quantity": 600, "price": 1_234_600, "state": b"L"}
+    )  # fmt: skip
+    assert book.take("one", replace(1, 3, 600), NOW) == []  # 1 is no longer live
+    assert book.take("one", replace(2, 2, 600), NOW) == []  # 2 has been used
+    assert book.working("one") == [2]
+    assert read(book.take("one", replace(2, 9, 0), NOW)) == [("C", {"user_ref": 2, "quantity": 600, "reason": b"U"})]
+
+
+def test_a_replacement_executes_at_its_own_price():
+    book = Book(["AAPL"], fills=False)
+    book.take("one", enter(1), NOW)
+    book.fills = True
+    found = read(book.take("one", replace(1, 2, 60), NOW))
+    assert [kind for kind, _ in found] == ["U", "E"]
+    assert found[1] == ("E", {"user_ref": 2, "quantity": 60, "price": 1_234_600})
+    assert book.working("one") == []
+
+
+def test_a_disconnected_accounts_orders_are_cancelled():
+    book = Book(["AAPL"], fills=False)
+    for account, ref in (("one", 1), ("one", 2), ("two", 1)):
+        book.take(account, enter(ref), NOW)
+    found = read(book.disconnect("one", NOW))
+    assert found == [("C", {"user_ref": ref, "quantity": 100, "reason": b"Z"}) for ref in (1, 2)]
+    assert book.working("one") == [] and book.working("two") == [1]
+
+
+@pytest.mark.parametrize("message", [b"", b"Q", b"M" + bytes(9), enter(1)[:-1], cancel(1)[:-1]])
+def test_what_is_not_emulated_is_counted(message):
+    book = Book(["AAPL"])
+    assert book.take("one", message, NOW) == [] and book.ignored == 1
