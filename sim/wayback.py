@@ -3,7 +3,8 @@
 Part of the golden model. How carriers move when an RST is in their way is stated here alone. An RST begins in the first
 gap behind its request, 12 cycles of gap before it and behind it. From that gap on carriers wait in a queue, and with
 each of them as much of the gap behind it as there was, 12 cycles at most; what waits takes seven cycles or more. When
-nothing waits and the way has rested for 12 cycles, carriers pass as before.
+nothing waits and the way has rested for 12 cycles, carriers pass as before. A queue that has no room for an RST is not
+modelled: that takes ten of them within some 1,000 cycles, on a line that is never idle.
 """
 
 from collections import deque
