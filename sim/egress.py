@@ -83,7 +83,7 @@ class Kills:
 class Kept:
     """A frame that its verdict let through in cycle `ready` - 1, or the RST in the place of one that it fenced.
 
-    orders: let go, unless `flow.late`. cut: it is stopped whenever its lane is killed. rewritable: a kill before it
+    orders: let go, unless `flow.late`. cut: it does not begin while its lane is killed. rewritable: a kill before it
     is taken does not stop it, its orders are overwritten instead. An RST has no octets before it is taken.
     """
 
@@ -246,7 +246,7 @@ class Egress:
         kept, octets, taken, last = self._leaving
         self._leaving = None
         er_at = caught = None
-        if kept.cut or (kept.live and not (kept.flow and kept.flow.late)):
+        if kept.live and not (kept.flow and kept.flow.late):
             caught = self.kills.first(kept.lane, taken + 1, last)
         if kept.flow:
             kept.flow.current = kept.flow.epoch == self.epochs[kept.lane]

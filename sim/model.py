@@ -22,14 +22,14 @@ from heapq import heappop, heappush
 
 from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
-from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source
+from hdl.wire.verdict import LANES, Action, Reason, Source
 from sim.budget import FIRM_GROSS, LANE_GROSS, POSITION, QUIET, READS, RESERVED, Budget
 from sim.egress import EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed
 from sim.ruling import BLOCKED, BUSY, KILLED, MOST_RUNS, rule
 from sim.session import FENCES, ROLLED_BACK, Session, rewritable
-from sim.wayback import WayBack, within
+from sim.wayback import WayBack, spoilt, within
 
 __all__ = ["Config", "Event", "Model"]
 
@@ -47,10 +47,8 @@ ROLLED_BACK_SEEN = 1  # and by a verdict of so many cycles later
 EVIDENCE = 7  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
 CONTINUED = 6  # cycles from the sampling to the check of an order whose price came in an earlier frame
-JUDGED = (
-    21  # cycles from the sampling to when such an order is judged at the earliest: before the verdict, or it is BUSY
-)
-SPOILS = 2  # cycles from the last octet of a return frame to the sampling of the kill of its lane
+JUDGED = 21  # cycles from there to when such an order is judged at the earliest: before the verdict, or it is BUSY
+SPOILS = 2  # cycles from an octet of the return path to where it can be spoilt, one cycle after the kill shows
 
 OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
     int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
@@ -114,16 +112,19 @@ class Model:
     def back(self, start: int, octets: bytes, er: tuple[int, int] | None = None) -> None:
         """Receive a run of dv from the exchange."""
         begin, error = octets.find(START) + 1, within(er, len(octets))
-        end, spoilt = start + len(octets) - 1, False
         if begin:
+            end = start + len(octets) - 1
             answer = Parsed(octets[begin:], error[1] > 0, self.config, self._lanes, backward=True)
-            lane = answer.lane
-            if not answer.link and lane != NO_LANE:
-                self.kills.settle(end + SPOILS)
-                spoilt = self.config.cuts(lane) and bool(self.kills.mask(end + SPOILS) >> lane & 1)
-                if answer.segment and answer.net in (0, TCP_HEADER, TCP_FLAGS):
-                    self._tell(end + EVIDENCE, lane, answer.segment)
-        self.way_back.carrier(start, octets, error, spoilt)
+            lane, segment = answer.lane, answer.segment
+            if segment and not answer.link and answer.net in (0, TCP_FLAGS):
+                self._tell(end + EVIDENCE, lane, segment)
+            if self.config.cuts(lane) and answer.ports is not None:
+                known = start + begin + answer.ports + PORT + SAMPLED
+                self.kills.settle(end + 2)
+                killed = self.kills.first(lane, known - 1, end + 1)
+                if killed is not None:
+                    octets, error = spoilt(octets, error, killed + 1 - SPOILS - start)
+        self.way_back.carrier(start, octets, error)
 
     def rest(self, until: int = 0) -> None:
         """Let everything leave that is on its way, and come at least to cycle `until`."""
@@ -272,7 +273,7 @@ class Model:
         session.fenced |= fence or latch
         if fence:
             self.egress.push(Kept(verdict + 1, b"", lane, 0, [], last, reset=True))
-            self.way_back.inject(verdict, session.reset(left))
+            self.way_back.inject(verdict, lane, session.reset(left))
 
     def _orders(self, flow, start, samples, verdict, lane):
         """Judge the messages of a segment, each by itself; reserve what passes.

@@ -112,15 +112,16 @@ class Parsed:
     """A frame: `link` is its receive error, `net` what else is wrong up to the framing; 0 if nothing.
 
     lane: 0 to 7, 8 if none. messages: those of a lane's datagram, also behind a failure, as far as the frame goes.
-    segment: of a lane's TCP segment, if its header can be read. backward: the frame is of the return path; its lane is
+    ports: number of the octet at which they begin, if they are there. segment: of a lane's TCP segment, if its header
+    can be read. backward: the frame is of the return path; its lane is
     the one of the frames that it answers.
     """
 
-    __slots__ = ("_backward", "lane", "length", "link", "messages", "net", "segment")
+    __slots__ = ("_backward", "lane", "length", "link", "messages", "net", "ports", "segment")
 
     def __init__(self, octets: bytes, error: bool, config: Config, lanes, backward: bool = False):
         self.length, self.lane, self.messages, self.net = len(octets), NO_LANE, [], 0
-        self.segment, self._backward = None, backward
+        self.segment, self.ports, self._backward = None, None, backward
         if self.length < SHORTEST:
             self.link = RUNT
             return
@@ -166,7 +167,7 @@ class Parsed:
             if not config.policy & 2:
                 failures.append(Reason.POLICY)
         elif readable and not fragment and total - size >= 4:
-            ports = base + size
+            self.ports = ports = base + size
             self.lane = self._lane(vids, octets[base + 12 : base + 20], octets[ports : ports + 4], protocol, lanes)
             if self.lane == NO_LANE:
                 failures.append(Reason.NO_LANE)

@@ -357,7 +357,7 @@ def test_a_fence_sends_resets_to_both_ends():
     assert (answer[TCP].seq, answer[TCP].ack, answer[TCP].flags) == (5042, 0xFFFFFF0D, "RA")
     # The RST has the dropped frame's slot.
     assert line.model.left[-1].at == line.last + 5
-    assert len(backward) == 72
+    assert len(backward) == 8 + 66
     drop, fence = line.events(Kind.DROP, Kind.FENCE)
     assert drop[1:] == (Kind.DROP, 0, Reason.KILLED, 1, 7, 5, 100, 10_000)
     assert fence == Event(drop.at, Kind.FENCE, 0, Reason.KILLED)
@@ -389,7 +389,7 @@ def test_cut_stops_everything_and_shuts_the_lane():
     line.kill()
     line.answer(b"x" * 20, sequence=BACK, acknowledgment=FIRST + 12, flags=ACK)
     _, octets, er, count = line.model.returned[-1]
-    assert (er, count) == (8 + 14 + 40 + 20, 4) and packets.fcs(octets[8:-4]) != octets[8:]
+    assert (er, count) == (8 + 34 + 8, 36) and packets.fcs(octets[8:-4]) != octets[8:]
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.KILLED
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.FENCED
     assert line.session.fenced and line.counters[Count.FRAMES_INJECTED] == 0
