@@ -28,7 +28,7 @@ from sim.egress import EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed
 from sim.ruling import BLOCKED, BUSY, KILLED, MOST_RUNS, rule
-from sim.session import FENCES, ROLLED_BACK, Session, rewritable
+from sim.session import FENCED, FENCES, NO_SESSION, ROLLED_BACK, Session, rewritable, signed
 from sim.wayback import WayBack, spoilt, within
 
 __all__ = ["Config", "Event", "Model"]
@@ -146,6 +146,11 @@ class Model:
 
     def _advance(self, until):
         """Do everything that happens before cycle `until`, on the way out and in the sessions."""
+        self._hear(until)
+        self.egress.run(until)
+
+    def _hear(self, until):
+        """Do what arms and the exchange's answers do to the sessions before cycle `until`."""
         while self._news and self._news[0][0] < until:
             cycle, _, lane, segment = heappop(self._news)
             self.egress.run(cycle)
@@ -156,7 +161,6 @@ class Model:
             elif self.sessions[lane].hear(segment):
                 self.egress.flip(lane, cycle + FLIPPED)
                 self.ledger.opened(cycle, lane, self.sessions[lane].port)
-        self.egress.run(until)
 
     def _frame(self, start, octets, error):
         parsed = Parsed(octets, error, self.config, self._lanes)
@@ -222,6 +226,8 @@ class Model:
         session, epochs = self.sessions[lane], self.egress.epochs
         samples = start + segment.at + PORT + SAMPLED
         self._advance(samples - SEEN)
+        self._hear(samples)
+        stale = signed(session.withheld - session.next) > 0 and action != Action.STARVE
         flow = session.meet(segment, epochs[lane])
         readable = flow.reading is not None and parsed.net not in (TCP_HEADER, TCP_FLAGS)
         judged, entries, breach = self._orders(flow, start, samples, verdict, lane) if readable else ([], [], None)
@@ -235,6 +241,10 @@ class Model:
         reason = self._received(parsed, verdict, overflow) or flow.reason
         if rolled_back and (not reason or reason > ROLLED_BACK):
             reason = ROLLED_BACK
+        right = not self._received(parsed, verdict, overflow) and flow.reason not in (FENCED, NO_SESSION)
+        if killed and right and segment.payload:
+            session.withhold(segment.sequence + len(segment.payload))
+        killed = killed or stale
         ruling = rule(judged, killed, action)
         fence, latch, failing = reason in FENCES, False, None
         if not reason and killed and (action == Action.CUT or flow.repeats_order):

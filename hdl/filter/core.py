@@ -329,10 +329,12 @@ class Filter(wiring.Component):
             verdict.tcp.eq(segment),
             verdict.continued.eq(framer.continued),
             verdict.unfinished.eq(framer.begins),
+            verdict.stale.eq(session.stale),
             verdict.old_order.eq(session.repeats & history.had_order),
             session.kept.eq(verdict.kept),
             session.fence.eq(verdict.fence),
             session.latch.eq(verdict.latch),
+            session.withhold.eq(verdict.withhold),
         ]
         overwritten = Signal()
         m.d.sync += overwritten.eq(verdict.keep & verdict.overwrite)

@@ -40,6 +40,8 @@ class Verdict(wiring.Component):
         an order that left. Valid with ``end``, ``continued`` with the first order's message_end.
     unjudged : In(1)
         With ``end``: an order that began in an earlier frame has ended, too late to be checked. It fences (BUSY).
+    stale : In(1)
+        What a kill withheld is not over yet on this lane: it counts as killed, unless it is to starve.
     killed : In(8)
     message_end, is_order, is_enter, bad_message, …, undecided, user_ref, index, quantity, price : In
         As `Tally` has them.
@@ -55,8 +57,9 @@ class Verdict(wiring.Component):
         The frame is lost, whatever follows: a message has failed, on a TCP lane one that fences.
     frame_end, kept, released : Out(1)
         One cycle after ``end``; the frame is kept; and its orders go out.
-    fence, latch : Out(1)
-        One cycle after ``end``: the lane is fenced, with RSTs or without.
+    fence, latch, withhold : Out(1)
+        One cycle after ``end``: the lane is fenced, with RSTs or without; it was killed, and the frame right, but maybe
+        its place.
     block, block_index, breach : Out
         One cycle after ``end``; ``block`` when a breach of its budget blocks a symbol, ``breach`` the lanes to kill.
     judged, passed, fenced, row, reason, failing_is_order, counted_orders : Out
@@ -83,6 +86,7 @@ class Verdict(wiring.Component):
                 "unfinished": In(1),
                 "old_order": In(1),
                 "unjudged": In(1),
+                "stale": In(1),
                 "killed": In(LANES),
                 **messages,
                 "user_ref": In(32),
@@ -103,6 +107,7 @@ class Verdict(wiring.Component):
                 "released": Out(1),
                 "fence": Out(1),
                 "latch": Out(1),
+                "withhold": Out(1),
                 "block": Out(1),
                 "block_index": Out(9),
                 "breach": Out(LANES),
@@ -164,10 +169,11 @@ class Verdict(wiring.Component):
         late = Signal()
         m.d.comb += late.eq(self.tcp & self.unjudged)
 
-        lane_killed, frame_bad, bad_before, bad_place = Signal(), Signal(), Signal(), Signal()
+        killed, lane_killed, frame_bad, bad_before, bad_place = (Signal() for _ in range(5))
         dropped, fenced, cut_off, begun = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            lane_killed.eq((self.killed & mine).any()),
+            killed.eq((self.killed & mine).any()),
+            lane_killed.eq(killed | (self.stale & ~action[Action.STARVE])),
             bad_before.eq(self.flags[: FENCING[0]].any()),
             bad_place.eq(self.flags[FENCING[0] :].any()),
             frame_bad.eq(self.flags.any()),
@@ -204,6 +210,7 @@ class Verdict(wiring.Component):
             self.kept.eq(self.keep),
             self.released.eq(self.keep & ~self.overwrite),
             self.fence.eq(self.reset),
+            self.withhold.eq(self.end & self.tcp & killed & ~self.flags[: Reason.ROLLED_BACK].any()),
             self.latch.eq(self.end & self.tcp & ~bad_before & cut_off),
             breaching.eq(self.end & ~frame_bad & ~Mux(self.tcp, lane_killed, by_kill)),
             breaching_lane.eq(mine),
