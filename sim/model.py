@@ -304,9 +304,10 @@ class Model:
                 reason = found if message.whole else 0
                 if ends >= verdict and message.whole:
                     reason, free, message.malformed = BUSY, False, True  # its fields are not told
-            if item.order and breach:
+            crowded = item.run is not None and item.run >= MOST_RUNS
+            if item.order and breach and message.whole:
                 reason = min(reason or BLOCKED, BLOCKED)
-            elif item.run is not None and item.run >= MOST_RUNS:
+            elif crowded:
                 reason = reason or BUSY
             if free and not reason and message.whole:
                 entries.append(self.budget.reserve(message, lane))

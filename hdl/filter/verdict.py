@@ -21,7 +21,7 @@ class Verdict(wiring.Component):
     its action: NEUTRALISE keeps the frame, FENCE fences the lane, STARVE drops, and CUT fences unless the lane is
     killed, when it drops every frame and shuts the lane silently. Whatever the action, these fence: flags that are in
     ``FENCING``, what the tally fences for, and octets, on a killed lane, of an order that has left or began in an
-    earlier frame.
+    earlier frame; and an order that ends too early to be judged, or that is more than the 31st and does not end.
 
     Members
     -------
@@ -166,8 +166,13 @@ class Verdict(wiring.Component):
             m.d.comb += [drop[0].eq(tally.failed), drop[1].eq(tally.failed | holds)]
         with m.Else():
             m.d.comb += [fence[0].eq(tally.failed), drop[1].eq(1)]
-        late = Signal()
-        m.d.comb += late.eq(self.tcp & self.unjudged)
+        # An order that can't be judged, or not be overwritten: it began before, or goes on, and is one too many.
+        by_fence, refused, late = Signal(), Signal(), Signal()
+        m.d.comb += [
+            by_fence.eq(self.tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
+            refused.eq(by_fence | (tally.failed & (action[Action.FENCE] | action[Action.CUT]))),
+            late.eq(self.tcp & (self.unjudged | (self.unfinished & tally.full & ~refused))),
+        ]
 
         killed, lane_killed, frame_bad, bad_before, bad_place = (Signal() for _ in range(5))
         dropped, fenced, cut_off, begun = Signal(), Signal(), Signal(), Signal()
@@ -193,13 +198,10 @@ class Verdict(wiring.Component):
 
         # For which reason: the kill, if it came before any other failure; else the message that fences, else the first
         # that fails. Where orders alone do not fence, a message that does is the reason.
-        by_kill, by_fence = Signal(), Signal()
-        m.d.comb += [
-            by_fence.eq(self.tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
-            by_kill.eq(
-                lane_killed & (returns | action[Action.CUT] | (holds & ~by_fence & (~tally.failed | tally.order_first)))
-            ),
-        ]
+        by_kill = Signal()
+        m.d.comb += by_kill.eq(
+            lane_killed & (returns | action[Action.CUT] | (holds & ~by_fence & (~tally.failed | tally.order_first)))
+        )
 
         # One cycle later.
         flags, lane = Signal.like(self.flags), Signal(4)
