@@ -79,6 +79,7 @@ class Model:
         self._lanes = config.lane_of()
         self._news = []  # a heap: (cycle, number, lane, segment of the return path), or (…, lanes, None): an arm
         self._told = 0  # news so far
+        self._settling = 0  # up to here the last outcome of a segment keeps news waiting
         self._lifts = []  # cycles of arms that lift blocks, to come
         self._undone = 0  # in this cycle the undoing of the last dropped frame is over
 
@@ -152,8 +153,11 @@ class Model:
     def _hear(self, until):
         """Do what arms and the exchange's answers do to the sessions before cycle `until`."""
         while self._news and self._news[0][0] < until:
-            cycle, _, lane, segment = heappop(self._news)
+            cycle, number, lane, segment = heappop(self._news)
             self.egress.run(cycle)
+            if segment is not None and cycle <= self._settling:
+                heappush(self._news, (cycle + 1, number, lane, segment))
+                continue
             if segment is None:
                 for session in self.sessions:
                     if lane >> session.lane & 1:
@@ -363,6 +367,8 @@ class Model:
 
     def _outcome(self, kind, kept, cycle):
         session, flow = self.sessions[kept.lane] if kept.flow else None, kept.flow
+        if flow:
+            self._settling = cycle + 1
         if kind == "sent":
             self.ledger.sent(kept, cycle)
             if flow and flow.late:

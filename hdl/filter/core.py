@@ -451,7 +451,7 @@ class Filter(wiring.Component):
             capture.sent.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.SENT)),
             capture.aborted.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.ABORTED)),
             capture.lane.eq(gate.outcome.lane),
-            capture.orders.eq(Mux(gate.outcome.all, 0, gate.outcome.orders)),
+            capture.orders.eq(Mux(gate.outcome.all | gate.outcome.reset, 0, gate.outcome.orders)),
             capture.last_octet.eq(framer.message_valid & framer.message_last),
             capture.breached.eq(verdict.breached),
         ]

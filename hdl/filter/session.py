@@ -330,9 +330,10 @@ class Session(wiring.Component):
 
     def _settle(self, m, their, commit, fall_back):
         """What became of a frame at the gate, one cycle later; return the lane's `sent` after it."""
-        outcome, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(32)
+        outcome, arriving, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(), Signal(32)
+        m.d.comb += arriving.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset)
         m.d.sync += [
-            valid.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset),
+            valid.eq(arriving),
             outcome.eq(self.outcome),
             sum_.eq(self._read(m, "sent", self.outcome.lane[:3]) + self.outcome.advance),
         ]
@@ -342,7 +343,7 @@ class Session(wiring.Component):
             commit.eq(mine & (outcome.kind == OutcomeKind.SENT)),
             fall_back.eq(mine & ((outcome.kind == OutcomeKind.ABORTED) | (outcome.kind == OutcomeKind.DISCARDED))),
             self._discarded.eq(outcome.kind == OutcomeKind.DISCARDED),
-            self._unsettled.eq(self.outcome_valid | valid),
+            self._unsettled.eq(arriving | valid),
             self.commit.eq(commit),
             self.commit_slot.eq(outcome.slot),
             self.commit_lane.eq(their),
