@@ -274,7 +274,7 @@ class Gate(wiring.Component):
         ]
         # Whether it is taken comes too late to enable so many registers: the last head seen is the one taken.
         with m.If(self.phase == Phase.FREE):
-            forced = closed & head.rewritable & ~head.all
+            forced = closed & head.live & head.rewritable & ~head.all
             m.d.sync += [
                 frame.eq(head),
                 self.forced.eq(forced),
