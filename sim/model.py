@@ -53,6 +53,7 @@ SPOILS = 2  # cycles from an octet of the return path to where it can be spoilt,
 OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
     int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
 )
+TAGGED = frozenset((int(Reason.PEGGED), int(Reason.CHANNEL)))
 BREACHES = frozenset((POSITION, LANE_GROSS, FIRM_GROSS))
 
 
@@ -313,7 +314,8 @@ class Model:
                 reason = min(reason or BLOCKED, BLOCKED)
             elif crowded:
                 reason = reason or BUSY
-            if free and not reason and message.whole:
+            # The charge comes before the TagValues: an order that they stop stays charged.
+            if free and message.whole and (not reason or (reason in TAGGED and not breach and not crowded)):
                 entries.append(self.budget.reserve(message, lane))
             if reason in BREACHES:
                 breach = reason, message

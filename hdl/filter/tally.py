@@ -76,6 +76,8 @@ class Tally(wiring.Component):
         The first message that fails.
     fencing, fence_reason, fence_is_order, fence_order : Out
         The first message that fences.
+    doomed : Out(1)
+        Whatever the next order is, it will not go out.
     full : Out(1)
         As many orders have begun and ended here as can be told apart.
     first_order : Out(ORDER)
@@ -116,6 +118,7 @@ class Tally(wiring.Component):
                 "fence_reason": Out(Reason),
                 "fence_is_order": Out(1),
                 "fence_order": Out(ORDER),
+                "doomed": Out(1),
                 "full": Out(1),
                 "first_order": Out(ORDER),
                 "breach": Out(Reason),
@@ -141,7 +144,11 @@ class Tally(wiring.Component):
         ]
         behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a breach; orders that began here
         late = Signal()  # an order before it in the frame has decided
-        m.d.comb += [late.eq(self.tcp & was_order & behind), self.full.eq(number == LAST_NUMBER)]
+        m.d.comb += [
+            late.eq(self.tcp & was_order & behind),
+            self.full.eq(number == LAST_NUMBER),
+            self.doomed.eq(Mux(self.tcp, self.fencing | behind | self.full, self.failed)),
+        ]
         flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items()}
         flags[Reason.BLOCKED] |= late
         flags[Reason.BUSY] |= self.tcp & was_order & self.full

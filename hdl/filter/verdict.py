@@ -54,7 +54,7 @@ class Verdict(wiring.Component):
     orders, stopped, stop_reason : Out(7), Out(7), Out(Reason)
         For the descriptor, combinational with ``end``: orders let go, orders overwritten and for what.
     doomed : Out(1)
-        The frame is lost, whatever follows: a message has failed, on a TCP lane one that fences.
+        Whatever the next order of the frame is, it will not go out.
     frame_end, kept, released : Out(1)
         One cycle after ``end``; the frame is kept; and its orders go out.
     fence, latch, withhold : Out(1)
@@ -141,7 +141,7 @@ class Verdict(wiring.Component):
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
             self.breached.eq(tally.breached),
-            self.doomed.eq(Mux(self.tcp, tally.fencing, tally.failed)),
+            self.doomed.eq(tally.doomed),
         ]
 
         mine, action = Signal(LANES), {name: Signal(name=f"is_{name.name.lower()}") for name in Action}
