@@ -19,6 +19,7 @@ symbols, fences) is predicted.
 """
 
 from heapq import heappop, heappush
+from itertools import zip_longest
 
 from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
@@ -297,14 +298,17 @@ class Model:
         """
         judged, entries, breach = [], [], None
         first = start + flow.segment.payload_at + flow.old  # of the new octets
-        for item in flow.reading.items:
+        for item, behind in zip_longest(flow.reading.items, flow.reading.items[1:]):
             message = item.message
             reason, free = message.reason if message.whole else 0, False
             if message.priced:
                 price = start + message.at + DECODED + message.complete
                 ends = start + message.at + DECODED + message.length + 1
                 if start + message.at + message.complete <= first:
-                    price, ends = samples + CONTINUED, max(ends, samples + JUDGED)
+                    held = samples + JUDGED
+                    if behind and behind.message.whole:  # whose end does not wait
+                        held = min(held, start + behind.message.at + DECODED + behind.message.length)
+                    price, ends = samples + CONTINUED, max(ends, held)
                 found, free = self._check(message, lane, price, ends, verdict)
                 reason = found if message.whole else 0
                 if ends >= verdict and message.whole:
