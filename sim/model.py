@@ -374,7 +374,7 @@ class Model:
     def _outcome(self, kind, kept, cycle):
         session, flow = self.sessions[kept.lane] if kept.flow else None, kept.flow
         if flow:
-            self._settling = cycle + 1
+            self._settling = cycle + 3
         if kind == "sent":
             self.ledger.sent(kept, cycle)
             if flow and flow.late:

@@ -88,7 +88,7 @@ class Session(wiring.Component):
         Strobes: a new session begins, frames of the old one must not leave.
     evidence_valid, evidence : In(1), In(EVIDENCE)
         A right frame of the return path has ended; they come at least 64 cycles apart. It counts three cycles later, or
-        as soon as the gate has had no outcome for two.
+        as soon as the gate has had no outcome of a segment for four.
     armed : In(8)
         Strobes: an arm names these lanes.
     fenced, opened : Out(8), Out(8)
@@ -331,8 +331,10 @@ class Session(wiring.Component):
     def _settle(self, m, their, commit, fall_back):
         """What became of a frame at the gate, one cycle later; return the lane's `sent` after it."""
         outcome, arriving, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(), Signal(32)
+        recent = Signal(2)  # what an outcome changes is read, and compared
         m.d.comb += arriving.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset)
         m.d.sync += [
+            recent.eq(Cat(valid, recent)),
             valid.eq(arriving),
             outcome.eq(self.outcome),
             sum_.eq(self._read(m, "sent", self.outcome.lane[:3]) + self.outcome.advance),
@@ -343,7 +345,7 @@ class Session(wiring.Component):
             commit.eq(mine & (outcome.kind == OutcomeKind.SENT)),
             fall_back.eq(mine & ((outcome.kind == OutcomeKind.ABORTED) | (outcome.kind == OutcomeKind.DISCARDED))),
             self._discarded.eq(outcome.kind == OutcomeKind.DISCARDED),
-            self._unsettled.eq(arriving | valid),
+            self._unsettled.eq(arriving | valid | recent.any()),
             self.commit.eq(commit),
             self.commit_slot.eq(outcome.slot),
             self.commit_lane.eq(their),
@@ -413,9 +415,8 @@ class Session(wiring.Component):
         m.d.comb += falls.eq(fall_back & positive(ahead))
 
         # A segment waits until no outcome has come for a while: then what it is compared with is up to date.
-        waiting, recent, extend = Signal(), Signal(2), Signal()
-        m.d.sync += recent.eq(Cat(self._unsettled, recent))
-        m.d.comb += extend.eq(waiting & ~self._unsettled & ~recent.any() & ~self.began)
+        waiting, extend = Signal(), Signal()
+        m.d.comb += extend.eq(waiting & ~self._unsettled & ~self.began)
         with m.If(self.withhold):
             m.d.sync += waiting.eq(1)
         with m.Elif(extend | (self.began & (self.began_lane == here))):
