@@ -219,8 +219,8 @@ class Verdict(wiring.Component):
             self.block_index.eq(tally.breach_index),
             flags.eq(self.flags),
             killing.eq(by_kill),
-            missing.eq(late),
-            some_more.eq(begun | (late & ~lane_killed)),
+            missing.eq(late & ~lane_killed),
+            some_more.eq(begun | late),
             fencing.eq(by_fence),
             lane.eq(self.lane),
         ]
