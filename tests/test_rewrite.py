@@ -102,9 +102,7 @@ def test_both_checksums_are_those_of_the_overwritten_segment():
             stops = [number >= 31 or rng.random() < 0.5 for number in range(len(ends))]
             if ends and ends[-1] is None:
                 stops[-1] = len(ends) > 32
-            judgements = {
-                begin + end + 4: stop for end, stop in zip(ends, stops, strict=True) if end is not None
-            }
+            judgements = {begin + end + 4: stop for end, stop in zip(ends, stops, strict=True) if end is not None}
             got = await receive(ctx, rewrite, octets, marks, judgements, pause=rng.choice([0, 10]))
 
             some, live = overwritten(octets, marks, stops, every=False)
