@@ -58,7 +58,7 @@ async def receive(ctx, rewrite, octets, marks, judgements, *, pause):
         ctx.set(rewrite.octet, octets[cycle] if inside else 0xA5)
         ctx.set(rewrite.valid, inside)
         ctx.set(rewrite.start, cycle == 0)
-        ctx.set(rewrite.mark, marks[cycle - 2] if 2 <= cycle < len(octets) + 2 else Mark.ORDER)
+        ctx.set(rewrite.mark, marks[cycle - 3] if 3 <= cycle < len(octets) + 3 else Mark.ORDER)
         ctx.set(rewrite.judged, cycle in judgements)
         ctx.set(rewrite.stop, judgements.get(cycle, False))
         if cycle - len(octets) in (0, 1):
@@ -87,7 +87,7 @@ def overwritten(octets, marks, stops, *, every):
 
 
 def test_both_checksums_are_those_of_the_overwritten_segment():
-    """Any marks and lengths, judged as late as may be or a cycle before; what is unfinished, and orders from 31 on."""
+    """Any marks and lengths, what is unfinished, and orders from 31 on."""
     rewrite, rng = Rewrite(), random.Random(4)
     seen = set()
 
@@ -102,9 +102,7 @@ def test_both_checksums_are_those_of_the_overwritten_segment():
             stops = [number >= 31 or rng.random() < 0.5 for number in range(len(ends))]
             if ends and ends[-1] is None:
                 stops[-1] = len(ends) > 32
-            judgements = {
-                begin + end + rng.choice([3, 4]): stop for end, stop in zip(ends, stops, strict=True) if end is not None
-            }
+            judgements = {begin + end + 4: stop for end, stop in zip(ends, stops, strict=True) if end is not None}
             got = await receive(ctx, rewrite, octets, marks, judgements, pause=rng.choice([0, 10]))
 
             some, live = overwritten(octets, marks, stops, every=False)

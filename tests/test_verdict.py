@@ -10,6 +10,11 @@ ENTER, CANCEL = {"is_order": 1, "is_enter": 1}, {}
 LANE = 2
 
 
+SETTLED = sum(1 << reason for reason in Reason if Reason.FENCED <= reason <= Reason.FRAMING) & ~(
+    1 << Reason.ROLLED_BACK
+)
+
+
 async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=Action.NEUTRALISE, **frame):
     """Feed one frame as the decoder, the risk engine and the session (`frame`) would; return what came of it."""
     ctx.set(verdict.lane, lane)
@@ -34,6 +39,7 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
         if ctx.get(verdict.judged_order):
             stops.append(ctx.get(verdict.stop))
         await ctx.tick()
+    ctx.set(verdict.flags, flags & SETTLED)
     await ctx.tick()
     ctx.set(verdict.flags, flags)
     ctx.set(verdict.end, 1)

@@ -23,7 +23,7 @@ class FrameBuffer(wiring.Component):
     Members
     -------
     octet, valid, start, end : In
-        The receiver's stream. The mark of an octet comes in two cycles after the octet, where it is written.
+        The receiver's stream. The mark of an octet comes in three cycles after the octet, where it is written.
     mark : In(Mark)
     keep, length : In(1), In(11)
         Taken with ``end``; length in octets.
@@ -69,33 +69,30 @@ class FrameBuffer(wiring.Component):
         m.submodules.marks = marks = Memory(2, self.depth)
         bits = self.depth.bit_length() - 1
 
-        # Writing: the octet waits two cycles for its mark.
-        first, second = Signal(8), Signal(8)
-        first_valid, second_valid = Signal(), Signal()
+        # Writing: the octet waits three cycles for its mark.
+        waiting, valid = Signal(3 * 8), Signal(3)
         write, frame = Signal(bits), Signal(bits)  # next octet; where the current frame begins
         stored, stop = Signal(range(MOST_OCTETS + 1)), Signal()
         m.d.sync += [
-            first.eq(self.octet),
-            first_valid.eq(self.valid & (self.start | ~stop)),
-            second.eq(first),
-            second_valid.eq(first_valid),
+            waiting.eq(Cat(self.octet, waiting)),
+            valid.eq(Cat(self.valid & (self.start | ~stop), valid)),
         ]
         m.d.comb += [
-            Cat(memory.write_en, marks.write_en).eq((second_valid & ~self.overflow).replicate(2)),
+            Cat(memory.write_en, marks.write_en).eq((valid[-1] & ~self.overflow).replicate(2)),
             memory.write_addr.eq(write),
             marks.write_addr.eq(write),
-            Cat(memory.write_data, marks.write_data).eq(Cat(second, self.mark)),
+            Cat(memory.write_data, marks.write_data).eq(Cat(waiting[-8:], self.mark)),
         ]
         with m.If(self.start):
             m.d.sync += [stored.eq(1), stop.eq(0)]
         with m.Elif(self.valid & ~stop):
             m.d.sync += [stored.eq(stored + 1), stop.eq(stored == MOST_OCTETS - 1)]
 
-        # The last octet is written in the cycle after `end`; the next frame's first no earlier than three later.
-        closing, kept = Signal(2), Signal(2)
+        # The last octet is written two cycles after `end`; the next frame's first no earlier than three later.
+        closing, kept = Signal(3), Signal(3)
         m.d.sync += [closing.eq(closing << 1 | self.end), kept.eq(kept << 1 | self.keep)]
-        with m.If(closing[1]):
-            with m.If(kept[1]):
+        with m.If(closing[-1]):
+            with m.If(kept[-1]):
                 m.d.sync += frame.eq(write)
             with m.Else():
                 m.d.sync += write.eq(frame)

@@ -271,8 +271,12 @@ class Filter(wiring.Component):
         follow(m, headers, session, *located)
         follow(m, headers, history, "payload_octet", "payload_valid", "soon")
         follow(m, session, history, "old_left")
-        begin, dialect = Signal(), Signal()
-        m.d.sync += [begin.eq(headers.located), dialect.eq(settings.dialect_lanes.bit_select(headers.lane[:3], 1))]
+        begin, dialect, fresh = Signal(), Signal(), Signal()  # fresh: payload to be parsed
+        m.d.sync += [
+            begin.eq(headers.located),
+            dialect.eq(settings.dialect_lanes.bit_select(headers.lane[:3], 1)),
+            fresh.eq(headers.payload_follows & ~session.mute & ~(session.segment & history.still)),
+        ]
         m.d.comb += [
             history.begin.eq(begin),
             history.lane.eq(headers.lane),
@@ -285,7 +289,7 @@ class Filter(wiring.Component):
             store.commit_slot.eq(session.commit_slot),
             store.commit_lane.eq(session.commit_lane),
             framer.payload_octet.eq(headers.payload_octet),
-            framer.payload_valid.eq(headers.payload_valid & ~session.mute & ~(session.segment & history.old)),
+            framer.payload_valid.eq(fresh),
             framer.payload_start.eq(headers.payload_start),
             framer.payload_last.eq(headers.payload_last),
             framer.payload_length.eq(session.advance),
@@ -349,15 +353,16 @@ class Filter(wiring.Component):
 
     def _send(self, m, receiver, headers, session, history, framer, risk, verdict, rewrite, buffer, queue, gate, reset):
         """From the verdict to the pins."""
-        # The mark of an octet comes one cycle behind it.
+        # The mark of an octet comes one cycle behind it, and from here two.
         payload, old, muted, high, low = (Signal() for _ in range(5))
-        mark = Signal(Mark)
+        mark, settled = Signal(Mark), Signal(Mark)
         m.d.sync += [
             payload.eq(headers.payload_valid),
             old.eq(session.segment & history.old),
             muted.eq(session.mute),
             high.eq(headers.check_high),
             low.eq(headers.check_low),
+            settled.eq(mark),
         ]
         with m.If(payload & ~muted):
             m.d.comb += mark.eq(Mux(old, history.mark, framer.mark))
@@ -381,8 +386,8 @@ class Filter(wiring.Component):
             session.segment & (verdict.action == Action.NEUTRALISE) & ~rewrite.old & ~framer.inside
         )
         m.d.comb += [
-            buffer.mark.eq(mark),
-            rewrite.mark.eq(mark),
+            buffer.mark.eq(settled),
+            rewrite.mark.eq(settled),
             buffer.keep.eq(verdict.keep),
             rewrite.judged.eq(verdict.judged_order),
             queue.end.eq(receiver.end),

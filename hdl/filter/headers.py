@@ -72,6 +72,8 @@ class Headers(wiring.Component):
     payload_octet, payload_valid : Out(8), Out(1)
         The payload of a frame that has a lane, bounded by the IP total length and by the end of the frame; it stops
         where the frame becomes a giant.
+    payload_follows : Out(1)
+        Combinational: ``payload_valid`` of the next cycle.
     payload_start : Out(1)
         With the first octet of the payload, or alone where the payload is empty.
     payload_last : Out(1)
@@ -109,6 +111,7 @@ class Headers(wiring.Component):
     check_low: Out(1)
     payload_octet: Out(8)
     payload_valid: Out(1)
+    payload_follows: Out(1)
     payload_last: Out(1)
     payload_start: Out(1)
     tags: Out(2)
@@ -348,12 +351,14 @@ class Headers(wiring.Component):
             m.d.comb += getattr(self, name).eq(getattr(segment, name))
 
         # Without a lane there is nothing to tell: that keeps other protocols out as well.
-        begins, passes, owned, in_tcp = Signal(), Signal(), Signal(), Signal()
+        begins, owned, in_tcp = Signal(), Signal(), Signal()
         m.d.comb += [
             owned.eq(~self.lane[3]),
             in_tcp.eq(self.tcp & owned),
             begins.eq(Mux(self.tcp, segment.begins, datagram.begins) & owned),
-            passes.eq(Mux(self.tcp, segment.payload, datagram.payload) & owned & ~self.flags[Reason.GIANT]),
+            self.payload_follows.eq(
+                Mux(self.tcp, segment.payload, datagram.payload) & owned & ~self.flags[Reason.GIANT]
+            ),
             self.soon.eq(segment.soon & in_tcp & self.valid),
         ]
         m.d.sync += [
@@ -361,6 +366,6 @@ class Headers(wiring.Component):
             self.check_low.eq(segment.check_low & in_tcp),
             self.payload_start.eq(begins & ~self.end),
             self.payload_octet.eq(self.octet),
-            self.payload_valid.eq(passes),
-            self.payload_last.eq(passes & final),
+            self.payload_valid.eq(self.payload_follows),
+            self.payload_last.eq(self.payload_follows & final),
         ]

@@ -37,8 +37,8 @@ class History(wiring.Component):
     payload_octet, payload_valid : In(8), In(1)
     old_left : In(12)
         The number of octets of the payload, from its first on, that have left before. Taken two cycles after ``soon``.
-    old : Out(1)
-        The octet of this cycle is old.
+    old, still : Out(1)
+        The octet of this cycle is old; the next cycle's is if it is payload (combinational).
     mark : Out(Mark)
         What the old octet of the cycle before is to be marked as: PLAIN, OLD_ORDER, BODY or TYPE.
         OTHER when there was none.
@@ -65,6 +65,7 @@ class History(wiring.Component):
                 "payload_valid": In(1),
                 "old_left": In(12),
                 "old": Out(1),
+                "still": Out(1),
                 "mark": Out(Mark),
                 "differs": Out(1),
                 "had_order": Out(1),
@@ -97,10 +98,11 @@ class History(wiring.Component):
             m.d.sync += [place.eq(place + 1), reading.eq(1)]
 
         some, left = Signal(), Signal(12)  # old octets, from the payload's octet of this cycle on
-        m.d.comb += self.old.eq(some & self.payload_valid)
-        m.d.sync += [some.eq(self.old & (left != 1)), left.eq(left - 1)]
+        m.d.comb += [self.old.eq(some & self.payload_valid), self.still.eq(self.old & (left != 1))]
+        m.d.sync += [some.eq(self.still), left.eq(left - 1)]
         with m.If(awaited[1]):
-            m.d.sync += [some.eq(self.old_left.any()), left.eq(self.old_left)]
+            m.d.comb += self.still.eq(self.old_left.any())
+            m.d.sync += left.eq(self.old_left)
 
         m.d.sync += self.mark.eq(Mark.OTHER)
         with m.If(self.old):

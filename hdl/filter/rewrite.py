@@ -19,20 +19,20 @@ class Rewrite(wiring.Component):
     it was wrong it stays wrong, and with nothing overwritten it stays as it is. An octet's place in its word counts
     from the TCP header.
 
-    ``judged`` says that an order has ended as a whole message; it comes for each, one or two cycles after the mark of
-    its last octet. An order without one is unfinished: in *some* it leaves as it came.
+    ``judged`` says that an order has ended as a whole message; it comes for each, one cycle after the mark of its last
+    octet. An order without one is unfinished: in *some* it leaves as it came.
 
     Members
     -------
     octet, valid, start : In
         The receiver's stream.
     mark : In(Mark)
-        Of the octet of two cycles ago.
+        Of the octet of three cycles ago.
     judged, stop : In(1)
         Strobe, and whether that order is overwritten in *some*.
     check_some, check_all : Out(16)
         The checksums. Like the three below they are right with the receiver's ``end`` if the last octets are the FCS,
-        and until the next frame has begun.
+        and until the cycle after the next frame has begun.
     stops : Out(32)
         One bit for each order that is stopped, by its number in the frame; the last bit stands for the number 31 and
         all above.
@@ -57,12 +57,14 @@ class Rewrite(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Two cycles until the mark: what the octet may add to the sum is made meanwhile. The old checksum's own octets
-        # begin the sum, which is that checksum's complement.
-        octet, valid = Signal(8), Signal(2)
+        # Three cycles until the mark: what the octet may add to the sum is made meanwhile. The octets of the old
+        # checksum begin the sum, which is that checksum's complement.
+        first, octet, valid, started = Signal(8), Signal(8), Signal(3), Signal()
         plain, typed, body = Signal(8), Signal(16), Signal(16)
         m.d.sync += [
-            octet.eq(self.octet),
+            first.eq(self.octet),
+            octet.eq(first),
+            started.eq(self.start),
             valid.eq(Cat(self.valid, valid)),
             plain.eq(~octet),
             typed.eq(_difference(octet, _TYPE)),
@@ -73,7 +75,7 @@ class Rewrite(wiring.Component):
         high = Signal()  # the octet is the high one of its word
         term, shifted = Signal(16), Signal(16)
         m.d.comb += [
-            mark.eq(Mux(valid[1], self.mark, Mark.OTHER)),
+            mark.eq(Mux(valid[-1], self.mark, Mark.OTHER)),
             order.eq(mark == Mark.ORDER),
             shifted.eq(Mux(high | (mark == Mark.CHECK_HIGH), term.rotate_left(8), term)),
         ]
@@ -91,15 +93,15 @@ class Rewrite(wiring.Component):
                 m.d.comb += [term.eq(Mux(run, body, typed)), overwritten.eq(self.stops[LAST])]
 
         # Three sums: with the orders as they were judged; as if the next one were stopped; with all. What an addition
-        # carries out is brought in by the next one, or by the idle cycle behind it.
+        # carries out is brought in by the next one, and at the end by the result.
         some, stopped, every = Signal(17), Signal(17), Signal(17)
         certain, possible = Signal(16), Signal(16)
         as_judged, as_stopped = Signal(17), Signal(17)
         m.d.comb += [
             as_judged.eq(some[:16] + certain + some[16]),
             as_stopped.eq(stopped[:16] + possible + stopped[16]),
-            self.check_some.eq(~some[:16]),
-            self.check_all.eq(~every[:16]),
+            self.check_some.eq(~(some[:16] + some[16])),
+            self.check_all.eq(~(every[:16] + every[16])),
         ]
         m.d.sync += [
             certain.eq(Mux(overwritten, shifted, 0)),
@@ -122,7 +124,7 @@ class Rewrite(wiring.Component):
         with m.If(mark == Mark.OLD_ORDER):
             m.d.sync += self.old.eq(1)
 
-        with m.If(self.start):
+        with m.If(started):
             m.d.sync += [total.eq(0) for total in (some, stopped, every)]
             m.d.sync += [self.stops.eq(0), number.eq(0), let_go.eq(0), unjudged.eq(0), self.old.eq(0)]
         return m

@@ -12,6 +12,7 @@ from hdl.wire.verdict import LANES, Action, Reason
 
 SLOTS = 32  # contexts of frames that wait to leave; behind them one of each lane
 ROOM = SLOTS - 3  # frames in flight with which the next may still be accepted
+_NEAR = 14  # bits of a signed difference of numbers no more than HISTORY and a frame apart
 
 # What a frame of the return path says about a session; right while `valid`, and until the next one.
 EVIDENCE = data.StructLayout(
@@ -154,13 +155,12 @@ class Session(wiring.Component):
     def __init__(self):
         super().__init__()
         # Of each lane. `pending`: a SYN waits for its answer. `closed`, `closing`: a FIN has left, was accepted.
-        # `blank`: no frame has left yet. `flight`: frames accepted that have not left.
+        # `blank`: no frame has left yet. `flying`: some that were accepted have not left.
         self._live, self._fences, self._pending = Signal(LANES), Signal(LANES), Signal(LANES)
-        self._closed, self._closing, self._blank, self._epochs = (Signal(LANES) for _ in range(4))
+        self._closed, self._closing, self._blank, self._epochs, self._flying = (Signal(LANES) for _ in range(5))
         self._syn, self._moved = Signal(), Signal(32)  # of the segment
         self._end, self._above = Signal(32), Signal()  # of the segment: and it is above what is withheld
         self._discarded, self._unsettled = Signal(), Signal()  # of the outcome
-        self._flight = [Signal(range(SLOTS + 1), name=f"flight_{lane}") for lane in range(LANES)]
         self._numbers = {
             name: memory.Memory(shape=bits, depth=LANES, init=[], attrs={"ram_style": "distributed"})
             for name, bits in (
@@ -182,15 +182,16 @@ class Session(wiring.Component):
         self._learn(m, their, commit, sum_)
         self._withhold(m, here, their, fall_back)
 
-        # Flights, one cycle after the events that move them.
-        for lane, flight in enumerate(self._flight):
-            up, down = keeping & (here == lane), commit & (their == lane)
+        # The last frame of a lane is what flies longest.
+        landed = Signal()
+        m.d.comb += landed.eq(commit & (self.commit_slot == self._read(m, "last_slot", their)))
+        for lane in range(LANES):
             with m.If((fall_back & (their == lane)) | (self.began & (self.began_lane == lane))):
-                m.d.sync += [flight.eq(0), self._epochs[lane].eq(~self._epochs[lane])]
-            with m.Elif(up & ~down):
-                m.d.sync += flight.eq(flight + 1)
-            with m.Elif(down & ~up):
-                m.d.sync += flight.eq(flight - 1)
+                m.d.sync += [self._flying[lane].eq(0), self._epochs[lane].eq(~self._epochs[lane])]
+            with m.Elif(keeping & (here == lane)):
+                m.d.sync += self._flying[lane].eq(1)
+            with m.Elif(landed & (their == lane)):
+                m.d.sync += self._flying[lane].eq(0)
 
         # An arm opens what a fence has shut; the session is gone. A fence of the same cycle wins.
         m.d.sync += [
@@ -226,9 +227,9 @@ class Session(wiring.Component):
 
     def _judge(self, m, here):
         """The lane's state as the segment meets it, and what follows from it."""
-        following, acked, sent, port = Signal(32), Signal(32), Signal(32), Signal(16)
+        following, acked, sent, port = Signal(32), Signal(32), Signal(_NEAR), Signal(16)
         fenced, live, closing, flying, some, owed = Signal(), Signal(), Signal(), Signal(), Signal(), Signal(32)
-        m.d.comb += flying.eq(Array(flight.any() for flight in self._flight)[here])
+        m.d.comb += flying.eq(self._flying.bit_select(here, 1))
         sent_now = self._read(m, "sent", here)
         with m.If(self.open):
             m.d.sync += self.segment.eq(0)
@@ -259,17 +260,17 @@ class Session(wiring.Component):
         ]
         m.d.comb += [self._end.eq(end), self._above.eq(positive(over_withheld) & some)]
 
-        # Signed: where it begins, in a + 2, and from when its length is known on, where it ends.
-        ahead, above_ack, above_sent, headroom = Signal(32), Signal(32), Signal(32), Signal(32)
-        beyond, unacked, over_sent, unsent = Signal(32), Signal(32), Signal(32), Signal()
+        # Signed: where it begins, in a + 2, and from when its length is known on, where it ends. What is neither a gap
+        # nor old begins no further below the next number than HISTORY, and above the last ACK: bits above tell nothing.
+        ahead, above_ack, above_sent = Signal(32), Signal(32), Signal(_NEAR)
+        beyond, unacked, over_sent, unsent = Signal(_NEAR), Signal(_NEAR), Signal(_NEAR), Signal()
         m.d.sync += [
             ahead.eq(self.sequence - following),
             above_ack.eq(self.sequence - acked),
             above_sent.eq(self.sequence - sent),
-            unsent.eq(following != sent),
-            headroom.eq(above_ack - HISTORY),
-            beyond.eq(ahead + self.payload_length),
-            unacked.eq(headroom + self.payload_length),
+            unsent.eq(following[:_NEAR] != sent),
+            beyond.eq(ahead[:_NEAR] + self.payload_length),
+            unacked.eq(above_ack[:_NEAR] + self.payload_length),
             over_sent.eq(above_sent + self.payload_length),
             self.old_left.eq(Mux(ahead[31], -ahead[:12], 0)),
         ]
@@ -294,9 +295,9 @@ class Session(wiring.Component):
             Reason.FENCED: fenced,
             Reason.NO_SESSION: ~syn & ~(live & same_port),
             Reason.GAP: placed & ~ahead[31] & ~at_next,
-            Reason.OLD: placed & (above_ack[31] | (fin & beyond[31])),
+            Reason.OLD: placed & (above_ack[31] | (fin & beyond[-1])),
             Reason.IN_FLIGHT: octets & ahead[31] & unsent & positive(over_sent),
-            Reason.WINDOW: octets & positive(unacked),
+            Reason.WINDOW: octets & (unacked > HISTORY),
             Reason.FINISHED: octets & closing & positive(beyond),
         }
         found, rolled_back = Signal(FLAGS), Signal()
@@ -364,7 +365,7 @@ class Session(wiring.Component):
         m.d.comb += done.eq(step[2] & ~self._unsettled)
         m.d.sync += step.eq(Cat(self.evidence_valid & ~told.lane[3], step[0], step[1] | (step[2] & ~done)))
 
-        acked, sent, back, port = Signal(32), Signal(32), Signal(32), Signal(16)
+        acked, sent, back, port = Signal(32), Signal(_NEAR), Signal(32), Signal(16)
         pending_port, pending_next = Signal(16), Signal(32)
         m.d.sync += [
             acked.eq(self._read(m, "acked", lane)),
@@ -376,19 +377,21 @@ class Session(wiring.Component):
         ]
         syn, ack, rst, fin = (told.flags[flag] for flag in (TcpFlag.SYN, TcpFlag.ACK, TcpFlag.RST, TcpFlag.FIN))
         of_session, of_pending, answers, continues = Signal(), Signal(), Signal(), Signal()
-        newer, later, behind = Signal(32), Signal(32), Signal(32)
+        newer, later, behind, taken = Signal(32), Signal(_NEAR), Signal(32), Signal(12)
         m.d.sync += [
             of_session.eq(self._live.bit_select(lane, 1) & (port == told.port) & ~syn),
             of_pending.eq(self._pending.bit_select(lane, 1) & (pending_port == told.port) & syn & ack & ~rst),
             answers.eq(told.acknowledgment == pending_next),
             continues.eq(told.sequence == back),
             newer.eq(told.acknowledgment - acked),
-            later.eq(told.acknowledgment - sent),
-            behind.eq(told.sequence + told.payload_length + (syn | fin)),
+            later.eq(told.acknowledgment[:_NEAR] - sent),
+            taken.eq(told.payload_length + (syn | fin)),
+            behind.eq(told.sequence + taken),
         ]
         acknowledges = Signal()
         m.d.comb += [
-            acknowledges.eq(done & of_session & ack & positive(newer) & ~positive(later)),
+            # `sent` is no further above the last ACK than HISTORY.
+            acknowledges.eq(done & of_session & ack & positive(newer) & ~newer[_NEAR - 1 :].any() & ~positive(later)),
             self.began.eq(done & of_pending & answers),
             self.began_lane.eq(lane),
             self.began_port.eq(told.port),

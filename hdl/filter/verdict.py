@@ -9,6 +9,8 @@ from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, RECEIVE_ERRORS, 
 
 FRAME_REASONS = Reason.FRAMING + 1  # flags of a frame are numbered as in Reason, 0 unused
 FENCING = (Reason.HISTORY, Reason.FINISHED, Reason.FRAMING)  # of a segment
+# Flags that are final long before the frame's end.
+_SETTLED = sum(1 << number for number in range(Reason.FENCED, FRAME_REASONS) if number != Reason.ROLLED_BACK)
 
 
 class Verdict(wiring.Component):
@@ -28,7 +30,8 @@ class Verdict(wiring.Component):
     start, end : In(1)
         The receiver's strobes.
     flags : In(29)
-        One bit for each reason below KILLED, by number, valid with ``end``.
+        One bit for each reason below KILLED, by number, valid with ``end``; FENCED to FRAMING but ROLLED_BACK a cycle
+        before, too.
     lane : In(4)
         Valid from before the first message to ``end``; 8: no lane.
     action : In(2)
@@ -37,7 +40,7 @@ class Verdict(wiring.Component):
         The frame is a segment of a TCP lane.
     continued, unfinished, old_order : In(1)
         The first order began in an earlier frame; the payload ends in an order that begins here; it repeats octets of
-        an order that left. Valid with ``end``, ``continued`` with the first order's message_end.
+        an order that left. Valid with ``end`` and a cycle before, ``continued`` with the first order's message_end.
     unjudged : In(1)
         With ``end``: an order that began in an earlier frame has ended, too late to be checked. It fences (BUSY).
     stale : In(1)
@@ -148,49 +151,52 @@ class Verdict(wiring.Component):
         m.d.sync += mine.eq(1 << self.lane)  # one bit; none for no lane
         m.d.sync += [flag.eq(self.action == name) for name, flag in action.items()]
 
-        # What becomes of the frame if its lane is not killed, and if it is: dropped, fenced.
-        holds, returns = Signal(), Signal()
-        m.d.comb += [
-            holds.eq(tally.some_order | (self.tcp & self.unfinished)),
-            returns.eq(self.tcp & (self.continued | self.old_order)),
+        # What is settled a cycle before the end. Stopped orders alone do not drop the frame; do not fence; whatever the
+        # tally says, it is dropped on a killed lane; it fences there.
+        keeps, spares, drops_dead, fences_dead = Signal(), Signal(), Signal(), Signal()
+        returns, unfinished, late, stale = Signal(), Signal(), Signal(), Signal()
+        returned, cut = self.continued | self.old_order, self.action == Action.CUT
+        m.d.sync += [
+            keeps.eq(self.tcp & (self.action == Action.NEUTRALISE)),
+            spares.eq((self.action == Action.NEUTRALISE) | (self.action == Action.STARVE)),
+            returns.eq(self.tcp & returned),
+            unfinished.eq(self.tcp & self.unfinished),
+            stale.eq(self.stale & (self.action != Action.STARVE)),
+            drops_dead.eq(cut | self.tcp & (returned | self.unfinished & (self.action != Action.NEUTRALISE))),
+            fences_dead.eq(returned | self.unfinished & (self.action == Action.FENCE)),
         ]
-        drop, fence = Signal(2), Signal(2)
-        with m.If(~self.tcp):
-            m.d.comb += [drop[0].eq(tally.failed), drop[1].eq(tally.failed | holds | action[Action.CUT])]
-        with m.Elif(action[Action.NEUTRALISE]):
-            m.d.comb += fence.eq(tally.fencing.replicate(2) | (returns << 1))
-        with m.Elif(action[Action.FENCE]):
-            m.d.comb += [fence[0].eq(tally.failed), fence[1].eq(tally.failed | holds | returns)]
-        with m.Elif(action[Action.STARVE]):
-            m.d.comb += fence.eq(tally.fencing.replicate(2) | (returns << 1))
-            m.d.comb += [drop[0].eq(tally.failed), drop[1].eq(tally.failed | holds)]
-        with m.Else():
-            m.d.comb += [fence[0].eq(tally.failed), drop[1].eq(1)]
-        # An order that can't be judged, or not be overwritten: it began before, or goes on, and is one too many.
-        by_fence, refused, late = Signal(), Signal(), Signal()
+        # What becomes of the frame if its lane is not killed, and if it is: dropped, fenced.
+        drop, fence, refused = Signal(2), Signal(2), Signal()
+        # `late`: an order that can't be judged, since it began before, or not be overwritten, since it is one too many.
         m.d.comb += [
-            by_fence.eq(self.tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
-            refused.eq(by_fence | (tally.failed & (action[Action.FENCE] | action[Action.CUT]))),
+            refused.eq(Mux(spares, tally.fencing, tally.failed)),
             late.eq(self.tcp & (self.unjudged | (self.unfinished & tally.full & ~refused))),
+            drop[0].eq(Mux(keeps, tally.fencing, tally.failed) | late),
+            drop[1].eq(Mux(keeps, tally.fencing, tally.failed | tally.some_order) | drops_dead),
+            fence[0].eq(refused | late),
+            fence[1].eq(Mux(spares, tally.fencing, tally.failed | tally.some_order) | fences_dead),
         ]
 
-        killed, lane_killed, frame_bad, bad_before, bad_place = (Signal() for _ in range(5))
+        killed, lane_killed, frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(6))
         dropped, fenced, cut_off, begun = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            settled.eq((self.flags & _SETTLED)[: FENCING[0]].any()),
+            bad_place.eq((self.flags & _SETTLED)[FENCING[0] :].any()),
+        ]
         m.d.comb += [
             killed.eq((self.killed & mine).any()),
-            lane_killed.eq(killed | (self.stale & ~action[Action.STARVE])),
-            bad_before.eq(self.flags[: FENCING[0]].any()),
-            bad_place.eq(self.flags[FENCING[0] :].any()),
-            frame_bad.eq(self.flags.any()),
-            dropped.eq(Mux(lane_killed, drop[1] | fence[1], drop[0] | fence[0] | late)),
+            lane_killed.eq(killed | stale),
+            bad_before.eq(settled | (self.flags & ~_SETTLED).any()),
+            frame_bad.eq(bad_before | bad_place),
+            dropped.eq(Mux(lane_killed, drop[1], drop[0])),
             cut_off.eq(lane_killed & action[Action.CUT]),
-            fenced.eq(self.tcp & ~bad_before & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0] | late))),
+            fenced.eq(self.tcp & ~bad_before & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0]))),
             self.keep.eq(self.end & ~frame_bad & ~dropped),
             self.reset.eq(self.end & fenced),
             self.overwrite.eq(lane_killed & self.tcp),
             self.orders.eq(Mux(self.overwrite, 0, tally.let_go)),
-            begun.eq(self.overwrite & self.unfinished),  # an order that is overwritten before it is whole counts
-            self.stopped.eq(Mux(self.overwrite, tally.orders + begun, tally.stopped)),
+            begun.eq(self.overwrite & unfinished),  # an order that is overwritten before it is whole counts
+            self.stopped.eq(Mux(self.overwrite, tally.orders + unfinished, tally.stopped)),
             self.stop_reason.eq(Mux(self.overwrite, Reason.KILLED, tally.failing)),
         ]
         with m.If(~self.tcp):
@@ -198,10 +204,14 @@ class Verdict(wiring.Component):
 
         # For which reason: the kill, if it came before any other failure; else the message that fences, else the first
         # that fails. Where orders alone do not fence, a message that does is the reason.
-        by_kill = Signal()
-        m.d.comb += by_kill.eq(
-            lane_killed & (returns | action[Action.CUT] | (holds & ~by_fence & (~tally.failed | tally.order_first)))
-        )
+        by_kill, by_fence, holds = Signal(), Signal(), Signal()
+        m.d.comb += [
+            holds.eq(tally.some_order | unfinished),
+            by_fence.eq(self.tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
+            by_kill.eq(
+                lane_killed & (returns | action[Action.CUT] | holds & ~by_fence & (~tally.failed | tally.order_first))
+            ),
+        ]
 
         # One cycle later.
         flags, lane = Signal.like(self.flags), Signal(4)
