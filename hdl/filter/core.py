@@ -310,7 +310,7 @@ class Filter(wiring.Component):
             # As of the cycle before: all of them are settled long before a frame ends.
             no_room.eq(buffer.overflow | queue.full | (segment & session.full)),
             completes.eq(framer.message_completes),
-            action.eq(settings.actions[headers.lane[:3]]),
+            action.eq(Mux(headers.lane[3], Action.NEUTRALISE, settings.actions[headers.lane[:3]])),
         ]
         others = Signal.like(headers.flags)
         m.d.comb += [
