@@ -245,6 +245,7 @@ class Egress:
     def _finish(self):
         kept, octets, taken, last = self._leaving
         self._leaving = None
+        self._head_from = max(self._head_from, last + 1)  # whatever waited for this one's end
         er_at = caught = None
         if kept.live and not (kept.flow and kept.flow.late):
             caught = self.kills.first(kept.lane, taken + 1, last)

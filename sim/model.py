@@ -19,6 +19,7 @@ symbols, fences) is predicted.
 """
 
 from heapq import heappop, heappush
+from itertools import zip_longest
 
 from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
@@ -28,7 +29,7 @@ from sim.egress import EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed
 from sim.ruling import BLOCKED, BUSY, KILLED, MOST_RUNS, rule
-from sim.session import FENCES, ROLLED_BACK, Session, rewritable
+from sim.session import FENCED, FENCES, NO_SESSION, ROLLED_BACK, Session, rewritable, signed
 from sim.wayback import WayBack, spoilt, within
 
 __all__ = ["Config", "Event", "Model"]
@@ -53,6 +54,7 @@ SPOILS = 2  # cycles from an octet of the return path to where it can be spoilt,
 OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
     int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
 )
+TAGGED = frozenset((int(Reason.PEGGED), int(Reason.CHANNEL)))
 BREACHES = frozenset((POSITION, LANE_GROSS, FIRM_GROSS))
 
 
@@ -79,6 +81,7 @@ class Model:
         self._lanes = config.lane_of()
         self._news = []  # a heap: (cycle, number, lane, segment of the return path), or (…, lanes, None): an arm
         self._told = 0  # news so far
+        self._settling = 0  # up to here the last outcome of a segment keeps news waiting
         self._lifts = []  # cycles of arms that lift blocks, to come
         self._undone = 0  # in this cycle the undoing of the last dropped frame is over
 
@@ -146,9 +149,17 @@ class Model:
 
     def _advance(self, until):
         """Do everything that happens before cycle `until`, on the way out and in the sessions."""
+        self._hear(until)
+        self.egress.run(until)
+
+    def _hear(self, until):
+        """Do what arms and the exchange's answers do to the sessions before cycle `until`."""
         while self._news and self._news[0][0] < until:
-            cycle, _, lane, segment = heappop(self._news)
+            cycle, number, lane, segment = heappop(self._news)
             self.egress.run(cycle)
+            if segment is not None and cycle <= self._settling:
+                heappush(self._news, (cycle + 1, number, lane, segment))
+                continue
             if segment is None:
                 for session in self.sessions:
                     if lane >> session.lane & 1:
@@ -156,7 +167,6 @@ class Model:
             elif self.sessions[lane].hear(segment):
                 self.egress.flip(lane, cycle + FLIPPED)
                 self.ledger.opened(cycle, lane, self.sessions[lane].port)
-        self.egress.run(until)
 
     def _frame(self, start, octets, error):
         parsed = Parsed(octets, error, self.config, self._lanes)
@@ -222,6 +232,8 @@ class Model:
         session, epochs = self.sessions[lane], self.egress.epochs
         samples = start + segment.at + PORT + SAMPLED
         self._advance(samples - SEEN)
+        self._hear(samples)
+        stale = signed(session.withheld - session.next) > 0 and action != Action.STARVE
         flow = session.meet(segment, epochs[lane])
         readable = flow.reading is not None and parsed.net not in (TCP_HEADER, TCP_FLAGS)
         judged, entries, breach = self._orders(flow, start, samples, verdict, lane) if readable else ([], [], None)
@@ -235,6 +247,10 @@ class Model:
         reason = self._received(parsed, verdict, overflow) or flow.reason
         if rolled_back and (not reason or reason > ROLLED_BACK):
             reason = ROLLED_BACK
+        right = not self._received(parsed, verdict, overflow) and flow.reason not in (FENCED, NO_SESSION)
+        if killed and right and segment.payload:
+            session.withhold(segment.sequence + len(segment.payload))
+        killed = killed or stale
         ruling = rule(judged, killed, action)
         fence, latch, failing = reason in FENCES, False, None
         if not reason and killed and (action == Action.CUT or flow.repeats_order):
@@ -282,23 +298,28 @@ class Model:
         """
         judged, entries, breach = [], [], None
         first = start + flow.segment.payload_at + flow.old  # of the new octets
-        for item in flow.reading.items:
+        for item, behind in zip_longest(flow.reading.items, flow.reading.items[1:]):
             message = item.message
             reason, free = message.reason if message.whole else 0, False
             if message.priced:
                 price = start + message.at + DECODED + message.complete
                 ends = start + message.at + DECODED + message.length + 1
                 if start + message.at + message.complete <= first:
-                    price, ends = samples + CONTINUED, max(ends, samples + JUDGED)
+                    held = samples + JUDGED
+                    if behind and behind.message.whole:  # whose end does not wait
+                        held = min(held, start + behind.message.at + DECODED + behind.message.length)
+                    price, ends = samples + CONTINUED, max(ends, held)
                 found, free = self._check(message, lane, price, ends, verdict)
                 reason = found if message.whole else 0
                 if ends >= verdict and message.whole:
                     reason, free, message.malformed = BUSY, False, True  # its fields are not told
-            if item.order and breach:
+            crowded = item.run is not None and item.run >= MOST_RUNS
+            if item.order and breach and message.whole:
                 reason = min(reason or BLOCKED, BLOCKED)
-            elif item.run is not None and item.run >= MOST_RUNS:
+            elif crowded:
                 reason = reason or BUSY
-            if free and not reason and message.whole:
+            # The charge comes before the TagValues: an order that they stop stays charged.
+            if free and message.whole and (not reason or (reason in TAGGED and not breach and not crowded)):
                 entries.append(self.budget.reserve(message, lane))
             if reason in BREACHES:
                 breach = reason, message
@@ -352,6 +373,8 @@ class Model:
 
     def _outcome(self, kind, kept, cycle):
         session, flow = self.sessions[kept.lane] if kept.flow else None, kept.flow
+        if flow:
+            self._settling = cycle + 3
         if kind == "sent":
             self.ledger.sent(kept, cycle)
             if flow and flow.late:

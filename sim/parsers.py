@@ -51,6 +51,7 @@ class Parsers(wiring.Component):
     framing: Out(1)
     mark: Out(Mark)
     inside: Out(1)
+    begins: Out(1)
     continued: Out(1)
     message_completes: Out(1)
     is_enter: Out(1)
@@ -106,7 +107,7 @@ class Parsers(wiring.Component):
         for part in (framer, order, directory):
             m.d.comb += [part.load.eq(store.load), part.word.eq(store.word)]
         for part, names in (
-            (framer, ("framing", "mark", "inside", "continued", "message_completes")),
+            (framer, ("framing", "mark", "inside", "begins", "continued", "message_completes")),
             (order, OUTPUTS),
             (directory, ("found", "index", "done")),
             (store, ("pending",)),

@@ -36,6 +36,8 @@ def rule(judged: list[tuple[Item, int]], killed: bool, action: int) -> Ruling:
             fencing = fencing or (reason, item)
         elif own == MESSAGE:
             fencing = fencing or (MESSAGE, item)
+        elif own == BUSY and not item.message.whole and not killed:  # one too many, and it can't be overwritten whole
+            fencing = fencing or (BUSY, item)
         else:
             stopped.append((item, reason))
     if fencing:

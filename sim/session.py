@@ -147,7 +147,7 @@ class Session:
         self.lane, self.config = lane, config
         self.fenced = self.open = self.pending = False
         self.port = self.pending_port = self.pending_isn = 0
-        self.next = self.sent = self.acked = self.back = 0
+        self.next = self.sent = self.acked = self.back = self.withheld = 0
         self.finished = self.sent_finished = False
         self.context = self.sent_context = Context()
         self.template: Segment | None = None  # the last SYN that was kept
@@ -222,8 +222,14 @@ class Session:
         self.sent_context, self.sent_finished = flow.context, flow.finished
 
     def roll_back(self) -> None:
-        """A segment that was accepted did not leave: neither will those behind it."""
+        """A segment that was accepted did not leave: neither will those behind it, nor what they held, later."""
+        self.withhold(self.next)
         self.next, self.context, self.finished = self.sent, self.sent_context, self.sent_finished
+
+    def withhold(self, end: int) -> None:
+        """A kill withheld octets up to `end`: no order that begins below may leave later."""
+        if signed(end - self.withheld) > 0:
+            self.withheld = end & MASK
 
     def arm(self) -> None:
         if self.fenced:
@@ -237,7 +243,7 @@ class Session:
             opens = self.pending and port == self.pending_port and segment.acknowledgment == expected
             if opens:
                 self.open, self.pending, self.port = True, False, port
-                self.next = self.sent = self.acked = expected
+                self.next = self.sent = self.acked = self.withheld = expected
                 self.finished = self.sent_finished = False
                 self.context = self.sent_context = Context()
                 self.back = segment.sequence + 1 & MASK

@@ -149,25 +149,20 @@ class GateSpec(wiring.Component):
         stale = self.head.tcp & ~self.head.reset & (self.head.epoch != epochs.bit_select(self.head.lane[:3], 1))
         m.d.comb += Assert(~(gate.take & stale), "a stale frame began to leave")
 
-        # The account of the frame: its lane, whether all its orders are overwritten, whether it is an RST.
-        lane, whole, sourced, tcp = (
-            Signal(4, reset_less=True),
-            *(Signal(reset_less=True, name=n) for n in ("whole", "sourced", "tcp")),
-        )
-        orders, broken = Signal(reset_less=True), Signal(reset_less=True)  # one is let go; the frame is not as promised
-        asked = Signal(
-            5
-        )  # the buffer answers three cycles later, and forgets in a reset; two more, and it is on the pins
+        # The account of the frame: whether all its orders are overwritten, it is an RST, an order is let go so far, an
+        # octet is not what was promised.
+        lane, tcp, whole, sourced = (Signal(size, reset_less=True) for size in (4, 1, 1, 1))
+        orders, broken = Signal(reset_less=True), Signal(reset_less=True)
+        # The buffer answers three cycles later, and forgets in a reset; two more, and the octet is on the pins.
+        asked = Signal(5)
         m.d.sync += asked.eq(Cat(gate.fetch, asked))
         run = Signal()
         m.d.sync += run.eq(asked[2] & (self.mark == Mark.ORDER))
-        fetched = [(self.mark, Mux(run, FILLER, Client.DEBUG), self.reset_octet)]
-        for age in (1, 2):
-            last = fetched[-1]
-            fetched.append(
-                (Signal(Mark, name=f"mark{age}"), Signal(8, name=f"over{age}"), Signal(8, name=f"source{age}"))
-            )
-            m.d.sync += [now.eq(before) for now, before in zip(fetched[-1], last, strict=True)]
+        fetched = [(self.mark, Mux(run, FILLER, Client.DEBUG), self.reset_octet)]  # by age in cycles
+        for _ in range(2):
+            older = (Signal(Mark), Signal(8), Signal(8))
+            m.d.sync += [then.eq(now) for then, now in zip(older, fetched[-1], strict=True)]
+            fetched.append(older)
 
         def let_go(fetched, octet):
             mark, over, _ = fetched
@@ -416,7 +411,7 @@ class StaleTaken(Mutant):
 
     class gate(Gate):
         def _stale(self):
-            return Const(0)
+            return Const(0, LANES)
 
 
 class Hasty(Mutant):

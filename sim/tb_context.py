@@ -77,8 +77,8 @@ class Stream:
     def overwritten(self, n):
         """Return the frame that leaves packet `n` overwritten, None if it is an order as it came."""
         for frame in sorted(self.overwrites):
-            behind = self.frame_of[n, 3] <= frame < self.frame_of[n, 1 + len(self.bodies[n])]
-            if is_order(self.bodies[n], self.dialect) and behind:
+            begins = is_order(self.bodies[n], self.dialect) and self.frame_of[n, 2] == self.frame_of[n, 3] == frame
+            if begins and frame < self.frame_of[n, 1 + len(self.bodies[n])]:
                 return frame
         return None
 
@@ -252,6 +252,7 @@ def check(line, record, expected):
         )
         at_end = record[frame.end]
         assert at_end["inside"] == inside, where
+        assert at_end["begins"] == (inside and stream.frame_of[n, 2] == frame.number), where
         assert at_end["continued"] == (Mark.OLD_ORDER in marks), where
         assert at_end["framing"] == 0, where
 
@@ -365,7 +366,7 @@ async def messages_cut_in_three(dut):
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")
 async def what_follows_an_overwritten_part_is_no_message(dut):
-    """Every order cut anywhere in three, overwritten in the first or second frame; the packet behind it is read."""
+    """Every order cut in three, overwritten where it begins, and nowhere else; what follows it is read."""
     await reset(dut)
     rng = random.Random(13)
     streams = []

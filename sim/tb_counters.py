@@ -57,6 +57,8 @@ def of_verdict(row, reason, orders, failing_is_order):
 
 def of_outcome(outcome):
     lane, kind, orders, stopped, reason, reset, late = outcome
+    if reset:  # what else it says is of another frame
+        orders = stopped = 0
     if kind == SENT:
         let_go = ORDER_DROP + KILLED if late else ORDERS_OUT
         total = booking(lane, (FRAMES_OUT, 1), (INJECTED, int(reset)), (NEUTRALISED, int(late or stopped > 0)))
@@ -72,7 +74,7 @@ def any_outcome(lane=None):
     """An outcome of a frame, or of an RST."""
     lane = random.randrange(8) if lane is None else lane
     if random.random() < 0.1:
-        return Outcome(lane, SENT, reset=True)
+        return Outcome(lane, SENT, random.randrange(30), random.randrange(3), KILLED, reset=True)
     kind, orders, stopped = random.randrange(4), random.choice([0, 1, 2, 30]), random.choice([0, 0, 0, 1, 29])
     reason = random.randrange(KILLED, BUSY + 1) if stopped else 0
     return Outcome(lane, kind, orders, stopped, reason, all=kind == SENT and orders > 0 and random.random() < 0.3)
@@ -124,7 +126,7 @@ class Bench:
         self.dut.outcome_valid.value = 1
         self.dut.outcome.value = outcome.bits
         self.expected += of_outcome(outcome)
-        orders = outcome.orders + (outcome.stopped if outcome.kind != SENT else 0)
+        orders = 0 if outcome.reset else outcome.orders + (outcome.stopped if outcome.kind != SENT else 0)
         self.leaving = outcome.kind, outcome.lane, orders, outcome.all
 
     def run(self):

@@ -449,7 +449,8 @@ class Client:
 class TcpTraffic(Traffic):
     """A configuration with TCP lanes, drawn from the seed, and rounds of traffic that fit it.
 
-    clients: the ends of the TCP lanes. tags: of the carriers of the last round, what each was meant to be.
+    clients: the ends of the TCP lanes. Of the last round: tags, what each carrier was meant to be; tight, whether
+    frames come faster than they leave, so that some wait.
     """
 
     def __init__(self, seed: int):
@@ -467,6 +468,7 @@ class TcpTraffic(Traffic):
         self.config.enabled |= (random.random() < 0.9) << 7
         self.clients = [Client(self, lane) for lane in range(8) if self.config.tcp(lane)]
         self.tags: list[str] = []
+        self.tight = False
 
     def order(self) -> bytes:
         """Return an Enter that is right, mostly."""
@@ -485,7 +487,7 @@ class TcpTraffic(Traffic):
         for client in self.clients:
             client.settle(sessions[client.lane])
         sent, now = [], 0
-        tight = random.random() < 0.4
+        self.tight = tight = random.random() < 0.4
         few = random.choices(self.clients, k=3) if count <= 60 and random.random() < 0.3 else self.clients
         while len(sent) < count:
             if random.random() < 0.06:

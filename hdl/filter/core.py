@@ -333,10 +333,12 @@ class Filter(wiring.Component):
             verdict.tcp.eq(segment),
             verdict.continued.eq(framer.continued),
             verdict.unfinished.eq(framer.begins),
+            verdict.stale.eq(session.stale),
             verdict.old_order.eq(session.repeats & history.had_order),
             session.kept.eq(verdict.kept),
             session.fence.eq(verdict.fence),
             session.latch.eq(verdict.latch),
+            session.withhold.eq(verdict.withhold),
         ]
         overwritten = Signal()
         m.d.sync += overwritten.eq(verdict.keep & verdict.overwrite)
@@ -454,7 +456,7 @@ class Filter(wiring.Component):
             capture.sent.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.SENT)),
             capture.aborted.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.ABORTED)),
             capture.lane.eq(gate.outcome.lane),
-            capture.orders.eq(Mux(gate.outcome.all, 0, gate.outcome.orders)),
+            capture.orders.eq(Mux(gate.outcome.all | gate.outcome.reset, 0, gate.outcome.orders)),
             capture.last_octet.eq(framer.message_valid & framer.message_last),
             capture.breached.eq(verdict.breached),
         ]

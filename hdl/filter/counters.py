@@ -103,6 +103,8 @@ class Counters(wiring.Component):
         ]
         for name in ("kind", "lane", "orders", "stopped", "reason", "reset", "all"):
             m.d.comb += outcomes.job[name].eq(self.outcome[name])
+        with m.If(self.outcome.reset):  # the orders are those of the frame that it replaces
+            m.d.comb += [outcomes.job.orders.eq(0), outcomes.job.stopped.eq(0)]
 
         before = Signal(16)
         # `now` runs evenly while anything is under way: one less here makes up for the cycle that `booked` comes later.

@@ -122,8 +122,8 @@ class Gate(wiring.Component):
     tx_data, tx_en, tx_er : Out
         The pins.
     past_valid, past_lane, past_position, past_octet, past : Out(1), Out(3), Out(11), Out(8), Out(Past)
-        For the history: a payload octet of a TCP frame leaves, on the pins one cycle later; the low bits of its
-        sequence number, the octet as it came, and what it leaves as.
+        For the history: a payload octet of a TCP frame leaves, be it aborted or not, on the pins in the next cycle; the
+        low bits of its sequence number, the octet as it came, and what it leaves as.
     started : Out(1)
         Strobe: the first preamble octet is on the pins.
     dwell, gap, length : Out(16), Out(16), Out(11)
@@ -201,7 +201,7 @@ class Gate(wiring.Component):
             aborting.eq(self.ordered & caught),
             self.busy.eq((self.phase != Phase.FREE) | self.head_valid | self.outcome_valid),
         ]
-        stale = self._choose(m, leaving, ending)
+        stale = self._choose(m, leaving, ending, aborting)
         self._alter(m)
 
         m.d.sync += [
@@ -241,7 +241,6 @@ class Gate(wiring.Component):
                 with m.If(self.last):
                     m.d.sync += self.phase.eq(Phase.GAP)
 
-        self._roll_back(m, stale, ending & aborting)
         self._report(m, stale, ending, aborting)
         self._measure(m, leaving)
         return m
@@ -250,28 +249,32 @@ class Gate(wiring.Component):
         return lane[3] | self.killed.bit_select(lane[:3], 1)
 
     def _stale(self):
+        """Return the lanes on which the head would be stale."""
         head = self.head
-        return head.tcp & ~head.reset & (head.epoch ^ self.epochs.bit_select(head.lane[:3], 1))
+        return (self.epochs ^ head.epoch.replicate(LANES)) & (head.tcp & ~head.reset).replicate(LANES)
 
     def _same_session(self):
         return self.head.tcp & self.frame.tcp & (self.head.lane == self.frame.lane)
 
-    def _choose(self, m, leaving, ending):
+    def _choose(self, m, leaving, ending, aborting):
         """Take or discard the head, in the variant in which it may leave. Return whether it is stale."""
         head, frame = self.head, self.frame
-        stale, closed, dead, wait = Signal(), Signal(), Signal(), Signal()
+        stale, closed, kept_back, refused, held = Signal(), Signal(), Signal(), Signal(), Signal()
+        barred = Signal(LANES)  # the lanes on which the head would not be taken
         m.d.comb += [
-            stale.eq(self._stale()),
+            stale.eq(self._stale().bit_select(head.lane[:3], 1)),
             closed.eq(~head.reset & self._closed(head.lane)),
-            dead.eq(closed & (head.cut | head.live & ~head.all & ~head.rewritable) | ~head.length[6:].any()),
-            wait.eq(ending | leaving & ~stale & self._same_session()),
-            self.take.eq(self.head_valid & ~stale & ~dead & (self.phase == Phase.FREE)),
-            self.skip.eq(self.head_valid & (stale | dead) & ~wait),
+            kept_back.eq(~head.reset & (head.cut | head.live & ~head.all & ~head.rewritable)),
+            barred.eq(self._stale() | self.killed & kept_back.replicate(LANES)),
+            refused.eq(barred.bit_select(head.lane[:3], 1) | head.lane[3] & kept_back | ~head.length[6:].any()),
+            held.eq(leaving & self._same_session()),
+            self.take.eq(self.head_valid & ~refused & (self.phase == Phase.FREE)),
+            self.skip.eq(self.head_valid & refused & ~ending & (stale | ~held)),
             self.head_pop.eq(self.take | self.skip),
         ]
         # Whether it is taken comes too late to enable so many registers: the last head seen is the one taken.
         with m.If(self.phase == Phase.FREE):
-            forced = closed & head.rewritable & ~head.all
+            forced = closed & head.live & head.rewritable & ~head.all
             m.d.sync += [
                 frame.eq(head),
                 self.forced.eq(forced),
@@ -281,6 +284,13 @@ class Gate(wiring.Component):
             ]
         m.d.sync += self.reset_begin.eq(self.take & head.reset)
         m.d.comb += self.reset_lane.eq(frame.lane)
+
+        # A lane's epoch flips when a frame of the present one is aborted or, not being stale, discarded.
+        fallen = 0
+        for one, strobe in ((frame, ending & aborting), (head, self.head_valid & refused & ~ending & ~held)):
+            lane = (1 << one.lane)[:LANES] & (strobe & one.tcp & ~one.reset).replicate(LANES)
+            fallen |= lane & ~(self.epochs ^ one.epoch.replicate(LANES))
+        m.d.sync += self.epochs.eq(self.epochs ^ (fallen | self.flip))
         return stale
 
     def _alter(self, m):
@@ -345,15 +355,6 @@ class Gate(wiring.Component):
         # What is left of `crc` is to be sent inverted: as it stands it is the inverse of that.
         own = Mux(aborting, self.crc[:8], ~self.crc[:8])
         return Mux(self.check & (aborting | self.own), own, self.value)
-
-    def _roll_back(self, m, stale, aborted):
-        head, frame, fallen = self.head, self.frame, Signal(LANES)
-        with m.If(aborted):
-            present = ~(frame.epoch ^ self.epochs.bit_select(frame.lane[:3], 1))
-            m.d.comb += fallen.eq((frame.tcp & present) << frame.lane)
-        with m.Elif(self.skip):
-            m.d.comb += fallen.eq((head.tcp & ~head.reset & ~stale) << head.lane)
-        m.d.sync += self.epochs.eq(self.epochs ^ (fallen | self.flip))
 
     def _report(self, m, stale, ending, aborting):
         m.d.sync += [self.finished.eq(ending), self.outcome_valid.eq(ending | self.skip)]

@@ -93,7 +93,7 @@ class ReturnPath(wiring.Component):
         # The lane that the headers show is this frame's from `open` on.
         cut_off, known = Signal(LANES), Signal()
         m.d.sync += [cut_off[lane].eq(self.killed[lane] & (self.actions[lane] == Action.CUT)) for lane in range(LANES)]
-        with m.If(receiver.start):
+        with m.If(receiver.end):
             m.d.sync += known.eq(0)
         with m.Elif(headers.open):
             m.d.sync += known.eq(1)

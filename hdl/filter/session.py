@@ -36,6 +36,10 @@ class Session(wiring.Component):
     the lane's old epoch, never leave. A frame whose lane fell back between its sampling and its verdict is
     ROLLED_BACK.
 
+    Nothing withheld by a kill goes out later (P9). What was accepted and fell back, and what came while the lane was
+    killed, is withheld: as long as the next number is below its end, the lane counts as killed for its segments, armed
+    or not.
+
     Cycles: a is the one of ``located``. The lane's state is sampled in a; a commit, an evidence, an arm of the cycle
     before is seen. ``flags``, ``mute``, ``advance`` are right from a + 12 to the next ``located``, ``old_left`` from
     a + 3. Sequence numbers count modulo 2^32.
@@ -56,6 +60,8 @@ class Session(wiring.Component):
         Octets below the next number count as repeated: the history's findings are meant.
     mute : Out(1)
         The payload is neither compared nor parsed: it does not pass, or is a keep-alive's.
+    stale : Out(1)
+        The next number is below what a kill withheld.
     old_left : Out(12)
         Octets of the payload, from its first on, that were accepted before.
     position, advance : Out(11), Out(11)
@@ -69,6 +75,8 @@ class Session(wiring.Component):
         context is the beginning.
     kept, fence, latch : In(1)
         In the cycle after ``end``: the frame is kept; its lane is fenced, with RSTs or without.
+    withhold : In(1)
+        In the cycle after ``end``: the lane was killed, and nothing was wrong with the frame but maybe its place.
     save, commit, commit_slot, commit_lane : Out
         Strobes for the contexts: the frame's goes to ``slot``; the one in a slot becomes the lane's.
     learn : Out(1)
@@ -81,7 +89,7 @@ class Session(wiring.Component):
         Strobes: a new session begins, frames of the old one must not leave.
     evidence_valid, evidence : In(1), In(EVIDENCE)
         A right frame of the return path has ended; they come at least 64 cycles apart. It counts three cycles later, or
-        as soon as the gate has had no outcome for two.
+        as soon as the gate has had no outcome of a segment for four.
     armed : In(8)
         Strobes: an arm names these lanes.
     fenced, opened : Out(8), Out(8)
@@ -107,6 +115,7 @@ class Session(wiring.Component):
     segment: Out(1)
     repeats: Out(1)
     mute: Out(1)
+    stale: Out(1)
     old_left: Out(12)
     position: Out(11)
     advance: Out(11)
@@ -119,6 +128,7 @@ class Session(wiring.Component):
     kept: In(1)
     fence: In(1)
     latch: In(1)
+    withhold: In(1)
     save: Out(1)
     commit: Out(1)
     commit_slot: Out(5)
@@ -149,12 +159,13 @@ class Session(wiring.Component):
         self._live, self._fences, self._pending = Signal(LANES), Signal(LANES), Signal(LANES)
         self._closed, self._closing, self._blank, self._epochs, self._flying = (Signal(LANES) for _ in range(5))
         self._syn, self._moved = Signal(), Signal(32)  # of the segment
+        self._end, self._above = Signal(32), Signal()  # of the segment: and it is above what is withheld
         self._discarded, self._unsettled = Signal(), Signal()  # of the outcome
         self._numbers = {
             name: memory.Memory(shape=bits, depth=LANES, init=[], attrs={"ram_style": "distributed"})
             for name, bits in (
-                ("next", 32), ("sent", 32), ("acked", 32), ("back", 32), ("port", 16), ("pending_port", 16),
-                ("pending_next", 32), ("last_slot", 5),
+                ("next", 32), ("sent", 32), ("acked", 32), ("back", 32), ("withheld", 32), ("port", 16),
+                ("pending_port", 16), ("pending_next", 32), ("last_slot", 5),
             )
         }  # fmt: skip
 
@@ -169,6 +180,7 @@ class Session(wiring.Component):
         self._accept(m, here, keeping)
         sum_ = self._settle(m, their, commit, fall_back)
         self._learn(m, their, commit, sum_)
+        self._withhold(m, here, their, fall_back)
 
         # The last frame of a lane is what flies longest.
         landed = Signal()
@@ -216,7 +228,7 @@ class Session(wiring.Component):
     def _judge(self, m, here):
         """The lane's state as the segment meets it, and what follows from it."""
         following, acked, sent, port = Signal(32), Signal(32), Signal(_NEAR), Signal(16)
-        fenced, live, closing, flying = Signal(), Signal(), Signal(), Signal()
+        fenced, live, closing, flying, some, owed = Signal(), Signal(), Signal(), Signal(), Signal(), Signal(32)
         m.d.comb += flying.eq(self._flying.bit_select(here, 1))
         sent_now = self._read(m, "sent", here)
         with m.If(self.open):
@@ -238,6 +250,16 @@ class Session(wiring.Component):
                 self.epoch.eq(self._epochs.bit_select(here, 1)),
             ]
 
+        withheld = self._read(m, "withheld", here)
+        over_withheld, end = Signal(32), Signal(32)
+        m.d.sync += [
+            end.eq(self.sequence + self.payload_length),
+            over_withheld.eq(end - withheld),
+            owed.eq(withheld - following),
+            self.stale.eq(self.segment & positive(owed)),
+        ]
+        m.d.comb += [self._end.eq(end), self._above.eq(positive(over_withheld) & some)]
+
         # Signed: where it begins, in a + 2, and from when its length is known on, where it ends. What is neither a gap
         # nor old begins no further below the next number than HISTORY, and above the last ACK: bits above tell nothing.
         ahead, above_ack, above_sent = Signal(32), Signal(32), Signal(_NEAR)
@@ -252,7 +274,7 @@ class Session(wiring.Component):
             over_sent.eq(above_sent + self.payload_length),
             self.old_left.eq(Mux(ahead[31], -ahead[:12], 0)),
         ]
-        syn, fin, some, one = Signal(), Signal(), Signal(), Signal()
+        syn, fin, one = Signal(), Signal(), Signal()
         same_port, at_next, before_next = Signal(), Signal(), Signal()
         m.d.sync += [
             syn.eq(self.tcp_flags[TcpFlag.SYN]),
@@ -309,9 +331,12 @@ class Session(wiring.Component):
 
     def _settle(self, m, their, commit, fall_back):
         """What became of a frame at the gate, one cycle later; return the lane's `sent` after it."""
-        outcome, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(32)
+        outcome, arriving, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(), Signal(32)
+        recent = Signal(2)  # what an outcome changes is read, and compared
+        m.d.comb += arriving.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset)
         m.d.sync += [
-            valid.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset),
+            recent.eq(Cat(valid, recent)),
+            valid.eq(arriving),
             outcome.eq(self.outcome),
             sum_.eq(self._read(m, "sent", self.outcome.lane[:3]) + self.outcome.advance),
         ]
@@ -321,7 +346,7 @@ class Session(wiring.Component):
             commit.eq(mine & (outcome.kind == OutcomeKind.SENT)),
             fall_back.eq(mine & ((outcome.kind == OutcomeKind.ABORTED) | (outcome.kind == OutcomeKind.DISCARDED))),
             self._discarded.eq(outcome.kind == OutcomeKind.DISCARDED),
-            self._unsettled.eq(self.outcome_valid | valid),
+            self._unsettled.eq(arriving | valid | recent.any()),
             self.commit.eq(commit),
             self.commit_slot.eq(outcome.slot),
             self.commit_lane.eq(their),
@@ -382,6 +407,30 @@ class Session(wiring.Component):
                 self._closed.bit_select(lane, 1).eq(0),
                 self._blank.bit_select(lane, 1).eq(1),
             ]
+
+    def _withhold(self, m, here, their, fall_back):
+        """Move the end of what is withheld: when a lane falls back, when it is killed, when a session begins."""
+        following, ahead = Signal(32), Signal(32)  # the lane's next number, and how far it is above
+        lane = self.outcome.lane[:3]
+        fallen = self._read(m, "next", lane)
+        m.d.sync += [following.eq(fallen), ahead.eq(fallen - self._read(m, "withheld", lane))]
+        falls = Signal()
+        m.d.comb += falls.eq(fall_back & positive(ahead))
+
+        # A segment waits until no outcome has come for a while: then what it is compared with is up to date.
+        waiting, extend = Signal(), Signal()
+        m.d.comb += extend.eq(waiting & ~self._unsettled & ~self.began)
+        with m.If(self.withhold):
+            m.d.sync += waiting.eq(1)
+        with m.Elif(extend | (self.began & (self.began_lane == here))):
+            m.d.sync += waiting.eq(0)
+        self._write(
+            m,
+            "withheld",
+            Mux(falls, their, Mux(self.began, self.began_lane, here)),
+            falls | self.began | (extend & self._above),
+            Mux(falls, following, Mux(self.began, self.evidence.acknowledgment, self._end)),
+        )
 
 
 def positive(number):

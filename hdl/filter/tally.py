@@ -76,6 +76,10 @@ class Tally(wiring.Component):
         The first message that fails.
     fencing, fence_reason, fence_is_order, fence_order : Out
         The first message that fences.
+    doomed : Out(1)
+        Whatever the next order is, it will not go out.
+    full : Out(1)
+        As many orders have begun and ended here as can be told apart.
     first_order : Out(ORDER)
     breach, breach_index : Out(Reason), Out(9)
         POSITION, LANE_GROSS or FIRM_GROSS of the order that crossed a limit; 0 if none. In a datagram only the first
@@ -114,6 +118,8 @@ class Tally(wiring.Component):
                 "fence_reason": Out(Reason),
                 "fence_is_order": Out(1),
                 "fence_order": Out(ORDER),
+                "doomed": Out(1),
+                "full": Out(1),
                 "first_order": Out(ORDER),
                 "breach": Out(Reason),
                 "breach_index": Out(9),
@@ -138,10 +144,14 @@ class Tally(wiring.Component):
         ]
         behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a breach; orders that began here
         late = Signal()  # an order before it in the frame has decided
-        m.d.comb += late.eq(self.tcp & was_order & behind)
+        m.d.comb += [
+            late.eq(self.tcp & was_order & behind),
+            self.full.eq(number == LAST_NUMBER),
+            self.doomed.eq(Mux(self.tcp, self.fencing | behind | self.full, self.failed)),
+        ]
         flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items()}
         flags[Reason.BLOCKED] |= late
-        flags[Reason.BUSY] |= self.tcp & was_order & (number == LAST_NUMBER)
+        flags[Reason.BUSY] |= self.tcp & was_order & self.full
         by_risk = first(m, flags.items(), name="by_risk")
         reason, fails = Signal(Reason), Signal()
         m.d.comb += [
@@ -174,7 +184,7 @@ class Tally(wiring.Component):
                 m.d.sync += [self.stopped.eq(self.stopped + fails), self.let_go.eq(self.let_go + ~fails)]
                 with m.If(~self.some_order):
                     m.d.sync += self.first_order.eq(fields)
-                with m.If(~earlier & (number != LAST_NUMBER)):
+                with m.If(~earlier & ~self.full):
                     m.d.sync += number.eq(number + 1)
             with m.If(~self.failed):
                 m.d.sync += [

@@ -23,7 +23,7 @@ class Verdict(wiring.Component):
     its action: NEUTRALISE keeps the frame, FENCE fences the lane, STARVE drops, and CUT fences unless the lane is
     killed, when it drops every frame and shuts the lane silently. Whatever the action, these fence: flags that are in
     ``FENCING``, what the tally fences for, and octets, on a killed lane, of an order that has left or began in an
-    earlier frame.
+    earlier frame; and an order that ends too early to be judged, or that is more than the 31st and does not end.
 
     Members
     -------
@@ -43,6 +43,8 @@ class Verdict(wiring.Component):
         an order that left. Valid with ``end`` and a cycle before, ``continued`` with the first order's message_end.
     unjudged : In(1)
         With ``end``: an order that began in an earlier frame has ended, too late to be checked. It fences (BUSY).
+    stale : In(1)
+        What a kill withheld is not over yet on this lane: it counts as killed, unless it is to starve.
     killed : In(8)
     message_end, is_order, is_enter, bad_message, …, undecided, user_ref, index, quantity, price : In
         As `Tally` has them.
@@ -55,11 +57,12 @@ class Verdict(wiring.Component):
     orders, stopped, stop_reason : Out(7), Out(7), Out(Reason)
         For the descriptor, combinational with ``end``: orders let go, orders overwritten and for what.
     doomed : Out(1)
-        The frame is lost, whatever follows: a message has failed, on a TCP lane one that fences.
+        Whatever the next order of the frame is, it will not go out.
     frame_end, kept, released : Out(1)
         One cycle after ``end``; the frame is kept; and its orders go out.
-    fence, latch : Out(1)
-        One cycle after ``end``: the lane is fenced, with RSTs or without.
+    fence, latch, withhold : Out(1)
+        One cycle after ``end``: the lane is fenced, with RSTs or without; it was killed, and the frame right, but maybe
+        its place.
     block, block_index, breach : Out
         One cycle after ``end``; ``block`` when a breach of its budget blocks a symbol, ``breach`` the lanes to kill.
     judged, passed, fenced, row, reason, failing_is_order, counted_orders : Out
@@ -86,6 +89,7 @@ class Verdict(wiring.Component):
                 "unfinished": In(1),
                 "old_order": In(1),
                 "unjudged": In(1),
+                "stale": In(1),
                 "killed": In(LANES),
                 **messages,
                 "user_ref": In(32),
@@ -106,6 +110,7 @@ class Verdict(wiring.Component):
                 "released": Out(1),
                 "fence": Out(1),
                 "latch": Out(1),
+                "withhold": Out(1),
                 "block": Out(1),
                 "block_index": Out(9),
                 "breach": Out(LANES),
@@ -139,7 +144,7 @@ class Verdict(wiring.Component):
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
             self.breached.eq(tally.breached),
-            self.doomed.eq(Mux(self.tcp, tally.fencing, tally.failed)),
+            self.doomed.eq(tally.doomed),
         ]
 
         mine, action = Signal(LANES), {name: Signal(name=f"is_{name.name.lower()}") for name in Action}
@@ -161,22 +166,27 @@ class Verdict(wiring.Component):
         ]
         # What becomes of the frame if its lane is not killed, and if it is: dropped, fenced.
         drop, fence = Signal(2), Signal(2)
+        # An order that can't be judged, or not be overwritten: it began before, or goes on, and is one too many.
+        by_fence, refused = Signal(), Signal()
         m.d.comb += [
-            late.eq(self.tcp & self.unjudged),
+            by_fence.eq(self.tcp & spares & tally.fencing),
+            refused.eq(Mux(spares, tally.fencing, tally.failed)),
+            late.eq(self.tcp & self.unjudged | unfinished & tally.full & ~refused),
             drop[0].eq(Mux(keeps, tally.fencing, tally.failed) | late),
             drop[1].eq(Mux(keeps, tally.fencing, tally.failed | tally.some_order) | drops_dead),
-            fence[0].eq(Mux(spares, tally.fencing, tally.failed) | late),
+            fence[0].eq(refused | late),
             fence[1].eq(Mux(spares, tally.fencing, tally.failed | tally.some_order) | fences_dead),
         ]
 
-        lane_killed, frame_bad, bad_before, bad_place, settled = Signal(), Signal(), Signal(), Signal(), Signal()
+        killed, lane_killed, frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(6))
         dropped, fenced, cut_off, begun = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             settled.eq((self.flags & _SETTLED)[: FENCING[0]].any()),
             bad_place.eq((self.flags & _SETTLED)[FENCING[0] :].any()),
         ]
         m.d.comb += [
-            lane_killed.eq((self.killed & mine).any()),
+            killed.eq((self.killed & mine).any()),
+            lane_killed.eq(killed | (self.stale & ~action[Action.STARVE])),
             bad_before.eq(settled | (self.flags & ~_SETTLED).any()),
             frame_bad.eq(bad_before | bad_place),
             dropped.eq(Mux(lane_killed, drop[1], drop[0])),
@@ -195,10 +205,9 @@ class Verdict(wiring.Component):
 
         # For which reason: the kill, if it came before any other failure; else the message that fences, else the first
         # that fails. Where orders alone do not fence, a message that does is the reason.
-        by_kill, by_fence, holds = Signal(), Signal(), Signal()
+        by_kill, holds = Signal(), Signal()
         m.d.comb += [
             holds.eq(tally.some_order | unfinished),
-            by_fence.eq(self.tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
             by_kill.eq(
                 lane_killed & (returns | action[Action.CUT] | holds & ~by_fence & (~tally.failed | tally.order_first))
             ),
@@ -213,6 +222,7 @@ class Verdict(wiring.Component):
             self.kept.eq(self.keep),
             self.released.eq(self.keep & ~self.overwrite),
             self.fence.eq(self.reset),
+            self.withhold.eq(self.end & self.tcp & killed & ~self.flags[: Reason.ROLLED_BACK].any()),
             self.latch.eq(self.end & self.tcp & ~bad_before & cut_off),
             breaching.eq(self.end & ~frame_bad & ~Mux(self.tcp, lane_killed, by_kill)),
             breaching_lane.eq(mine),
