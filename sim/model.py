@@ -43,7 +43,7 @@ DECIDED = RESERVED - READS - 1  # cycles from an order's check to its result
 
 # TCP. PORT: place of the destination port's low octet. SAMPLED: cycles from it to the sampling of its session.
 PORT, SAMPLED = 3, 7
-SEEN = 1  # what the gate reports is seen by the sampling of so many cycles later, or more
+SEEN = 2  # what the gate reports is seen by the sampling of so many cycles later, or more
 ROLLED_BACK_SEEN = 1  # and by a verdict of so many cycles later
 EVIDENCE = 7  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session

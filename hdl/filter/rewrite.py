@@ -57,8 +57,8 @@ class Rewrite(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Three cycles until the mark: what the octet may add to the sum is made meanwhile. The octets of the checksum
-        # that came begin the sum, which is that checksum's complement.
+        # Three cycles until the mark: what the octet may add to the sum is made meanwhile. The octets of the old
+        # checksum begin the sum, which is that checksum's complement.
         first, octet, valid, started = Signal(8), Signal(8), Signal(3), Signal()
         plain, typed, body = Signal(8), Signal(16), Signal(16)
         m.d.sync += [

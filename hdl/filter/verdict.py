@@ -9,8 +9,13 @@ from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, RECEIVE_ERRORS, 
 
 FRAME_REASONS = Reason.FRAMING + 1  # flags of a frame are numbered as in Reason, 0 unused
 FENCING = (Reason.HISTORY, Reason.FINISHED, Reason.FRAMING)  # of a segment
-# Flags that are final long before the frame's end.
-_SETTLED = sum(1 << number for number in range(Reason.FENCED, FRAME_REASONS) if number != Reason.ROLLED_BACK)
+# Flags that are final before the frame's end, or another one is up that is not.
+SETTLED = sum(1 << number for number in range(Reason.FENCED, FRAME_REASONS) if number != Reason.ROLLED_BACK) | sum(
+    1 << reason
+    for reason in (
+        Reason.ETHERTYPE, Reason.VLAN_DEPTH, Reason.FRAGMENT, Reason.PROTOCOL, Reason.POLICY, Reason.NO_LANE,
+    )
+)  # fmt: skip
 
 
 class Verdict(wiring.Component):
@@ -30,8 +35,7 @@ class Verdict(wiring.Component):
     start, end : In(1)
         The receiver's strobes.
     flags : In(29)
-        One bit for each reason below KILLED, by number, valid with ``end``; FENCED to FRAMING but ROLLED_BACK a cycle
-        before, too.
+        One bit for each reason below KILLED, by number, valid with ``end``; those in ``SETTLED`` a cycle before, too.
     lane : In(4)
         Valid from before the first message to ``end``; 8: no lane.
     action : In(2)
@@ -154,24 +158,23 @@ class Verdict(wiring.Component):
         # What is settled a cycle before the end. Stopped orders alone do not drop the frame; do not fence; whatever the
         # tally says, it is dropped on a killed lane; it fences there.
         keeps, spares, drops_dead, fences_dead = Signal(), Signal(), Signal(), Signal()
-        returns, unfinished, late = Signal(), Signal(), Signal()
+        returns, unfinished, late, stale = Signal(), Signal(), Signal(), Signal()
         returned, cut = self.continued | self.old_order, self.action == Action.CUT
         m.d.sync += [
             keeps.eq(self.tcp & (self.action == Action.NEUTRALISE)),
             spares.eq((self.action == Action.NEUTRALISE) | (self.action == Action.STARVE)),
             returns.eq(self.tcp & returned),
             unfinished.eq(self.tcp & self.unfinished),
+            stale.eq(self.stale & (self.action != Action.STARVE)),
             drops_dead.eq(cut | self.tcp & (returned | self.unfinished & (self.action != Action.NEUTRALISE))),
             fences_dead.eq(returned | self.unfinished & (self.action == Action.FENCE)),
         ]
         # What becomes of the frame if its lane is not killed, and if it is: dropped, fenced.
-        drop, fence = Signal(2), Signal(2)
-        # An order that can't be judged, or not be overwritten: it began before, or goes on, and is one too many.
-        by_fence, refused = Signal(), Signal()
+        drop, fence, refused = Signal(2), Signal(2), Signal()
+        # `late`: an order that can't be judged, since it began before, or not be overwritten, since it is one too many.
         m.d.comb += [
-            by_fence.eq(self.tcp & spares & tally.fencing),
             refused.eq(Mux(spares, tally.fencing, tally.failed)),
-            late.eq(self.tcp & self.unjudged | unfinished & tally.full & ~refused),
+            late.eq(self.tcp & (self.unjudged | (unfinished & tally.full & ~refused))),
             drop[0].eq(Mux(keeps, tally.fencing, tally.failed) | late),
             drop[1].eq(Mux(keeps, tally.fencing, tally.failed | tally.some_order) | drops_dead),
             fence[0].eq(refused | late),
@@ -181,13 +184,13 @@ class Verdict(wiring.Component):
         killed, lane_killed, frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(6))
         dropped, fenced, cut_off, begun = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
-            settled.eq((self.flags & _SETTLED)[: FENCING[0]].any()),
-            bad_place.eq((self.flags & _SETTLED)[FENCING[0] :].any()),
+            settled.eq((self.flags & SETTLED)[: FENCING[0]].any()),
+            bad_place.eq((self.flags & SETTLED)[FENCING[0] :].any()),
         ]
         m.d.comb += [
             killed.eq((self.killed & mine).any()),
-            lane_killed.eq(killed | (self.stale & ~action[Action.STARVE])),
-            bad_before.eq(settled | (self.flags & ~_SETTLED).any()),
+            lane_killed.eq(killed | stale),
+            bad_before.eq(settled | (self.flags & ~SETTLED).any()),
             frame_bad.eq(bad_before | bad_place),
             dropped.eq(Mux(lane_killed, drop[1], drop[0])),
             cut_off.eq(lane_killed & action[Action.CUT]),
@@ -205,9 +208,10 @@ class Verdict(wiring.Component):
 
         # For which reason: the kill, if it came before any other failure; else the message that fences, else the first
         # that fails. Where orders alone do not fence, a message that does is the reason.
-        by_kill, holds = Signal(), Signal()
+        by_kill, by_fence, holds = Signal(), Signal(), Signal()
         m.d.comb += [
             holds.eq(tally.some_order | unfinished),
+            by_fence.eq(self.tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
             by_kill.eq(
                 lane_killed & (returns | action[Action.CUT] | holds & ~by_fence & (~tally.failed | tally.order_first))
             ),
@@ -229,8 +233,8 @@ class Verdict(wiring.Component):
             self.block_index.eq(tally.breach_index),
             flags.eq(self.flags),
             killing.eq(by_kill),
-            missing.eq(late),
-            some_more.eq(begun | (late & ~lane_killed)),
+            missing.eq(late & ~lane_killed),
+            some_more.eq(begun | late),
             fencing.eq(by_fence),
             lane.eq(self.lane),
         ]
