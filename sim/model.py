@@ -164,7 +164,7 @@ class Model:
                 for session in self.sessions:
                     if lane >> session.lane & 1:
                         session.arm()
-            elif self.sessions[lane].hear(segment):
+            elif self.sessions[lane].hear(segment, cycle):
                 self.egress.flip(lane, cycle + FLIPPED)
                 self.ledger.opened(cycle, lane, self.sessions[lane].port)
 
@@ -275,7 +275,7 @@ class Model:
             if breach and not killed:
                 self._breach(verdict, lane, *breach)
             if flow.epoch == epochs[lane] or flow.syn:
-                session.accept(flow)
+                session.accept(flow, verdict)
             cut, open_ = action == Action.CUT, rewritable(flow, action)
             self.egress.push(Kept(verdict + 1, octets, lane, orders, entries, last, cut, flow, open_))
             return

@@ -13,6 +13,7 @@ from sim.soup import Context, Reading
 HISTORY = 2048  # octets that have left and can be compared
 RESET_LENGTH = 64  # of an RST with at most one tag; the one to the server always takes what two tags need
 TAGGED_LENGTH = 66
+ASKED = 4  # cycles from a SYN's verdict to the first answer that can be its own
 MASK = (1 << 32) - 1
 # Marks of an octet of payload.
 PLAIN, ORDER, BODY, TYPE, OLD_ORDER = 3, 4, 5, 6, 7
@@ -145,8 +146,9 @@ class Session:
 
     def __init__(self, lane: int, config: Config):
         self.lane, self.config = lane, config
-        self.fenced = self.open = self.pending = False
-        self.port = self.pending_port = self.pending_isn = 0
+        self.fenced = self.open = False
+        self._asked = self._before = None  # by the last SYN that was kept, the one before it: (port, number expected)
+        self._asked_at = self.port = 0
         self.next = self.sent = self.acked = self.back = self.withheld = 0
         self.finished = self.sent_finished = False
         self.context = self.sent_context = Context()
@@ -201,11 +203,11 @@ class Session:
         if flow.reading.framing:
             flow.reason = flow.reason or FRAMING
 
-    def accept(self, flow: Flow) -> None:
+    def accept(self, flow: Flow, verdict: int) -> None:
         """The segment is kept."""
         if flow.syn:
-            self.pending, self.template = True, flow.segment
-            self.pending_port, self.pending_isn = flow.segment.port, flow.segment.sequence
+            self._before, self._asked_at = self._asked, verdict
+            self._asked, self.template = (flow.segment.port, flow.segment.sequence + 1 & MASK), flow.segment
         self.next = self.next + flow.advance & MASK
         self.finished |= flow.fin
         if flow.advance:
@@ -235,14 +237,16 @@ class Session:
         if self.fenced:
             self.fenced = self.open = False
 
-    def hear(self, segment: Segment) -> bool:
+    def hear(self, segment: Segment, cycle: int) -> bool:
         """Learn from a segment of the return path; return whether it opens a session."""
         flags, port = segment.flags, segment.destination_port
         if flags & SYN and flags & ACK and not flags & RST:
-            expected = self.pending_isn + 1 & MASK
-            opens = self.pending and port == self.pending_port and segment.acknowledgment == expected
+            expected = segment.acknowledgment
+            asked = self._asked if self._asked_at + ASKED <= cycle else self._before
+            opens = asked == (port, expected)
             if opens:
-                self.open, self.pending, self.port = True, False, port
+                self.open, self.port = True, port
+                self._asked = self._before = None
                 self.next = self.sent = self.acked = self.withheld = expected
                 self.finished = self.sent_finished = False
                 self.context = self.sent_context = Context()

@@ -22,7 +22,9 @@ class Bench:
         ctx.set(session.tcp_lanes, 1 << LANE)
         ctx.set(session.actions, actions)
 
-    async def segment(self, sequence, length=0, flags=ACK, *, port=PORT, lane=LANE, keep=True, fence=False):
+    async def segment(
+        self, sequence, length=0, flags=ACK, *, port=PORT, lane=LANE, keep=True, fence=False, withhold=False
+    ):
         """Play one frame; return its lowest failure, how many octets are old and new, and what its descriptor needs."""
         ctx, session = self.ctx, self.session
         await self._pulse(session.open)
@@ -42,13 +44,16 @@ class Bench:
         await ctx.tick().repeat(3)
         flags = ctx.get(session.flags)  # a + 12
         found["reasons"] = [Reason(number) for number in range(flags.bit_length()) if flags >> number & 1][:1]
-        for name in ("segment", "mute", "advance", "epoch", "finished", "slot", "position", "repeats"):
+        for name in ("segment", "mute", "advance", "epoch", "finished", "slot", "position", "repeats", "stale"):
             found[name] = ctx.get(getattr(session, name))
         await ctx.tick().repeat(8)
         if keep and not found["reasons"]:
             await self._pulse(session.kept)
         if fence:
             await self._pulse(session.fence)
+        if withhold:
+            await self._pulse(session.withhold)
+            await ctx.tick().repeat(6)
         return found
 
     async def outcome(self, kind, frame, *, leaving=False):
@@ -170,6 +175,25 @@ def test_a_frame_that_does_not_leave_takes_back_those_behind_it():
         assert (await bench.segment(FIRST + 50, 10))["reasons"] == [Reason.IN_FLIGHT]
         await bench.outcome("sent", retry)
         assert (await bench.segment(FIRST + 60, 10))["reasons"] == []
+
+    play(script)
+
+
+def test_what_was_withheld_stays_so():
+    """P9: what fell back, and what came while the lane was killed, is stale until the stream is behind it."""
+
+    async def script(bench):
+        await bench.open()
+        await bench.outcome("aborted", await bench.segment(FIRST, 10))
+        assert (await bench.segment(FIRST + 20, 30, withhold=True))["reasons"] == [Reason.GAP]
+        await bench.segment(FIRST + 20, 5, withhold=True)  # less far
+        for sequence, length, stale in ((FIRST, 10, 1), (FIRST + 10, 10, 1), (FIRST + 20, 29, 1), (FIRST + 49, 10, 1)):
+            assert (await bench.send(sequence, length))["stale"] == stale, sequence
+        assert (await bench.send(FIRST + 59, 1))["stale"] == 0
+        await bench.segment(FIRST + 200, 5, withhold=True)
+        assert (await bench.send(FIRST + 60, 1))["stale"] == 1
+        await bench.open(5_000)
+        assert (await bench.send(5_001, 1))["stale"] == 0
 
     play(script)
 

@@ -226,15 +226,16 @@ def test_an_order_stopped_before_its_end_is_overwritten_to_its_end():
 
 
 def test_an_order_whose_price_came_earlier_is_checked_late():
-    """Sampled in a, checked from a + 6, decided in a + 21, so that the verdict may come in a + 23: 64 octets are one
-    too few. Octet 34 + 3 of the frame is the port's; a is 7 cycles later, the verdict 3 after the last octet."""
+    """Sampled in a, checked from a + 6, judged in a + 21, so that the verdict may come in a + 22: 64 octets are just
+    enough, and with IP options too few. Octet 34 + 3 of the frame is the port's; a is 7 cycles later, the verdict 3
+    after the last octet."""
     line = Line()
     assert line.say(ORDER[:49], sequence=FIRST) == 0
-    assert line.say(ORDER[49:], sequence=FIRST + 49) == Reason.BUSY
+    assert line.say(ORDER[49:], sequence=FIRST + 49) == 0
+    line = Line()
+    assert line.say(ORDER[:49], sequence=FIRST) == 0
+    assert line.say(ORDER[49:], sequence=FIRST + 49, ip={"options": bytes((1, 1, 1, 1))}) == Reason.BUSY
     assert line.session.fenced
-    line = Line()
-    assert line.say(ORDER[:49], sequence=FIRST) == 0
-    assert line.say(ORDER[49:], sequence=FIRST + 49, link={"trailer": bytes(6)}) == 0
     line = Line()
     assert line.say(ORDER[:49], sequence=FIRST) == 0
     assert line.say(ORDER[49:] + CANCEL, sequence=FIRST + 49) == 0
@@ -322,7 +323,9 @@ def test_behind_a_fin():
     assert line.say(CANCEL, sequence=FIRST, flags=FIN | ACK) == 0
     assert line.say(CANCEL, sequence=FIRST, flags=FIN | ACK) == 0
     assert line.say(b"", sequence=FIRST + 13, flags=ACK) == 0
-    line.answer(sequence=BACK, acknowledgment=FIRST + 13, flags=ACK)
+    line.answer(sequence=BACK, acknowledgment=FIRST + 13, flags=ACK)  # of the FIN: says nothing of octets
+    assert line.session.acked == FIRST
+    line.answer(sequence=BACK, acknowledgment=FIRST + 12, flags=ACK)
     assert line.session.acked == line.session.next
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.FINISHED
     (left,) = [left for left in line.model.left if left.kept.reset]
@@ -358,9 +361,8 @@ def test_a_fence_sends_resets_to_both_ends():
     # The RST has the dropped frame's slot.
     assert line.model.left[-1].at == line.last + 5
     assert len(backward) == 8 + 66
-    drop, fence = line.events(Kind.DROP, Kind.FENCE)
-    assert drop[1:] == (Kind.DROP, 0, Reason.KILLED, 1, 7, 5, 100, 10_000)
-    assert fence == Event(drop.at, Kind.FENCE, 0, Reason.KILLED)
+    (fence,) = line.events(Kind.DROP, Kind.FENCE)
+    assert fence[1:] == (Kind.FENCE, 0, Reason.KILLED, 1, 7, 5, 100, 10_000)
     assert line.model.sessions_word == 0x101
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.FENCED
     line.arm(0b10)
@@ -460,6 +462,25 @@ def test_what_was_behind_an_abort_does_not_leave():
     assert line.say(CANCEL * 90 + ORDER[:30], sequence=FIRST) == 0
 
 
+def test_what_a_kill_withheld_does_not_leave_after_an_arm():
+    """P9. An order was aborted by the kill, another was sent while there was a hole before it: repeated after the arm
+    both are overwritten; what is behind them is not. With STARVE they would leave."""
+    for action in (Action.NEUTRALISE, Action.STARVE):
+        line = Line(action)
+        last = line.now + 7 + len(segment(SERVER, ORDER, sequence=FIRST))
+        line.model.kill(last + 3 + 1, 1, Source.SERIAL)
+        assert line.say(ORDER, sequence=FIRST) == 0
+        assert line.model.left[-1].er_at
+        assert line.say(ORDER, sequence=FIRST + 50) == Reason.GAP
+        line.arm()
+        assert line.say(ORDER, sequence=FIRST) == 0
+        assert line.say(ORDER + CANCEL, sequence=FIRST + 50) == 0
+        assert line.say(ORDER, sequence=FIRST + 112) == 0
+        first, second, third = line.sent[-3:]
+        stale = GONE if action == Action.NEUTRALISE else ORDER
+        assert (first, second, third) == (stale, stale + CANCEL, ORDER)
+
+
 def test_a_discard_rolls_back_to_what_has_left():
     """Half an order waits behind a long frame of its lane when the kill comes: it goes when that frame has left, and
     the lane falls back to that frame's end."""
@@ -529,5 +550,5 @@ def test_a_malformed_order_fences_even_a_killed_lane():
     line.kill()
     wrong = packet(enter(7, b"AAPL", 100, 10_000) + b"\0")
     assert line.say(ORDER + wrong, sequence=FIRST) == Reason.MESSAGE
-    (drop,) = line.events(Kind.DROP)
-    assert (drop.count, drop.symbol) == (2, NO_SYMBOL)
+    (fence,) = line.events(Kind.FENCE)
+    assert (fence.count, fence.symbol) == (2, NO_SYMBOL)
