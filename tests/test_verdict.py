@@ -2,17 +2,12 @@
 
 import pytest
 
-from hdl.filter.verdict import Verdict
+from hdl.filter.verdict import SETTLED, Verdict
 from hdl.wire.verdict import Action, Reason
 from tests.cycles import simulate
 
 ENTER, CANCEL = {"is_order": 1, "is_enter": 1}, {}
 LANE = 2
-
-
-SETTLED = sum(1 << reason for reason in Reason if Reason.FENCED <= reason <= Reason.FRAMING) & ~(
-    1 << Reason.ROLLED_BACK
-)
 
 
 async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=Action.NEUTRALISE, **frame):

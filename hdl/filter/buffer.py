@@ -31,7 +31,7 @@ class FrameBuffer(wiring.Component):
     pop, head_length : In(1), In(11)
         The oldest kept frame, of so many octets, leaves the queue; with ``take`` it is the one that ``fetch`` reads.
     take : In(1)
-        ``fetch`` may follow in the next cycle.
+        ``fetch`` may follow in the next cycle. Without ``pop`` there is nothing to fetch.
     fetch : In(1)
         Takes one octet: it and its mark are in ``fetched`` and ``fetched_mark`` three cycles later, for one cycle.
     fetched, fetched_mark : Out(8), Out(Mark)

@@ -418,6 +418,7 @@ class Filter(wiring.Component):
             from_buffer.eq(~queue.head.reset),
             queue.pop.eq(gate.head_pop),
             buffer.pop.eq(gate.head_pop & from_buffer),
+            buffer.take.eq(gate.free),
             buffer.head_length.eq(queue.head.length),
             buffer.freed.eq(gate.outcome_valid & ~gate.outcome.reset),
             buffer.freed_octets.eq(gate.outcome.length),
@@ -442,7 +443,7 @@ class Filter(wiring.Component):
             risk.failed.payload.count.eq(outcome.reservations),
         ]
         follow(m, queue, gate, "head_valid", "head")
-        follow(m, gate, buffer, "take", "fetch")
+        follow(m, gate, buffer, "fetch")
         follow(m, gate, history, "past_valid", "past_lane", "past_position", "past_octet", "past")
 
     def _observe(self, m, capture, sources, latch, arming, gate, framer, verdict):
@@ -532,8 +533,14 @@ class Filter(wiring.Component):
             quantity=verdict.order.quantity,
             price=verdict.order.price,
         )
-        m.d.comb += log.session.valid.eq(session.began)
-        record(m, log.session, kind=Kind.SESSION, lane=session.began_lane, user_ref=session.began_port)
+        session_lane, session_port = Signal(3), Signal(16)
+        m.d.sync += [
+            log.session.valid.eq(session.began),
+            session_lane.eq(session.began_lane),
+            session_port.eq(session.began_port),
+        ]
+        m.d.comb += log.session.age.eq(1)
+        record(m, log.session, kind=Kind.SESSION, lane=session_lane, user_ref=session_port)
         block_lane = Signal(4)
         m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
         record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)

@@ -111,6 +111,8 @@ class Gate(wiring.Component):
         Combinational, only with ``head_valid``: the head begins to leave; the head is discarded; either of them. The
         next head, or none, must show in the cycle after. A head can be discarded while octets of another frame are
         fetched.
+    free : Out(1)
+        Whatever ``take`` says, which comes late: it may be up, and ``fetch`` is down.
     fetch : Out(1)
         Takes the next octet of the frame taken last; high in S + 4 to S + 3 + length.
     octet, mark : In(8), In(Mark)
@@ -145,6 +147,7 @@ class Gate(wiring.Component):
     head_valid: In(1)
     head: In(Descriptor)
     take: Out(1)
+    free: Out(1)
     skip: Out(1)
     head_pop: Out(1)
     fetch: Out(1)
@@ -199,6 +202,7 @@ class Gate(wiring.Component):
             ending.eq((self.phase == Phase.OCTETS) & self.last),
             caught.eq(self.caught | self._closed(self.frame.lane)),
             aborting.eq(self.ordered & caught),
+            self.free.eq(self.phase == Phase.FREE),
             self.busy.eq((self.phase != Phase.FREE) | self.head_valid | self.outcome_valid),
         ]
         stale = self._choose(m, leaving, ending, aborting)

@@ -79,7 +79,7 @@ class Log(wiring.Component):
         taken = Signal(total)
         overrun = Signal(total)
         places = [Signal(RECORD, name=f"record_{name}") for name in self.sources]
-        moments = [Signal(64, name=f"at_{name}") for name in self.sources]
+        moments = [Signal(16, name=f"at_{name}") for name in self.sources]  # low bits: no event waits for long
         ages = [Signal(16, name=f"age_{name}") for name in self.sources]
         older = [Signal(total, name=f"older_than_{name}") for name in self.sources]
         m.d.comb += accepted.eq(Cat(offer.valid for offer in offers) & ~waiting)
@@ -94,7 +94,7 @@ class Log(wiring.Component):
                 m.d.sync += [
                     places[number].eq(offer.record),
                     ages[number].eq(offer.age),
-                    moments[number].eq(self.now),
+                    moments[number].eq(self.now[:16]),
                     older[number].eq((waiting & ~taken) | accepted[:number]),
                 ]
 
@@ -110,13 +110,18 @@ class Log(wiring.Component):
         ]
 
         # Write.
-        record, moment, age = Signal(RECORD), Signal(64), Signal(16)
+        record, moment, offered, age = Signal(RECORD), Signal(64), Signal(16), Signal(16)
         chosen, word, wrote = Signal(total), Signal(range(WORDS)), Signal()
         telling, gap = Signal(), Signal(RECORD)
         m.d.comb += [gap.kind.eq(Kind.GAP), gap.user_ref.eq(lost)]
-        # A cycle for each half of the subtraction: the words of `at` are the third and the fourth.
-        low, high = Signal(33), Signal(32)
-        m.d.sync += [low.eq(moment[:32] - age), high.eq(moment[32:] - low[32])]
+        # A cycle for each part of the subtraction: the words of `at` are the third and the fourth.
+        waited, back, low, high = Signal(16), Signal(17), Signal(33), Signal(32)
+        m.d.sync += [
+            waited.eq(moment[:16] - offered),
+            back.eq(waited + age),
+            low.eq(moment[:32] - back),
+            high.eq(moment[32:] - low[32]),
+        ]
         m.d.sync += [memory.write_en.eq(0), memory.write_addr.eq(Cat(word, self.next[:8]))]
         fields = {name: record[name] for name in RECORD.members} | {"sequence": self.next, "at": Cat(low[:32], high)}
         line = Cat(_widen(fields[field.name], 8 * field.size) for field in EVENT)
@@ -131,7 +136,8 @@ class Log(wiring.Component):
             with m.State("take"):
                 m.d.sync += [
                     record.eq(Mux(telling, gap, _select(chosen, places))),
-                    moment.eq(Mux(telling, self.now, _select(chosen, moments))),
+                    moment.eq(self.now),
+                    offered.eq(Mux(telling, self.now[:16], _select(chosen, moments))),
                     age.eq(Mux(telling, 0, _select(chosen, ages))),
                 ]
                 m.next = "date"

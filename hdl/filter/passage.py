@@ -162,14 +162,17 @@ class Passage(wiring.Component):
         m.submodules.numbers = numbers = SmallMemory(shape=64, depth=LANES, init=[])
         write, read = numbers.write_port(), numbers.read_port(domain="comb")
         waiting = Signal(LANES)
+        requested, lane = Signal(), Signal(3)  # the numbers are stored a cycle later: none is read before
+        stored = Signal.like(write.data)
+        m.d.sync += [requested.eq(self.request), lane.eq(self.lane), stored.eq(Cat(self.acknowledgment, self.sequence))]
         with m.If(self.begin):
             m.d.sync += waiting.bit_select(self.reset_lane, 1).eq(0)
         with m.If(self.request):
             m.d.sync += waiting.bit_select(self.lane, 1).eq(1)
         m.d.comb += [
-            write.en.eq(self.request),
-            write.addr.eq(self.lane),
-            write.data.eq(Cat(self.acknowledgment, self.sequence)),
+            write.en.eq(requested),
+            write.addr.eq(lane),
+            write.data.eq(stored),
             read.addr.eq(self.reset_lane),
             Cat(self.reset_acknowledgment, self.reset_sequence).eq(read.data),
         ]

@@ -1,6 +1,6 @@
 """The tally of a frame: its messages, judged one by one as they end."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,6 +27,7 @@ ENTER_CHECKS = {
     "over_firm": Reason.FIRM_GROSS,
     "undecided": Reason.BUSY,
 }
+BREACHES = (Reason.POSITION, Reason.LANE_GROSS, Reason.FIRM_GROSS)  # in this order, and nothing between them
 LAST_NUMBER = 31  # orders of a frame that can be told apart when it is rewritten: 0 to 30
 
 ORDER = data.StructLayout({"user_ref": 32, "symbol": 16, "quantity": 32, "price": 32})
@@ -133,7 +134,7 @@ class Tally(wiring.Component):
         # The decoder's verdict, then, one cycle later, the risk engine's.
         decoded = first(m, [(r, getattr(self, name)) for name, r in DECODE_CHECKS.items()], name="decoded")
         came, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
-        ended = Signal()
+        ended, refused = Signal(), Signal()
         m.d.comb += ended.eq(came & ~self.over)
         m.d.sync += [
             came.eq(self.message_end),
@@ -141,6 +142,7 @@ class Tally(wiring.Component):
             was_enter.eq(self.is_enter),
             well_formed.eq(~self.bad_message),
             by_decoder.eq(decoded),
+            refused.eq(decoded != Reason.PASSED),
         ]
         behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a breach; orders that began here
         late = Signal()  # an order before it in the frame has decided
@@ -155,9 +157,12 @@ class Tally(wiring.Component):
         by_risk = first(m, flags.items(), name="by_risk")
         reason, fails = Signal(Reason), Signal()
         m.d.comb += [
-            reason.eq(Mux(by_decoder != Reason.PASSED, by_decoder, by_risk)),
-            fails.eq(reason != Reason.PASSED),
+            reason.eq(Mux(refused, by_decoder, by_risk)),
+            fails.eq(refused | Cat(flags.values()).any()),  # not by way of the reason, which comes late
         ]
+        before = [flag for reason, flag in flags.items() if reason < BREACHES[0]]
+        crossing = Signal()  # POSITION, LANE_GROSS or FIRM_GROSS is the reason
+        m.d.comb += crossing.eq(~refused & ~Cat(before).any() & Cat(flags[reason] for reason in BREACHES).any())
         fields = Signal(ORDER)
         m.d.comb += fields.eq(ORDER.const(NO_ORDER))
         with m.If(well_formed):
@@ -170,10 +175,7 @@ class Tally(wiring.Component):
         m.d.comb += [
             earlier.eq(self.continued & ~self.some_order),  # this order began in an earlier frame
             fences.eq(self.tcp & fails & (~well_formed | earlier)),
-            breaches.eq(
-                ((reason == Reason.POSITION) | (reason == Reason.LANE_GROSS) | (reason == Reason.FIRM_GROSS))
-                & Mux(self.tcp, self.breach == Reason.PASSED, ~self.failed)
-            ),
+            breaches.eq(crossing & Mux(self.tcp, self.breach == Reason.PASSED, ~self.failed)),
             self.judged.eq(ended & was_order & ~earlier),
             self.stop.eq(fails),
         ]
@@ -181,7 +183,10 @@ class Tally(wiring.Component):
         with m.If(ended):
             with m.If(was_order):
                 m.d.sync += [self.orders.eq(self.orders + 1), self.some_order.eq(1)]
-                m.d.sync += [self.stopped.eq(self.stopped + fails), self.let_go.eq(self.let_go + ~fails)]
+                with m.If(fails):
+                    m.d.sync += self.stopped.eq(self.stopped + 1)
+                with m.Else():
+                    m.d.sync += self.let_go.eq(self.let_go + 1)
                 with m.If(~self.some_order):
                     m.d.sync += self.first_order.eq(fields)
                 with m.If(~earlier & ~self.full):

@@ -9,8 +9,13 @@ from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, RECEIVE_ERRORS, 
 
 FRAME_REASONS = Reason.FRAMING + 1  # flags of a frame are numbered as in Reason, 0 unused
 FENCING = (Reason.HISTORY, Reason.FINISHED, Reason.FRAMING)  # of a segment
-# Flags that are final long before the frame's end.
-_SETTLED = sum(1 << number for number in range(Reason.FENCED, FRAME_REASONS) if number != Reason.ROLLED_BACK)
+# Flags that are final before the frame's end, or another one is up that is not.
+SETTLED = sum(1 << number for number in range(Reason.FENCED, FRAME_REASONS) if number != Reason.ROLLED_BACK) | sum(
+    1 << reason
+    for reason in (
+        Reason.ETHERTYPE, Reason.VLAN_DEPTH, Reason.FRAGMENT, Reason.PROTOCOL, Reason.POLICY, Reason.NO_LANE,
+    )
+)  # fmt: skip
 
 
 class Verdict(wiring.Component):
@@ -30,8 +35,7 @@ class Verdict(wiring.Component):
     start, end : In(1)
         The receiver's strobes.
     flags : In(29)
-        One bit for each reason below KILLED, by number, valid with ``end``; FENCED to FRAMING but ROLLED_BACK a cycle
-        before, too.
+        One bit for each reason below KILLED, by number, valid with ``end``; those in ``SETTLED`` a cycle before, too.
     lane : In(4)
         Valid from before the first message to ``end``; 8: no lane.
     action : In(2)
@@ -170,7 +174,7 @@ class Verdict(wiring.Component):
         # `late`: an order that can't be judged, since it began before, or not be overwritten, since it is one too many.
         m.d.comb += [
             refused.eq(Mux(spares, tally.fencing, tally.failed)),
-            late.eq(self.tcp & (self.unjudged | (self.unfinished & tally.full & ~refused))),
+            late.eq(self.tcp & (self.unjudged | (unfinished & tally.full & ~refused))),
             drop[0].eq(Mux(keeps, tally.fencing, tally.failed) | late),
             drop[1].eq(Mux(keeps, tally.fencing, tally.failed | tally.some_order) | drops_dead),
             fence[0].eq(refused | late),
@@ -180,13 +184,13 @@ class Verdict(wiring.Component):
         killed, lane_killed, frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(6))
         dropped, fenced, cut_off, begun = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
-            settled.eq((self.flags & _SETTLED)[: FENCING[0]].any()),
-            bad_place.eq((self.flags & _SETTLED)[FENCING[0] :].any()),
+            settled.eq((self.flags & SETTLED)[: FENCING[0]].any()),
+            bad_place.eq((self.flags & SETTLED)[FENCING[0] :].any()),
         ]
         m.d.comb += [
             killed.eq((self.killed & mine).any()),
             lane_killed.eq(killed | stale),
-            bad_before.eq(settled | (self.flags & ~_SETTLED).any()),
+            bad_before.eq(settled | (self.flags & ~SETTLED).any()),
             frame_bad.eq(bad_before | bad_place),
             dropped.eq(Mux(lane_killed, drop[1], drop[0])),
             cut_off.eq(lane_killed & action[Action.CUT]),
