@@ -179,7 +179,7 @@ class GateSpec(wiring.Component):
             m.d.sync += [strange.eq(Cat(foreign(fetched[2], gate.tx_data), strange)), broken.eq(broken | strange[3])]
         with m.If(gate.take):
             closed = self.head.lane[3] | killed.bit_select(self.head.lane[:3], 1)
-            every = self.head.all | self.head.rewritable & closed
+            every = self.head.all | self.head.live & self.head.rewritable & closed
             m.d.sync += [
                 lane.eq(self.head.lane),
                 tcp.eq(self.head.tcp),

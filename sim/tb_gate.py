@@ -192,7 +192,7 @@ def model(arrivals, *, cycles, killed=None, flips=None, epochs=0):
                     fallen = head.tcp and not head.reset and not stale and 1 << head.lane
             elif leaving is None and cycle >= free:
                 leaving, start, caught = waiting.pop(0), cycle, False
-                forced = head.closed(lanes) and bool(head.rewritable) and not head.all
+                forced = head.closed(lanes) and bool(head.live and head.rewritable) and not head.all
                 ordered = bool((head.orders or head.live) and not head.all and not forced and not head.reset)
                 variant = head.leave(head.all or forced)
                 pins[cycle + 1] = (0x55, 1, 0)
