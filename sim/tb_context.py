@@ -145,7 +145,7 @@ class Line:
         self.put(start + 12, open=1)
         self.put(located, soup=int(stream.soup), dialect=stream.dialect)
         if load is not None:
-            self.put(located, start_load=1, load_slot=load)
+            self.put(located, start_load=1, load_slot=load, load_lane=load & 7)
         self.put(located + 9, payload_length=len(octets))
         for k, octet in enumerate(octets):
             last = int(k == len(octets) - 1)

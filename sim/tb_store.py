@@ -61,7 +61,7 @@ async def every_slot_keeps_its_own_context(dut):
     for slot in range(32):
         script.put(10 + 12 * slot, start_save=1, save_slot=slot)
     for place, slot in enumerate(reversed(range(32))):
-        script.put(500 + 8 * place, start_load=1, load_slot=slot)
+        script.put(500 + 8 * place, start_load=1, load_slot=slot, load_lane=slot & 7)
     record = await script.play(dut)
     for place, slot in enumerate(reversed(range(32))):
         assert loaded(record, 500 + 8 * place) == script.saved(10 + 12 * slot), slot
@@ -74,7 +74,7 @@ async def a_save_is_there_twelve_cycles_later(dut):
     script = Script(2)
     for n in range(20):
         script.put(10 + 50 * n, start_save=1, save_slot=n)
-        script.put(22 + 50 * n, start_load=1, load_slot=n)
+        script.put(22 + 50 * n, start_load=1, load_slot=n, load_lane=n & 7)
     record = await script.play(dut)
     for n in range(20):
         assert loaded(record, 22 + 50 * n) == script.saved(10 + 50 * n)
@@ -119,12 +119,12 @@ async def a_load_of_a_lane_gives_what_was_committed_last(dut):
         if cycle >= load_free and rng.random() < rng.choice((0.02, 0.3)):
             lane = rng.randrange(8)
             if lane in last and rng.random() < 0.7:
-                script.put(cycle, start_load=1, load_slot=LANES_FROM + lane)
+                script.put(cycle, start_load=1, load_slot=LANES_FROM + lane, load_lane=lane)
                 loads.append((cycle, last[lane]))
                 load_free = cycle + 8
             elif ready:
                 source = rng.choice(ready)
-                script.put(cycle, start_load=1, load_slot=source)
+                script.put(cycle, start_load=1, load_slot=source, load_lane=source & 7)
                 loads.append((cycle, saved_at[source]))
                 load_free = cycle + 8
         for lane in range(8):

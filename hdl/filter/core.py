@@ -283,6 +283,7 @@ class Filter(wiring.Component):
             history.position.eq(session.position),
             store.start_load.eq(session.load),
             store.load_slot.eq(session.load_slot),
+            store.load_lane.eq(headers.lane),
             store.start_save.eq(session.save),
             store.save_slot.eq(session.slot),
             store.commit.eq(session.commit),

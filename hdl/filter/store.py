@@ -28,8 +28,8 @@ class ContextStore(wiring.Component):
 
     Members
     -------
-    start_load, load_slot : In(1), In(6)
-        Slots 0 to 31 are the frames', 32 to 39 the lanes'.
+    start_load, load_slot, load_lane : In(1), In(6), In(3)
+        Slots 0 to 31 are the frames', 32 to 39 the lanes'; ``load_lane`` is the lane, when the slot is a lane's.
     load, word : Out(8), Out(36)
         To the parsers.
     start_save, save_slot : In(1), In(5)
@@ -42,6 +42,7 @@ class ContextStore(wiring.Component):
 
     start_load: In(1)
     load_slot: In(6)
+    load_lane: In(range(LANES))
     load: Out(WORDS)
     word: Out(WORD_BITS)
     start_save: In(1)
@@ -71,8 +72,8 @@ class ContextStore(wiring.Component):
             m.d.sync += loading.eq(0)
         with m.If(self.start_load):
             m.d.sync += [loading.eq(1), load_number.eq(0), slot.eq(self.load_slot)]
-            with m.If(self.load_slot[-1] & self.pending.bit_select(self.load_slot[:3], 1)):
-                m.d.sync += slot.eq(Array(sources)[self.load_slot[:3]])
+            with m.If(self.load_slot[-1] & self.pending.bit_select(self.load_lane, 1)):
+                m.d.sync += slot.eq(Array(sources)[self.load_lane])
 
         saves, save_number, save_slot = Signal(_SAVES - 1), Signal(range(WORDS)), Signal.like(self.save_slot)
         copies, copy_number = Signal(), Signal(range(WORDS + 1))
