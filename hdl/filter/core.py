@@ -68,6 +68,9 @@ class Filter(wiring.Component):
     ----------
     uart_divisor : int
         Cycles of one bit of the control link; 42 is 2.98 Mbaud at 125 MHz.
+    tcp : bool
+        With what TCP lanes need. Without, a smaller core: no segment ever has a session (NO_SESSION), and the return
+        path is not read.
 
     Members
     -------
@@ -88,8 +91,8 @@ class Filter(wiring.Component):
         ``now`` at which the watchdog expires; all ones when it does not run.
     """
 
-    def __init__(self, *, uart_divisor: int = 42):
-        self.uart_divisor = uart_divisor
+    def __init__(self, *, uart_divisor: int = 42, tcp: bool = True):
+        self.uart_divisor, self.tcp = uart_divisor, tcp
         ports = {}
         for side in ("server", "exchange"):
             ports |= {f"{side}_rx_data": In(8), f"{side}_rx_dv": In(1), f"{side}_rx_er": In(1)}
@@ -130,13 +133,12 @@ class Filter(wiring.Component):
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
         m.submodules.log = log = Log(["kill", "arm", "gate", "verdict", "block", "notice", "session"])
-        m.submodules.session = session = Session()
+        parts = (Session, ContextStore, Rewrite, Addresses, Reset)
+        session, store, rewrite, addresses, reset = (part() if self.tcp else Absent(part) for part in parts)
+        m.submodules.session, m.submodules.store, m.submodules.rewrite = session, store, rewrite
+        m.submodules.addresses, m.submodules.reset = addresses, reset
         m.submodules.history = history = History()
-        m.submodules.store = store = ContextStore()
-        m.submodules.rewrite = rewrite = Rewrite()
-        m.submodules.addresses = addresses = Addresses()
-        m.submodules.reset = reset = Reset()
-        m.submodules.returns = returns = ReturnPath()
+        m.submodules.returns = returns = ReturnPath(read=self.tcp)
         m.submodules.bus = bus = BusDecoder(TARGETS)
 
         self._read(m, receiver, headers, lanes, session, history, framer, order, store, settings)
@@ -319,6 +321,7 @@ class Filter(wiring.Component):
             others[Reason.RX_ERROR].eq(receiver.error),
             others[Reason.FCS].eq(~receiver.fcs_ok),
             others[Reason.OVERFLOW].eq(no_room),
+            others[Reason.NO_SESSION].eq(headers.tcp & (not self.tcp)),
             others[Reason.HISTORY].eq(session.repeats & history.differs),
             others[Reason.FRAMING].eq(framer.framing),
         ]
@@ -344,7 +347,14 @@ class Filter(wiring.Component):
         overwritten = Signal()
         m.d.sync += overwritten.eq(verdict.keep & verdict.overwrite)
         m.d.comb += framer.overwritten.eq(overwritten)
-        follow(m, order, risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "price")
+        # A frame that is cut behind a price must not have it checked when it is over: the next frame would be charged.
+        over = Signal()
+        with m.If(receiver.end):
+            m.d.sync += over.eq(1)
+        with m.Elif(receiver.start):
+            m.d.sync += over.eq(0)
+        m.d.comb += risk.price_ready.eq(order.price_ready & ~over)
+        follow(m, order, risk, "symbol_valid", "symbol_first", "quantity", "buy", "price")
         follow(m, verdict, risk, "frame_end", "block", "block_index")
         follow(m, receiver, verdict, "start", "end")
         follow(m, order, verdict, "message_end", "unjudged", "is_order", "is_enter", "user_ref", "quantity", "price")
@@ -546,6 +556,16 @@ class Filter(wiring.Component):
         m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
         record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)
         record(m, log.notice, kind=Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG))
+
+
+class Absent(wiring.Component):
+    """Stands for a component that is not built: its outputs rest."""
+
+    def __init__(self, component: type[wiring.Component]):
+        super().__init__(component.__annotations__)
+
+    def elaborate(self, platform):
+        return Module()
 
 
 def follow(m, source, target, *names, domain="comb"):

@@ -71,7 +71,6 @@ class Directory(wiring.Component):
         left, turning, starts, passing = Signal(range(OCTETS + 1)), Signal(), Signal(), Signal()
         octet, valid, begins = Signal(8), Signal(), Signal()
         m.d.comb += [
-            turning.eq(left != 0),
             octet.eq(Mux(turning, symbol[-8:], self.symbol_data)),
             begins.eq(Mux(turning, starts, self.symbol_first)),
             valid.eq(Mux(turning, starts | passing, self.symbol_valid)),
@@ -81,9 +80,9 @@ class Directory(wiring.Component):
             passing.eq(turning & (starts | passing)),
         ]
         with m.If(turning):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), turning.eq(left != 1)]
         with m.If(self.load[3]):
-            m.d.sync += left.eq(OCTETS)
+            m.d.sync += [left.eq(OCTETS), turning.eq(1)]
 
         # The hash: bit n of the symbol, its first octet's highest first, adds the window of the key from bit n on.
         bucket, window = Signal(BUCKET_BITS), Signal(KEY_BITS)

@@ -17,6 +17,8 @@ from hdl.wire.verdict import LANES, Action, Reason
 class ReturnPath(wiring.Component):
     """Passes the return path on (`Passage`), reads its headers, and lets RSTs to the servers in.
 
+    Without ``read`` it only passes it on: there is no evidence, no RST, and nothing is cut off.
+
     A frame of a TCP lane that is right in every layer is evidence, one cycle after its end. A frame of a lane that is
     cut off and killed is spoilt from the octet on at which its lane is known; frames of no lane pass.
 
@@ -58,16 +60,27 @@ class ReturnPath(wiring.Component):
     write_data: In(8)
     active: Out(1)
 
+    def __init__(self, *, read: bool = True):
+        self.read = read
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
-        m.submodules.receiver = receiver = GmiiRx()
-        m.submodules.headers = headers = Headers(back=True)
         m.submodules.passage = passage = Passage()
-        m.submodules.reset = reset = Reset()
-        for name in ("rx_data", "rx_dv", "rx_er", "request", "lane", "sequence", "acknowledgment"):
+        for name in ("rx_data", "rx_dv", "rx_er"):
             m.d.comb += getattr(passage, name).eq(getattr(self, name))
         for name in ("tx_data", "tx_en", "tx_er", "active"):
             m.d.comb += getattr(self, name).eq(getattr(passage, name))
+        if self.read:
+            self._read(m, passage)
+        return m
+
+    def _read(self, m, passage):
+        m.submodules.receiver = receiver = GmiiRx()
+        m.submodules.headers = headers = Headers(back=True)
+        m.submodules.reset = reset = Reset()
+        for name in ("request", "lane", "sequence", "acknowledgment"):
+            m.d.comb += getattr(passage, name).eq(getattr(self, name))
         for name in ("slots", "write_en", "write_addr", "write_data"):
             m.d.comb += getattr(reset, name).eq(getattr(self, name))
         for name in ("octet", "valid", "start", "end", "length"):
@@ -110,4 +123,3 @@ class ReturnPath(wiring.Component):
         ]
         for name in ("sequence", "acknowledgment", "payload_length"):
             m.d.comb += self.evidence[name].eq(getattr(headers, name))
-        return m
