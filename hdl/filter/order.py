@@ -52,7 +52,8 @@ class Order(wiring.Component):
     is_enter, is_order : Out(1)
         From s0 + 1 to the next message. Enter, Replace and Enable are orders.
     user_ref, quantity, buy, price : Out(32), Out(32), Out(1), Out(32)
-        As they come in, complete one cycle after their last octet, until the same field of the next message.
+        As they come in, complete one cycle after their last octet (``user_ref`` two), until the same field of the next
+        message.
         Of a Replace ``user_ref`` is the new one; of a price it is the low half (``market`` covers the high one).
     symbol_octet, symbol_valid, symbol_first : Out(8), Out(1), Out(1)
         The symbol of an Enter, octet by octet in s0 + 11 to s0 + 18 (s0 + 21 to s0 + 28).
@@ -176,13 +177,20 @@ class Order(wiring.Component):
         octet, valid = self.message_octet, self.message_valid
         user_ref, enter = Signal(32), kind[Message.ENTER]
         new_ref = Mux(self.dialect, within(place, _NEW_TOKEN_END, _REF.size), within(place, _NEW_REF.offset, _REF.size))
-        with m.If(valid & (within(place, _REF.offset, _REF.size) | (kind[Message.REPLACE] & new_ref))):
-            m.d.sync += user_ref.eq(Cat(octet, user_ref))
+        # It is told with the message's end: there is time to take it a cycle later.
+        taken, taking, beginning = Signal(8), Signal(), Signal()
+        m.d.sync += [
+            taken.eq(octet),
+            taking.eq(valid & (within(place, _REF.offset, _REF.size) | (kind[Message.REPLACE] & new_ref))),
+            beginning.eq(self.message_first),
+        ]
+        with m.If(taking):
+            m.d.sync += user_ref.eq(Cat(taken, user_ref))
         with m.If(valid & within(place, ENTER["quantity"].offset, ENTER["quantity"].size)):
             m.d.sync += self.quantity.eq(Cat(octet, self.quantity))
         with m.If(valid & self._in_price(place)):
             m.d.sync += self.price.eq(Cat(octet, self.price))
-        with m.If(self.message_first):
+        with m.If(beginning):
             m.d.sync += user_ref.eq(0)
 
         symbol = ENTER["symbol"]
@@ -213,11 +221,17 @@ class Order(wiring.Component):
 
         # Each half of the price, and each limit, is compared by itself.
         high, none = Signal(), Signal()  # some octet of the high half; no octet at all is other than 0
-        with m.If(valid & self._in_price(place)):
-            first = place == _PRICE
-            m.d.sync += none.eq((first | none) & (octet == 0))
-            with m.If(place < _PRICE + _HALF):
-                m.d.sync += high.eq(((high & ~first) | (octet != 0)) & ~self.dialect)
+        taking, first, upper, zero = Signal(), Signal(), Signal(), Signal()  # of the octet before
+        m.d.sync += [
+            taking.eq(valid & self._in_price(place)),
+            first.eq(place == _PRICE),
+            upper.eq(place < _PRICE + _HALF),
+            zero.eq(octet == 0),
+        ]
+        with m.If(taking):
+            m.d.sync += none.eq((first | none) & zero)
+            with m.If(upper):
+                m.d.sync += high.eq(((high & ~first) | ~zero) & ~self.dialect)
         m.d.sync += [
             self.over_size.eq(self.quantity > self.order_size),
             self.bad_quantity.eq((self.quantity == 0) | (self.quantity > MOST_SHARES)),
