@@ -353,8 +353,8 @@ class Filter(wiring.Component):
             m.d.sync += over.eq(1)
         with m.Elif(receiver.start):
             m.d.sync += over.eq(0)
-        m.d.comb += risk.price_ready.eq(order.price_ready & ~over)
-        follow(m, order, risk, "symbol_valid", "symbol_first", "quantity", "buy", "price")
+        m.d.comb += order.over.eq(over)
+        follow(m, order, risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "price")
         follow(m, verdict, risk, "frame_end", "block", "block_index")
         follow(m, receiver, verdict, "start", "end")
         follow(m, order, verdict, "message_end", "unjudged", "is_order", "is_enter", "user_ref", "quantity", "price")

@@ -46,6 +46,8 @@ class Order(wiring.Component):
         What came last of a message is nothing any more; comes before the context is saved.
     dialect : In(1)
         The lane's: OUCH 4.2, else 5.0.
+    over : In(1)
+        The frame is over: a price that comes now is not told any more.
     order_size : In(32)
         The largest quantity of one order.
     load, word, context : In(8), In(36), Out(288)
@@ -82,6 +84,7 @@ class Order(wiring.Component):
     open: In(1)
     message_gone: In(1)
     dialect: In(1)
+    over: In(1)
     order_size: In(32)
     load: In(WORDS)
     word: In(WORD_BITS)
@@ -203,7 +206,7 @@ class Order(wiring.Component):
         price_last, priced, later, ready = Signal(), Signal(), Signal(), Signal()
         final = Mux(self.dialect, place == _PRICE + _HALF - 1, place == _PRICE + ENTER["price"].size - 1)
         m.d.comb += price_last.eq(valid & enter & final)
-        m.d.sync += [later.eq(price_last), ready.eq(Mux(self.dialect, later, price_last))]
+        m.d.sync += [later.eq(price_last), ready.eq(Mux(self.dialect, later, price_last) & ~self.over)]
         with m.If(price_last):
             m.d.sync += priced.eq(1)
         with m.If(self.message_last | forget):
