@@ -22,7 +22,7 @@ def packet(octets):
 def rows(payload, *, cut=False, noise=lambda: 0, tail=TAIL):
     """A datagram behind its ``open``, to the frame's end; `cut`: with the last octet."""
     idle = {"open": 0, "payload_valid": 0, "payload_start": 0, "payload_last": 0}
-    levels = {"soup": 0, "dialect": 0, "overwritten": 0, "load": 0, "payload_length": 0}
+    levels = {"soup": 0, "dialect": 0, "overwritten": 0, "load": 0, "word": 0, "payload_length": 0}
     table = [{**idle, **levels, "open": 1, "payload_octet": noise()}]
     for number, octet in enumerate(payload):
         last = number == len(payload) - 1 and not cut

@@ -67,7 +67,7 @@ def rows(message, *, gap=3, noise=lambda: 0, shortest=47):
                 "open": 0,
             }
         )
-    idle = {"message_valid": 0, "message_first": 0, "message_last": 0, "open": 0, "message_gone": 0}
+    idle = {"message_valid": 0, "message_first": 0, "message_last": 0, "open": 0, "message_gone": 0, "over": 0}
     return table + [{**idle, "message_octet": noise(), "message_left": noise()} for _ in range(gap)]
 
 
