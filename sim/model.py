@@ -25,7 +25,7 @@ from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
 from hdl.wire.verdict import LANES, Action, Reason, Source
 from sim.budget import FIRM_GROSS, LANE_GROSS, POSITION, QUIET, READS, RESERVED, Budget
-from sim.egress import EVERY_LANE, Egress, Kept, Kills
+from sim.egress import ACCOUNTED, EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed
 from sim.ruling import BLOCKED, BUSY, KILLED, MOST_RUNS, rule
@@ -378,12 +378,12 @@ class Model:
         if kind == "sent":
             self.ledger.sent(kept, cycle)
             if flow and flow.late:
-                self.budget.owe(cycle, kept.reservations)
+                self.budget.owe(cycle + ACCOUNTED, kept.reservations)
             if flow and flow.current:
                 session.commit(flow)
             return
         self.ledger.lost(kind, kept, cycle)
-        self.budget.owe(cycle, kept.reservations)
+        self.budget.owe(cycle + ACCOUNTED, kept.reservations)
         if flow and flow.current:
             session.roll_back()
             session.fenced |= kind == "discarded" and kept.cut

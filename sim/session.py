@@ -11,8 +11,7 @@ from sim.parse import ACK, FIN, RST, SYN, Config, Segment
 from sim.soup import Context, Reading
 
 HISTORY = 2048  # octets that have left and can be compared
-RESET_LENGTH = 64  # of an RST with at most one tag; the one to the server always takes what two tags need
-TAGGED_LENGTH = 66
+RESET_LENGTH = 66  # of an RST: what it takes with two tags
 ASKED = 4  # cycles from a SYN's verdict to the first answer that can be its own
 MASK = (1 << 32) - 1
 # Marks of an octet of payload.
@@ -280,7 +279,7 @@ class Session:
         packet[10:12] = _check(packet)
         tcp = bytearray(b"".join(ports) + b"".join(numbers)) + bytes((0x50, RST | ACK)) + bytes(6)
         tcp[16:18] = _check(addresses + bytes((0, 6, 0, 20)) + tcp)
-        frame = (head + packet + tcp).ljust((RESET_LENGTH if forward else TAGGED_LENGTH) - 4, b"\0")
+        frame = (head + packet + tcp).ljust(RESET_LENGTH - 4, b"\0")
         return frame + crc32(frame).to_bytes(4, "little")
 
 

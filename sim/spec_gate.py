@@ -11,7 +11,7 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, ResetSi
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase
+from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase, Rest
 from hdl.filter.kill import FIRM, KillLatch
 from hdl.filter.marks import Mark
 from hdl.wire.soup import FILLER, Client
@@ -96,6 +96,7 @@ class GateSpec(wiring.Component):
     head: In(Descriptor)
     octet: In(8)
     mark: In(Mark)
+    rest: In(Rest)
     reset_octet: In(8)
     now: In(64)
 
@@ -121,6 +122,7 @@ class GateSpec(wiring.Component):
             gate.head.eq(self.head),
             gate.octet.eq(self.octet),
             gate.mark.eq(self.mark),
+            gate.rest.eq(self.rest),
             gate.reset_octet.eq(self.reset_octet),
             gate.now.eq(self.now),
             judge.data.eq(gate.tx_data),
@@ -185,7 +187,7 @@ class GateSpec(wiring.Component):
                 tcp.eq(self.head.tcp),
                 sourced.eq(self.head.reset),
                 whole.eq(every),
-                orders.eq(~self.head.reset & ~every & ((self.head.orders != 0) | self.head.live)),
+                orders.eq(~self.head.reset & ~every & (self.head.orders | self.head.live)),
                 strange.eq(0),
                 broken.eq(0),
             ]

@@ -10,8 +10,8 @@ GAP = 13  # cycles between a frame's end and the next frame's first octet
 
 
 async def receive(ctx, buffer, octets, *, keep, marks=None):
-    """Feed one frame as the receiver would; its mark comes three cycles behind each octet."""
-    late = [Mark.OTHER] * 3
+    """Feed one frame as the receiver would; its mark comes four cycles behind each octet."""
+    late = [Mark.OTHER] * 4
     for number in range(len(octets) + 1 + GAP):
         inside = number < len(octets)
         ctx.set(buffer.octet, octets[number] if inside else 0)

@@ -7,7 +7,7 @@ from tests.cycles import simulate
 
 
 def descriptor(number):
-    return {"length": number % 2048, "lane": 3, "orders": 1, "reservations": 1, "base": 7, "stamp": number}
+    return {"length": number % 2048, "lane": 3, "orders": 1, "stamp": number}
 
 
 def test_a_frame_pushed_into_an_empty_queue_is_the_head_in_the_next_cycle():

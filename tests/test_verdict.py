@@ -38,9 +38,11 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     await ctx.tick()
     ctx.set(verdict.flags, flags)
     ctx.set(verdict.end, 1)
-    names = ("keep", "orders", "reset", "overwrite", "stopped", "stop_reason")
+    names = ("keep", "reset", "overwrite", "lets_go")
     found = {name: ctx.get(getattr(verdict, name)) for name in names} | {"stops": stops}
     await ctx.tick()
+    found |= {name: ctx.get(getattr(verdict, name)) for name in ("orders", "stopped", "stop_reason")}
+    assert found.pop("lets_go") == bool(found["orders"]) or found["overwrite"]
     ctx.set(verdict.end, 0)
     ctx.set(verdict.flags, 0)
     found["breach"] = ctx.get(verdict.breach)

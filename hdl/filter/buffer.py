@@ -23,7 +23,7 @@ class FrameBuffer(wiring.Component):
     Members
     -------
     octet, valid, start, end : In
-        The receiver's stream. The mark of an octet comes in three cycles after the octet, where it is written.
+        The receiver's stream. The mark of an octet comes in four cycles after the octet, where it is written.
     mark : In(Mark)
     keep, length : In(1), In(11)
         Taken with ``end``; length in octets.
@@ -69,8 +69,8 @@ class FrameBuffer(wiring.Component):
         m.submodules.marks = marks = Memory(2, self.depth)
         bits = self.depth.bit_length() - 1
 
-        # Writing: the octet waits three cycles for its mark.
-        waiting, valid = Signal(3 * 8), Signal(3)
+        # Writing: the octet waits four cycles for its mark.
+        waiting, valid = Signal(4 * 8), Signal(4)
         write, frame = Signal(bits), Signal(bits)  # next octet; where the current frame begins
         stored, stop = Signal(range(MOST_OCTETS + 1)), Signal()
         m.d.sync += [
@@ -88,8 +88,8 @@ class FrameBuffer(wiring.Component):
         with m.Elif(self.valid & ~stop):
             m.d.sync += [stored.eq(stored + 1), stop.eq(stored == MOST_OCTETS - 1)]
 
-        # The last octet is written two cycles after `end`; the next frame's first no earlier than three later.
-        closing, kept = Signal(3), Signal(3)
+        # The last octet is written three cycles after `end`; the next frame's first no earlier than three later.
+        closing, kept = Signal(4), Signal(4)
         m.d.sync += [closing.eq(closing << 1 | self.end), kept.eq(kept << 1 | self.keep)]
         with m.If(closing[-1]):
             with m.If(kept[-1]):

@@ -13,7 +13,7 @@ from hdl.filter.controller import Controller
 from hdl.filter.counters import Counters
 from hdl.filter.drain import Drain
 from hdl.filter.framer import Framer
-from hdl.filter.gate import SHORTEST, Gate, OutcomeKind
+from hdl.filter.gate import Gate, OutcomeKind
 from hdl.filter.gmii import GmiiRx
 from hdl.filter.headers import Headers
 from hdl.filter.history import History
@@ -24,7 +24,8 @@ from hdl.filter.log import Log
 from hdl.filter.marks import Mark
 from hdl.filter.order import Order
 from hdl.filter.queue import EgressQueue
-from hdl.filter.reset import RESET_OCTETS, Reset
+from hdl.filter.records import Records
+from hdl.filter.reset import Reset
 from hdl.filter.returns import ReturnPath
 from hdl.filter.rewrite import Rewrite
 from hdl.filter.risk import Risk
@@ -34,7 +35,6 @@ from hdl.filter.status import Status
 from hdl.filter.store import ContextStore
 from hdl.filter.verdict import Verdict
 from hdl.filter.watchdog import Watchdog
-from hdl.wire.ethernet import MOST_TAGS
 from hdl.wire.event import NO_SYMBOL, Kind
 from hdl.wire.registers import Reg
 from hdl.wire.verdict import LANES, Action, Reason, Refusal
@@ -121,6 +121,7 @@ class Filter(wiring.Component):
         m.submodules.verdict = verdict = Verdict()
         m.submodules.buffer = buffer = FrameBuffer()
         m.submodules.queue = queue = EgressQueue()
+        m.submodules.records = records = Records()
         m.submodules.gate = gate = Gate()
         m.submodules.sources = sources = KillSources()
         m.submodules.latch = latch = KillLatch()
@@ -143,7 +144,9 @@ class Filter(wiring.Component):
 
         self._read(m, receiver, headers, lanes, session, history, framer, order, store, settings)
         self._judge(m, receiver, headers, session, history, framer, order, risk, verdict, buffer, queue, settings)
-        self._send(m, receiver, headers, session, history, framer, risk, verdict, rewrite, buffer, queue, gate, reset)
+        self._send(
+            m, receiver, headers, session, history, framer, risk, verdict, rewrite, buffer, queue, records, gate, reset
+        )
         for parser in (framer, order, risk):
             follow(m, store, parser, "load", "word")
         m.d.comb += [
@@ -232,8 +235,8 @@ class Filter(wiring.Component):
             controller.arm_refusal.eq(arming.refusal),
         ]
 
-        self._observe(m, capture, sources, latch, arming, gate, framer, verdict)
-        self._count(m, counters, verdict, gate, log)
+        self._observe(m, capture, sources, latch, arming, records, gate, framer, verdict)
+        self._count(m, counters, verdict, records, log)
         self._tell(m, log, sources, latch, arming, controller, counters, verdict, risk, session)
         armable = ~sources.loop_open & ~sources.fault & ~watchdog.expired
         m.submodules.status = status = Status(
@@ -250,9 +253,8 @@ class Filter(wiring.Component):
         )
         connect(m, bus.status, status.bus)
 
-        active = Cat(
-            receiver.busy, gate.busy, returns.active, risk.busy, counters.busy, log.busy, link.busy, controller.busy
-        )  # fmt: skip
+        parts = (receiver, gate, records, risk, counters, log, link, controller)
+        active = Cat(returns.active, *(part.busy for part in parts))
         m.d.sync += self.busy.eq(active.any())
         return m
 
@@ -362,40 +364,55 @@ class Filter(wiring.Component):
         follow(m, order, verdict, "bad_side", "bad_quantity", "over_size", "zero_price", "market")
         follow(m, risk, verdict, "index", "missing", "blocked", "over_position", "over_lane", "over_firm")
 
-    def _send(self, m, receiver, headers, session, history, framer, risk, verdict, rewrite, buffer, queue, gate, reset):
+    def _send(
+        self,
+        m,
+        receiver,
+        headers,
+        session,
+        history,
+        framer,
+        risk,
+        verdict,
+        rewrite,
+        buffer,
+        queue,
+        records,
+        gate,
+        reset,
+    ):
         """From the verdict to the pins."""
-        # The mark of an octet comes one cycle behind it, and from here two.
-        payload, old, muted, high, low = (Signal() for _ in range(5))
-        mark, settled = Signal(Mark), Signal(Mark)
-        m.d.sync += [
-            payload.eq(headers.payload_valid),
-            old.eq(session.segment & history.old),
-            muted.eq(session.mute),
-            high.eq(headers.check_high),
-            low.eq(headers.check_low),
-            settled.eq(mark),
-        ]
-        with m.If(payload & ~muted):
-            m.d.comb += mark.eq(Mux(old, history.mark, framer.mark))
-        with m.If(high):
+        # The mark of an octet comes one cycle behind it, and from here three.
+        payload, old, muted, high, low = (Signal(2) for _ in range(5))
+        framed, past, mark, settled = (Signal(Mark, name=name) for name in ("framed", "past", "mark", "settled"))
+        for flag, now in (
+            (payload, headers.payload_valid),
+            (old, session.segment & history.old),
+            (muted, session.mute),
+            (high, headers.check_high),
+            (low, headers.check_low),
+        ):
+            m.d.sync += flag.eq(Cat(now, flag))
+        m.d.sync += [framed.eq(framer.mark), past.eq(history.mark), settled.eq(mark)]
+        with m.If(payload[1] & ~muted[1]):
+            m.d.comb += mark.eq(Mux(old[1], past, framed))
+        with m.If(high[1]):
             m.d.comb += mark.eq(Mark.CHECK_HIGH)
-        with m.If(low):
+        with m.If(low[1]):
             m.d.comb += mark.eq(Mark.CHECK_LOW)
 
-        # With two tags an RST takes more than the shortest frame.
-        tagged, stamp = Signal(LANES), Signal(16)
-        with m.If(session.learn):
-            m.d.sync += tagged.bit_select(headers.lane[:3], 1).eq(headers.tags == MOST_TAGS)
+        stamp = Signal(16)
         m.d.sync += stamp.eq(self.now - 2)  # when the frame that ends now had its last octet on the pins
         follow(m, receiver, buffer, "octet", "valid", "start", "end", "length")
         follow(m, receiver, rewrite, "octet", "valid", "start")
         follow(m, verdict, rewrite, "stop")
-        descriptor, reset_length = queue.descriptor, Signal(11)
-        m.d.sync += reset_length.eq(Mux(tagged.bit_select(headers.lane[:3], 1), RESET_OCTETS, SHORTEST))
+        descriptor, rest, books = queue.descriptor, records.new, records.new_books
         rewritable = Signal()
         m.d.comb += rewritable.eq(
             session.segment & (verdict.action == Action.NEUTRALISE) & ~rewrite.old & ~framer.inside
         )
+        overwritten, length = Signal(), Signal(11)
+        m.d.sync += [overwritten.eq(verdict.overwrite), length.eq(receiver.length)]
         m.d.comb += [
             buffer.mark.eq(settled),
             rewrite.mark.eq(settled),
@@ -403,25 +420,30 @@ class Filter(wiring.Component):
             rewrite.judged.eq(verdict.judged_order),
             queue.end.eq(receiver.end),
             queue.keep.eq(verdict.keep | verdict.reset),
-            descriptor.length.eq(Mux(verdict.reset, reset_length, receiver.length)),
             descriptor.lane.eq(headers.lane),
+            descriptor.length.eq(receiver.length),
+            descriptor.stamp.eq(stamp),
             descriptor.tcp.eq(session.segment),
             descriptor.reset.eq(verdict.reset),
-            descriptor.orders.eq(verdict.orders),
-            descriptor.stopped.eq(verdict.stopped),
-            descriptor.reason.eq(verdict.stop_reason),
             descriptor.all.eq(verdict.overwrite),
+            descriptor.orders.eq(verdict.lets_go),
             descriptor.rewritable.eq(rewritable),
             descriptor.live.eq(rewrite.live),
             descriptor.cut.eq(verdict.action == Action.CUT),
-            descriptor.reservations.eq(Mux(verdict.overwrite, 0, risk.reservations)),
-            descriptor.base.eq(risk.base),
-            descriptor.stamp.eq(stamp),
+            descriptor.epoch.eq(session.epoch),
+            records.end.eq(receiver.end),
+            records.keep.eq(queue.keep & ~queue.full),
+            records.length.eq(length),
+            books.base.eq(risk.base),
+            books.reservations.eq(Mux(overwritten, 0, risk.reservations)),
+            books.orders.eq(verdict.orders),
+            books.stopped.eq(verdict.stopped),
+            books.reason.eq(verdict.stop_reason),
         ]
         for name in ("stops", "check_some", "check_all"):
-            m.d.comb += descriptor[name].eq(getattr(rewrite, name))
-        for name in ("position", "advance", "epoch", "finished", "slot"):
-            m.d.comb += descriptor[name].eq(getattr(session, name))
+            m.d.comb += rest[name].eq(getattr(rewrite, name))
+        for name in ("position", "advance", "finished", "slot"):
+            m.d.comb += rest[name].eq(getattr(session, name))
 
         # An RST is in the queue, and not in the buffer.
         from_buffer = Signal()
@@ -431,8 +453,11 @@ class Filter(wiring.Component):
             buffer.pop.eq(gate.head_pop & from_buffer),
             buffer.take.eq(gate.free),
             buffer.head_length.eq(queue.head.length),
-            buffer.freed.eq(gate.outcome_valid & ~gate.outcome.reset),
-            buffer.freed_octets.eq(gate.outcome.length),
+            buffer.freed.eq(records.account_valid & ~records.account.reset),
+            buffer.freed_octets.eq(records.account.length),
+            records.pop.eq(gate.head_pop),
+            records.take.eq(gate.take),
+            records.frame_length.eq(gate.length),
             gate.now.eq(self.now),
             gate.octet.eq(buffer.fetched),
             gate.mark.eq(buffer.fetched_mark),
@@ -447,17 +472,19 @@ class Filter(wiring.Component):
             self.exchange_tx_en.eq(gate.tx_en),
             self.exchange_tx_er.eq(gate.tx_er),
         ]
-        outcome = gate.outcome
+        account = records.account
         m.d.comb += [
-            risk.failed.valid.eq(gate.outcome_valid & ((outcome.kind != OutcomeKind.SENT) | outcome.all)),
-            risk.failed.payload.base.eq(outcome.base),
-            risk.failed.payload.count.eq(outcome.reservations),
+            risk.failed.valid.eq(records.account_valid & ((account.kind != OutcomeKind.SENT) | account.all)),
+            risk.failed.payload.base.eq(account.base),
+            risk.failed.payload.count.eq(account.reservations),
         ]
+        follow(m, gate, records, "outcome_valid", "outcome")
+        follow(m, records, gate, "rest")
         follow(m, queue, gate, "head_valid", "head")
         follow(m, gate, buffer, "fetch")
         follow(m, gate, history, "past_valid", "past_lane", "past_position", "past_octet", "past")
 
-    def _observe(self, m, capture, sources, latch, arming, gate, framer, verdict):
+    def _observe(self, m, capture, sources, latch, arming, records, gate, framer, verdict):
         """Connect the capture registers."""
         m.d.comb += [
             capture.now.eq(self.now),
@@ -468,13 +495,13 @@ class Filter(wiring.Component):
             capture.sent.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.SENT)),
             capture.aborted.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.ABORTED)),
             capture.lane.eq(gate.outcome.lane),
-            capture.orders.eq(Mux(gate.outcome.all | gate.outcome.reset, 0, gate.outcome.orders)),
+            capture.orders.eq(Mux(gate.outcome.all | gate.outcome.reset, 0, records.books.orders)),
             capture.last_octet.eq(framer.message_valid & framer.message_last),
             capture.breached.eq(verdict.breached),
         ]
         follow(m, gate, capture, "started", "dwell", "gap", "length")
 
-    def _count(self, m, counters, verdict, gate, log):
+    def _count(self, m, counters, verdict, records, log):
         """Book every verdict and every outcome."""
         runt = verdict.reason == Reason.RUNT
         m.d.comb += [
@@ -485,7 +512,7 @@ class Filter(wiring.Component):
         ]
         m.d.comb += counters.reason.eq(Mux(verdict.passed, Reason.PASSED, verdict.reason))
         follow(m, verdict, counters, "row", "counted_orders", "failing_is_order", "fenced")
-        follow(m, gate, counters, "outcome_valid", "outcome")
+        follow(m, records, counters, "account_valid", "account")
 
     def _tell(self, m, log, sources, latch, arming, controller, counters, verdict, risk, session):
         """Write the events."""
@@ -504,7 +531,7 @@ class Filter(wiring.Component):
             log.kill.age.eq(2),
             log.arm.valid.eq(arming.done),
             log.gate.valid.eq(counters.booked & ((counters.booked_kind != OutcomeKind.SENT) | counters.booked_all)),
-            log.gate.age.eq(counters.booked_age),
+            log.gate.age.eq(counters.booked_age + Records.DELAY),
             log.verdict.valid.eq(verdict.logged),
             log.verdict.age.eq(3),
             log.block.age.eq(2),

@@ -5,9 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus
-from hdl.filter.gate import Outcome, OutcomeKind
+from hdl.filter.gate import OutcomeKind
 from hdl.filter.jobs import JobQueue
 from hdl.filter.memory import Memory
+from hdl.filter.records import Account
 from hdl.wire.registers import COUNTERS_PER_ROW, Count
 from hdl.wire.verdict import NO_LANE, Reason
 
@@ -52,7 +53,7 @@ class Counters(wiring.Component):
     judged, row, reason, counted_orders, failing_is_order, fenced : In
         A verdict. A runt has no verdict.
     runt : In(1)
-    outcome_valid, outcome : In(1), In(Outcome)
+    account_valid, account : In(1), In(Account)
     now : In(16)
         Low bits.
     log_ready : In(1)
@@ -74,8 +75,8 @@ class Counters(wiring.Component):
     failing_is_order: In(1)
     fenced: In(1)
     runt: In(1)
-    outcome_valid: In(1)
-    outcome: In(Outcome)
+    account_valid: In(1)
+    account: In(Account)
     now: In(16)
     log_ready: In(1, init=1)
     booked: Out(1)
@@ -99,11 +100,11 @@ class Counters(wiring.Component):
             verdicts.job.orders.eq(self.counted_orders),
             verdicts.job.failing_is_order.eq(self.failing_is_order),
             verdicts.job.fenced.eq(self.fenced),
-            outcomes.push.eq(self.outcome_valid),
+            outcomes.push.eq(self.account_valid),
         ]
         for name in ("kind", "lane", "orders", "stopped", "reason", "reset", "all"):
-            m.d.comb += outcomes.job[name].eq(self.outcome[name])
-        with m.If(self.outcome.reset):  # the orders are those of the frame that it replaces
+            m.d.comb += outcomes.job[name].eq(self.account[name])
+        with m.If(self.account.reset):  # the orders are those of the frame that it replaces
             m.d.comb += [outcomes.job.orders.eq(0), outcomes.job.stopped.eq(0)]
 
         before = Signal(16)
@@ -238,7 +239,7 @@ class Counters(wiring.Component):
                 m.d.comb += memory.write_en.eq(1)
                 m.next = "next"
         m.d.sync += self.busy.eq(
-            Cat(self.judged, self.outcome_valid, self.runt, verdicts.waiting, outcomes.waiting, runts.any()).any()
+            Cat(self.judged, self.account_valid, self.runt, verdicts.waiting, outcomes.waiting, runts.any()).any()
             | ~machine.ongoing("rest")
         )
         return m

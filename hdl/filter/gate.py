@@ -6,41 +6,40 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.filter.fcs import INIT, crc32
 from hdl.filter.marks import PAYLOAD, Mark, Past
+from hdl.filter.reset import RESET_OCTETS
 from hdl.wire.soup import FILLER, Client
 from hdl.wire.verdict import LANES
 
 GAP = 12  # idle octet times between frames (IEEE 802.3-2022 §4.4.2)
 SHORTEST = 64  # octets: bits 10..6 of a length tell
 
-# What the outcome hands on of the descriptor, for whoever keeps books.
-_ACCOUNT = {
-    "lane": 4,  # 8: no lane
-    "orders": 7,  # that are let go, if nothing stops them later
-    "reservations": 5,  # that it made, from `base` in the journal
-    "base": 8,
-    "length": 11,  # octets with FCS
-    "tcp": 1,
-    "reset": 1,  # no frame of the buffer but an RST
-    "all": 1,  # every order of the frame is overwritten
-    "stopped": 7,  # orders that the verdict stopped, and the reason of the first of them
-    "reason": 6,
-    "advance": 11,  # new octets of the stream
-    "epoch": 1,  # of the lane, when the frame was accepted
-    "finished": 1,
-    "slot": 5,
-}
-
+# What the gate has to know of a frame before it leaves.
 Descriptor = data.StructLayout(
     {
-        **_ACCOUNT,
+        "lane": 4,  # 8: no lane
+        "length": 11,  # octets with FCS
         "stamp": 16,  # low bits of `now` in the cycle in which its last octet came in
+        "tcp": 1,
+        "reset": 1,  # no frame of the buffer but an RST, of RESET_OCTETS
+        "all": 1,  # every order of the frame is overwritten
+        "orders": 1,  # some are let go, if nothing stops them later
         "rewritable": 1,  # it may leave with every order overwritten
         "live": 1,  # without `all`, octets of an order leave as they came
         "cut": 1,  # discard it whenever its lane is killed
+        "epoch": 1,  # of the lane, when the frame was accepted
+    }
+)
+
+# What there is to know of the one that leaves.
+Rest = data.StructLayout(
+    {
         "stops": 32,  # bit n, the highest one for all above it too: order n of the frame is overwritten
         "check_some": 16,  # the TCP checksum with these orders overwritten
         "check_all": 16,  # with all of them
         "position": 11,  # low bits of the sequence number of the first payload octet
+        "advance": 11,  # new octets of the stream
+        "finished": 1,
+        "slot": 5,
     }
 )
 
@@ -54,8 +53,17 @@ class OutcomeKind(enum.Enum, shape=2):
     STALE = 3  # never began: a frame of its session before it did not leave whole
 
 
-# Here `all` says that a kill had every order overwritten: `orders` then tells how many more than `stopped`.
-Outcome = data.StructLayout({"kind": OutcomeKind, **_ACCOUNT})
+_OF_HEAD = ("lane", "tcp", "reset", "epoch")
+_OF_REST = ("advance", "finished", "slot")
+# `all` says that a kill had every order overwritten; what comes of the rest is right for a frame that was taken.
+Outcome = data.StructLayout(
+    {
+        "kind": OutcomeKind,
+        "all": 1,
+        **{name: Descriptor[name].shape for name in _OF_HEAD},
+        **{name: Rest[name].shape for name in _OF_REST},
+    }
+)
 
 
 class Phase(enum.Enum, shape=2):
@@ -117,6 +125,8 @@ class Gate(wiring.Component):
         Takes the next octet of the frame taken last; high in S + 4 to S + 3 + length.
     octet, mark : In(8), In(Mark)
         The octet fetched three cycles ago, and what it is.
+    rest : In(Rest)
+        Of the frame taken last, right from S + 7 to the next ``take``; ``stops`` from S + 6, its checksums from S + 8.
     reset_begin, reset_lane : Out(1), Out(3)
         Strobe in S + 1: an RST was taken, and of which lane; this one stays while it leaves.
     reset_octet : In(8)
@@ -153,6 +163,7 @@ class Gate(wiring.Component):
     fetch: Out(1)
     octet: In(8)
     mark: In(Mark)
+    rest: In(Rest)
     reset_begin: Out(1)
     reset_lane: Out(3)
     reset_octet: In(8)
@@ -218,7 +229,8 @@ class Gate(wiring.Component):
             with m.Case(Phase.GAP), m.If(self.step == GAP - 1):
                 m.d.sync += self.phase.eq(Phase.FREE)
             with m.Case(Phase.FREE):
-                m.d.sync += [self.step.eq(0), self.remaining.eq(self.head.length), self.caught.eq(0)]
+                length = Mux(self.head.reset, RESET_OCTETS, self.head.length)
+                m.d.sync += [self.step.eq(0), self.remaining.eq(length), self.caught.eq(0)]
                 m.d.sync += [self.tail.eq(0), self.check.eq(0), self.last.eq(0)]
                 with m.If(self.take):
                     m.d.sync += [self.phase.eq(Phase.PREAMBLE), self.tx_data.eq(0x55)]
@@ -283,7 +295,7 @@ class Gate(wiring.Component):
                 frame.eq(head),
                 self.forced.eq(forced),
                 self.all.eq(head.all | forced),
-                self.ordered.eq((head.live | head.orders.any()) & ~head.all & ~forced & ~head.reset),
+                self.ordered.eq((head.live | head.orders) & ~head.all & ~forced & ~head.reset),
                 self.own.eq(head.reset),
             ]
         m.d.sync += self.reset_begin.eq(self.take & head.reset)
@@ -308,7 +320,7 @@ class Gate(wiring.Component):
             over.eq(self.stops[0] & ~self.tail),
         ]
         check, past = Signal(16), Signal(Past)
-        m.d.comb += check.eq(Mux(self.all, frame.check_all, frame.check_some))
+        m.d.comb += check.eq(Mux(self.all, self.rest.check_all, self.rest.check_some))
         m.d.sync += self.value.eq(self.octet)
         altered, let_go = Signal(), Signal()
         with m.Switch(self.mark):
@@ -337,15 +349,15 @@ class Gate(wiring.Component):
         # Between two orders there is the length of a packet: time to bring the next one's bit to the front.
         m.d.sync += self.run.eq(fetched & order)
         with m.If(self.phase == Phase.PREAMBLE):
-            m.d.sync += self.stops.eq(frame.stops | self.all.replicate(32))
+            m.d.sync += self.stops.eq(self.rest.stops | self.all.replicate(32))
         with m.Elif(self.run & ~order):
             m.d.sync += self.stops.eq(Cat(self.stops[1:], self.stops[-1]))
 
         payload = Signal()
         with m.Switch(self.mark), m.Case(*PAYLOAD):
             m.d.comb += payload.eq(fetched & frame.tcp & ~frame.reset)
-        with m.If(self.phase == Phase.FREE):
-            m.d.sync += self.past_position.eq(self.head.position)
+        with m.If(self.phase == Phase.PREAMBLE):
+            m.d.sync += self.past_position.eq(self.rest.position)
         with m.Elif(self.past_valid):
             m.d.sync += self.past_position.eq(self.past_position + 1)
         m.d.sync += [
@@ -361,17 +373,22 @@ class Gate(wiring.Component):
         return Mux(self.check & (aborting | self.own), own, self.value)
 
     def _report(self, m, stale, ending, aborting):
-        m.d.sync += [self.finished.eq(ending), self.outcome_valid.eq(ending | self.skip)]
-        for field in Outcome.members:
-            if field not in ("kind", "all"):
-                m.d.sync += self.outcome[field].eq(Mux(ending, self.frame[field], self.head[field]))
-        m.d.sync += self.outcome.all.eq(ending & self.forced)
+        kind, every, head = Signal(OutcomeKind), Signal(), {name: Signal(Descriptor[name].shape) for name in _OF_HEAD}
+        m.d.sync += [
+            self.finished.eq(ending),
+            self.outcome_valid.eq(ending | self.skip),
+            every.eq(ending & self.forced),
+        ]
+        m.d.sync += [field.eq(Mux(ending, self.frame[name], self.head[name])) for name, field in head.items()]
         with m.If(~ending):
-            m.d.sync += self.outcome.kind.eq(Mux(stale, OutcomeKind.STALE, OutcomeKind.DISCARDED))
+            m.d.sync += kind.eq(Mux(stale, OutcomeKind.STALE, OutcomeKind.DISCARDED))
         with m.Elif(aborting):
-            m.d.sync += self.outcome.kind.eq(OutcomeKind.ABORTED)
+            m.d.sync += kind.eq(OutcomeKind.ABORTED)
         with m.Else():
-            m.d.sync += self.outcome.kind.eq(OutcomeKind.SENT)
+            m.d.sync += kind.eq(OutcomeKind.SENT)
+        m.d.comb += [self.outcome.kind.eq(kind), self.outcome.all.eq(every)]
+        m.d.comb += [self.outcome[name].eq(field) for name, field in head.items()]
+        m.d.comb += [self.outcome[name].eq(self.rest[name]) for name in _OF_REST]
 
     def _measure(self, m, leaving):
         # `ended` is `now` two cycles before the gap's begin and `elapsed` is two cycles behind: nothing to add.
@@ -383,5 +400,5 @@ class Gate(wiring.Component):
             m.d.sync += [
                 self.dwell.eq(self.now - self.head.stamp + 1),
                 self.gap.eq(Mux(alone | elapsed[16:].any(), 0xFFFF, elapsed[:16])),
-                self.length.eq(self.head.length),
+                self.length.eq(Mux(self.head.reset, RESET_OCTETS, self.head.length)),
             ]

@@ -19,25 +19,25 @@ class Rewrite(wiring.Component):
     it was wrong it stays wrong, and with nothing overwritten it stays as it is. An octet's place in its word counts
     from the TCP header.
 
-    ``judged`` says that an order has ended as a whole message; it comes for each, one cycle after the mark of its last
-    octet. An order without one is unfinished: in *some* it leaves as it came.
+    ``judged`` says that an order has ended as a whole message; it comes for each, with the mark of its last octet. An
+    order without one is unfinished: in *some* it leaves as it came.
 
     Members
     -------
     octet, valid, start : In
         The receiver's stream.
     mark : In(Mark)
-        Of the octet of three cycles ago.
+        Of the octet of four cycles ago.
     judged, stop : In(1)
         Strobe, and whether that order is overwritten in *some*.
     check_some, check_all : Out(16)
-        The checksums. Like the three below they are right with the receiver's ``end`` if the last octets are the FCS,
-        and until the cycle after the next frame has begun.
+        The checksums. Like ``stops`` they are right one cycle after the receiver's ``end`` if the last octets are the
+        FCS, and until the cycle after the next frame has begun.
     stops : Out(32)
         One bit for each order that is stopped, by its number in the frame; the last bit stands for the number 31 and
         all above.
     live : Out(1)
-        In *some*, an octet of an order leaves as it came.
+        In *some*, an octet of an order leaves as it came. Like ``old`` it is right with ``end``.
     old : Out(1)
         An octet is marked OLD_ORDER.
     """
@@ -57,13 +57,14 @@ class Rewrite(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Three cycles until the mark: what the octet may add to the sum is made meanwhile. The octets of the old
+        # Four cycles until the mark: what the octet may add to the sum is made meanwhile. The octets of the old
         # checksum begin the sum, which is that checksum's complement.
-        first, octet, valid, started = Signal(8), Signal(8), Signal(3), Signal()
+        first, second, octet, valid, started = Signal(8), Signal(8), Signal(8), Signal(4), Signal()
         plain, typed, body = Signal(8), Signal(16), Signal(16)
         m.d.sync += [
             first.eq(self.octet),
-            octet.eq(first),
+            second.eq(first),
+            octet.eq(second),
             started.eq(self.start),
             valid.eq(Cat(self.valid, valid)),
             plain.eq(~octet),
@@ -94,7 +95,7 @@ class Rewrite(wiring.Component):
 
         # Three sums: with the orders as they were judged; as if the next one were stopped; with all. What an addition
         # carries out is brought in by the next one, and at the end by the result.
-        some, stopped, every = Signal(17), Signal(17), Signal(17)
+        some, stopped, every, judged, stop = Signal(17), Signal(17), Signal(17), Signal(), Signal()
         certain, possible = Signal(16), Signal(16)
         as_judged, as_stopped = Signal(17), Signal(17)
         m.d.comb += [
@@ -106,17 +107,20 @@ class Rewrite(wiring.Component):
         m.d.sync += [
             certain.eq(Mux(overwritten, shifted, 0)),
             possible.eq(Mux(overwritten | order, shifted, 0)),
-            some.eq(Mux(self.judged & self.stop, as_stopped, as_judged)),
-            stopped.eq(Mux(self.judged & ~self.stop, as_judged, as_stopped)),
+            some.eq(Mux(judged & stop, as_stopped, as_judged)),
+            stopped.eq(Mux(judged & ~stop, as_judged, as_stopped)),
             every.eq(every[:16] + possible + every[16]),
         ]
 
+        # A judgement counts for the sums a cycle later: then the last octet is in them.
+        m.d.sync += [judged.eq(self.judged), stop.eq(self.stop)]
         number = Signal(range(LAST + 1))
         let_go, unjudged = Signal(), Signal()
         m.d.comb += self.live.eq(let_go | unjudged | self.old)
         with m.If(self.judged):
             m.d.sync += [unjudged.eq(0), let_go.eq(let_go | ~self.stop)]
-            m.d.sync += self.stops.eq(self.stops | (self.stop << number))
+        with m.If(judged):
+            m.d.sync += self.stops.eq(self.stops | (stop << number))
             with m.If(number != LAST):
                 m.d.sync += number.eq(number + 1)
         with m.If(order & ~run):

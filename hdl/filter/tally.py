@@ -71,6 +71,8 @@ class Tally(wiring.Component):
         Strobe one cycle after ``message_end``: an order that began in this frame has ended, and whether it is stopped.
     orders, stopped, let_go : Out(7)
         Whole orders, those that failed, those that did not.
+    lets_go : Out(1)
+        One did not.
     some_order, order_first : Out(1)
         There is an order; one came before the first failing message, or is it.
     failed, failing, failing_is_order, failing_order : Out
@@ -109,6 +111,7 @@ class Tally(wiring.Component):
                 "orders": Out(7),
                 "stopped": Out(7),
                 "let_go": Out(7),
+                "lets_go": Out(1),
                 "some_order": Out(1),
                 "order_first": Out(1),
                 "failed": Out(1),
@@ -148,7 +151,6 @@ class Tally(wiring.Component):
         late = Signal()  # an order before it in the frame has decided
         m.d.comb += [
             late.eq(self.tcp & was_order & behind),
-            self.full.eq(number == LAST_NUMBER),
             self.doomed.eq(Mux(self.tcp, self.fencing | behind | self.full, self.failed)),
         ]
         flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items()}
@@ -186,11 +188,11 @@ class Tally(wiring.Component):
                 with m.If(fails):
                     m.d.sync += self.stopped.eq(self.stopped + 1)
                 with m.Else():
-                    m.d.sync += self.let_go.eq(self.let_go + 1)
+                    m.d.sync += [self.let_go.eq(self.let_go + 1), self.lets_go.eq(1)]
                 with m.If(~self.some_order):
                     m.d.sync += self.first_order.eq(fields)
                 with m.If(~earlier & ~self.full):
-                    m.d.sync += number.eq(number + 1)
+                    m.d.sync += [number.eq(number + 1), self.full.eq(number == LAST_NUMBER - 1)]
             with m.If(~self.failed):
                 m.d.sync += [
                     self.failed.eq(fails),
@@ -214,6 +216,7 @@ class Tally(wiring.Component):
         m.d.sync += opening.eq(opening << 1 | self.start)
         with m.If(opening[3]):
             counts = (self.orders, self.stopped, self.let_go, number)
-            m.d.sync += [cleared.eq(0) for cleared in (*counts, self.some_order, self.failed, self.fencing, behind)]
+            states = (self.lets_go, self.full, self.some_order, self.failed, self.fencing, behind)
+            m.d.sync += [cleared.eq(0) for cleared in (*counts, *states)]
             m.d.sync += [self.failing.eq(Reason.PASSED), self.breach.eq(Reason.PASSED), self.order_first.eq(0)]
         return m

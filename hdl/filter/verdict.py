@@ -22,7 +22,7 @@ class Verdict(wiring.Component):
     """Joins what every check found into one verdict for each frame.
 
     A message is judged when it ends (`hdl.filter.tally`), the frame in the cycle of ``end``: ``keep``, ``reset`` and
-    what the descriptor takes are combinational there, everything else follows registered. The kill is sampled in that
+    ``overwrite`` are combinational there, everything else follows registered. The kill is sampled in that
     cycle, for frames that hold orders, or octets of orders, and on lanes that it cuts off for every frame; and again by
     the egress gate. A datagram with a failing message is dropped. What a TCP lane does with orders to be stopped is
     its action: NEUTRALISE keeps the frame, FENCE fences the lane, STARVE drops, and CUT fences unless the lane is
@@ -58,8 +58,10 @@ class Verdict(wiring.Component):
         Combinational, with ``end``: the frame goes to the egress queue; an RST takes its place there.
     overwrite : Out(1)
         Combinational: a frame kept leaves with all its orders overwritten.
+    lets_go : Out(1)
+        Some order is let go, if the frame is kept and not overwritten; right with ``end``.
     orders, stopped, stop_reason : Out(7), Out(7), Out(Reason)
-        For the descriptor, combinational with ``end``: orders let go, orders overwritten and for what.
+        One cycle after ``end``: orders let go, orders overwritten and for what.
     doomed : Out(1)
         Whatever the next order of the frame is, it will not go out.
     frame_end, kept, released : Out(1)
@@ -105,6 +107,7 @@ class Verdict(wiring.Component):
                 "keep": Out(1),
                 "reset": Out(1),
                 "overwrite": Out(1),
+                "lets_go": Out(1),
                 "orders": Out(7),
                 "stopped": Out(7),
                 "stop_reason": Out(Reason),
@@ -198,13 +201,9 @@ class Verdict(wiring.Component):
             self.keep.eq(self.end & ~frame_bad & ~dropped),
             self.reset.eq(self.end & fenced),
             self.overwrite.eq(lane_killed & self.tcp),
-            self.orders.eq(Mux(self.overwrite, 0, tally.let_go)),
+            self.lets_go.eq(tally.lets_go),
             begun.eq(self.overwrite & unfinished),  # an order that is overwritten before it is whole counts
-            self.stopped.eq(Mux(self.overwrite, tally.orders + unfinished, tally.stopped)),
-            self.stop_reason.eq(Mux(self.overwrite, Reason.KILLED, tally.failing)),
         ]
-        with m.If(~self.tcp):
-            m.d.comb += self.stopped.eq(0)
 
         # For which reason: the kill, if it came before any other failure; else the message that fences, else the first
         # that fails. Where orders alone do not fence, a message that does is the reason.
@@ -238,6 +237,13 @@ class Verdict(wiring.Component):
             fencing.eq(by_fence),
             lane.eq(self.lane),
         ]
+        overwritten, half, segment = Signal(), Signal(), Signal()
+        m.d.sync += [overwritten.eq(self.overwrite), half.eq(unfinished), segment.eq(self.tcp)]
+        m.d.comb += [
+            self.orders.eq(Mux(overwritten, 0, tally.let_go)),
+            self.stopped.eq(Mux(overwritten, tally.orders + half, Mux(segment, tally.stopped, 0))),
+            self.stop_reason.eq(Mux(overwritten, Reason.KILLED, tally.failing)),
+        ]
         m.d.comb += self.block.eq(breaching & (tally.breach == Reason.POSITION))
         with m.If(breaching & (tally.breach == Reason.LANE_GROSS)):
             m.d.comb += self.breach.eq(breaching_lane)
@@ -248,7 +254,7 @@ class Verdict(wiring.Component):
         by_frame = first(m, [(Reason(n), flags[n]) for n in range(1, FRAME_REASONS)], name="by_frame")
         ended, kept, frame_reason, frame_has, lane_2 = Signal(), Signal(), Signal(Reason), Signal(), Signal(4)
         message_reason, is_order, fields = Signal(Reason), Signal(), Signal(ORDER)
-        hit, hits, orders, fence_2 = Signal(7), Signal(7), Signal(7), Signal()
+        hits, orders, fence_2 = Signal(7), Signal(7), Signal()
         m.d.sync += [
             ended.eq(self.frame_end),
             kept.eq(self.kept),
@@ -259,8 +265,7 @@ class Verdict(wiring.Component):
             message_reason.eq(tally.failing),
             is_order.eq(tally.failing_is_order),
             fields.eq(tally.failing_order),
-            hit.eq(self.stopped),
-            hits.eq(hit),
+            hits.eq(self.stopped),
             orders.eq(tally.orders + some_more),
         ]
         with m.If(killing):
