@@ -11,7 +11,7 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, ResetSi
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase, Rest
+from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase, Rest, head_of
 from hdl.filter.kill import FIRM, KillLatch
 from hdl.filter.marks import Mark
 from hdl.wire.soup import FILLER, Client
@@ -119,7 +119,7 @@ class GateSpec(wiring.Component):
             gate.killed.eq(latch.killed),
             gate.flip.eq(self.flip),
             gate.head_valid.eq(self.head_valid),
-            gate.head.eq(self.head),
+            gate.head.eq(head_of(m, self.head)),
             gate.octet.eq(self.octet),
             gate.mark.eq(self.mark),
             gate.rest.eq(self.rest),
@@ -224,6 +224,7 @@ class GateSpec(wiring.Component):
             with m.If((gate.phase == Phase.PREAMBLE) | (gate.phase == Phase.OCTETS)):
                 m.d.comb += [
                     Assert((gate.frame.lane == lane) & (gate.frame.tcp == tcp) & (gate.frame.reset == sourced)),
+                    Assert(gate.frame.mine == 1 << lane[:3]),
                     Assert((gate.caught == caught) & (gate.ordered >= ordered) & (sourced | (gate.all == whole))),
                     Assert(~whole | sourced | gate.stops.all() | (gate.phase == Phase.PREAMBLE) & (gate.step == 0)),
                     Assert(~asked[3] | (gate.ordered >= staged) & (gate.check | ~foreign(fetched[1], gate.value))),
@@ -254,6 +255,7 @@ class GateSpec(wiring.Component):
             Assert((gate.phase != Phase.GAP) | (gate.step < GAP)),
             Assert(~preamble | (gate.step <= 6) & (gate.remaining >= SHORTEST)),
             Assert(~octets | (gate.remaining != 0)),
+            Assert(octets | ~gate.last),
             Assert(~preamble | ~gate.check & ~gate.last),
             Assert(~octets | (gate.check == (gate.remaining <= 4)) & (gate.last == (gate.remaining == 1))),
             Assert(~preamble | ~gate.tail),
@@ -413,7 +415,7 @@ class StaleTaken(Mutant):
 
     class gate(Gate):
         def _stale(self):
-            return Const(0, LANES)
+            return Const(0)
 
 
 class Hasty(Mutant):

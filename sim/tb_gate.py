@@ -10,7 +10,7 @@ import zlib
 
 import cocotb
 
-from hdl.filter.gate import Descriptor, Outcome, OutcomeKind, Rest
+from hdl.filter.gate import Descriptor, Head, Outcome, OutcomeKind, Rest
 from hdl.filter.marks import PAYLOAD, Mark, Past
 from hdl.filter.reset import RESET_OCTETS
 from sim.play import play, reset
@@ -50,7 +50,8 @@ class Frame:
 
     def packed(self):
         fields = {name: getattr(self, name) for name in Descriptor.members if name != "length"}
-        return pack(Descriptor, **{"length": len(self.octets), **fields})
+        ready = {"mine": 1 << (self.lane & 7), "exposed": int(self.live and not self.rewritable)}
+        return pack(Head, length=len(self.octets), short=len(self.octets) < 64, **fields, **ready)
 
     def rest(self, **noise):
         return pack(Rest, **{**{name: getattr(self, name) for name in Rest.members}, **noise})
@@ -154,7 +155,7 @@ async def run(dut, arrivals, *, cycles, killed=None, flips=None, resets=(), now=
         return {
             "rest": rest,
             "head_valid": int(bool(waiting)),
-            "head": waiting[0].packed() if waiting else rng.getrandbits(Descriptor.size),
+            "head": waiting[0].packed() if waiting else rng.getrandbits(Head.size),
             "killed": at(killed, cycle),
             "flip": flips.get(cycle, 0),
             **noise,

@@ -30,6 +30,29 @@ Descriptor = data.StructLayout(
     }
 )
 
+# As it stands at the gate: with what the decision needs of it made ready.
+Head = data.StructLayout(
+    {
+        **{name: field.shape for name, field in Descriptor},
+        "mine": LANES,  # one bit for its lane; lanes above 7 have that of the low three bits
+        "exposed": 1,  # `live`, and not to be helped by overwriting
+        "short": 1,  # no frame at all
+    }
+)
+
+
+def head_of(m, descriptor):
+    """Return a `Head` for a descriptor."""
+    head = Signal(Head)
+    m.d.comb += [head[name].eq(descriptor[name]) for name in Descriptor.members]
+    m.d.comb += [
+        head.mine.eq(1 << head.lane[:3]),
+        head.exposed.eq(head.live & ~head.rewritable),
+        head.short.eq(~head.length[6:].any()),
+    ]
+    return head
+
+
 # What there is to know of the one that leaves.
 Rest = data.StructLayout(
     {
@@ -114,7 +137,7 @@ class Gate(wiring.Component):
     flip : In(8)
         Strobes: what the lane has in the queue must not leave; of the next cycle's head on.
     epochs : Out(8)
-    head_valid, head : In(1), In(Descriptor)
+    head_valid, head : In(1), In(Head)
     take, skip, head_pop : Out(1)
         Combinational, only with ``head_valid``: the head begins to leave; the head is discarded; either of them. The
         next head, or none, must show in the cycle after. A head can be discarded while octets of another frame are
@@ -155,7 +178,7 @@ class Gate(wiring.Component):
     flip: In(LANES)
     epochs: Out(LANES)
     head_valid: In(1)
-    head: In(Descriptor)
+    head: In(Head)
     take: Out(1)
     free: Out(1)
     skip: Out(1)
@@ -194,7 +217,7 @@ class Gate(wiring.Component):
         self.check = Signal()  # remaining <= 4: what is loaded is the FCS
         self.last = Signal()  # remaining == 1
         self.crc = Signal(32)  # over the octets loaded; in the FCS, what is left of it
-        self.frame = Signal(Descriptor)  # taken last
+        self.frame = Signal(Head)  # taken last
         self.all = Signal()  # all its runs are overwritten
         self.forced = Signal()  # by the kill, not by its verdict
         self.stops = Signal(32)  # from bit 0 on: this run and the next ones
@@ -210,8 +233,8 @@ class Gate(wiring.Component):
         caught, aborting = Signal(), Signal()  # including this cycle
         m.d.comb += [
             leaving.eq((self.phase == Phase.PREAMBLE) | (self.phase == Phase.OCTETS)),
-            ending.eq((self.phase == Phase.OCTETS) & self.last),
-            caught.eq(self.caught | self._closed(self.frame.lane)),
+            ending.eq(self.last),
+            caught.eq(self.caught | self._closed(self.frame)),
             aborting.eq(self.ordered & caught),
             self.free.eq(self.phase == Phase.FREE),
             self.busy.eq((self.phase != Phase.FREE) | self.head_valid | self.outcome_valid),
@@ -261,36 +284,37 @@ class Gate(wiring.Component):
         self._measure(m, leaving)
         return m
 
-    def _closed(self, lane):
-        return lane[3] | self.killed.bit_select(lane[:3], 1)
+    def _closed(self, head):
+        return head.lane[3] | (self.killed & head.mine).any()
+
+    def _streamed(self, head):
+        return head.tcp & ~head.reset
 
     def _stale(self):
-        """Return the lanes on which the head would be stale."""
-        head = self.head
-        return (self.epochs ^ head.epoch.replicate(LANES)) & (head.tcp & ~head.reset).replicate(LANES)
+        """Tell whether the head is of another epoch than its lane."""
+        return self._streamed(self.head) & ((self.epochs & self.head.mine).any() ^ self.head.epoch)
 
     def _same_session(self):
-        return self.head.tcp & self.frame.tcp & (self.head.lane == self.frame.lane)
+        head, frame = self.head, self.frame
+        return head.tcp & frame.tcp & (head.mine & frame.mine).any() & (head.lane[3] == frame.lane[3])
 
     def _choose(self, m, leaving, ending, aborting):
         """Take or discard the head, in the variant in which it may leave. Return whether it is stale."""
         head, frame = self.head, self.frame
-        stale, closed, kept_back, refused, held = Signal(), Signal(), Signal(), Signal(), Signal()
-        barred = Signal(LANES)  # the lanes on which the head would not be taken
+        stale, stoppable, refused, held, free = (Signal() for _ in range(5))
         m.d.comb += [
-            stale.eq(self._stale().bit_select(head.lane[:3], 1)),
-            closed.eq(~head.reset & self._closed(head.lane)),
-            kept_back.eq(~head.reset & (head.cut | head.live & ~head.all & ~head.rewritable)),
-            barred.eq(self._stale() | self.killed & kept_back.replicate(LANES)),
-            refused.eq(barred.bit_select(head.lane[:3], 1) | head.lane[3] & kept_back | ~head.length[6:].any()),
+            stale.eq(self._stale()),
+            stoppable.eq(~head.reset & (head.cut | head.exposed & ~head.all)),
+            refused.eq(stale | head.short | stoppable & self._closed(head)),
             held.eq(leaving & self._same_session()),
-            self.take.eq(self.head_valid & ~refused & (self.phase == Phase.FREE)),
+            free.eq(self.phase == Phase.FREE),
+            self.take.eq(self.head_valid & ~refused & free),
             self.skip.eq(self.head_valid & refused & ~ending & (stale | ~held)),
-            self.head_pop.eq(self.take | self.skip),
+            self.head_pop.eq(self.head_valid & Mux(refused, ~ending & (stale | ~held), free)),
         ]
         # Whether it is taken comes too late to enable so many registers: the last head seen is the one taken.
-        with m.If(self.phase == Phase.FREE):
-            forced = closed & head.live & head.rewritable & ~head.all
+        with m.If(free):
+            forced = ~head.reset & self._closed(head) & head.live & head.rewritable & ~head.all
             m.d.sync += [
                 frame.eq(head),
                 self.forced.eq(forced),
@@ -304,7 +328,7 @@ class Gate(wiring.Component):
         # A lane's epoch flips when a frame of the present one is aborted or, not being stale, discarded.
         fallen = 0
         for one, strobe in ((frame, ending & aborting), (head, self.head_valid & refused & ~ending & ~held)):
-            lane = (1 << one.lane)[:LANES] & (strobe & one.tcp & ~one.reset).replicate(LANES)
+            lane = one.mine & (strobe & self._streamed(one) & ~one.lane[3]).replicate(LANES)
             fallen |= lane & ~(self.epochs ^ one.epoch.replicate(LANES))
         m.d.sync += self.epochs.eq(self.epochs ^ (fallen | self.flip))
         return stale

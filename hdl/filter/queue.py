@@ -1,11 +1,11 @@
 """The egress queue: descriptors of the frames that wait to leave."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.gate import Descriptor
+from hdl.filter.gate import Descriptor, Head, head_of
 
 
 class EgressQueue(wiring.Component):
@@ -33,7 +33,7 @@ class EgressQueue(wiring.Component):
     descriptor: In(Descriptor)
     keep: In(1)
     head_valid: Out(1)
-    head: Out(Descriptor)
+    head: Out(Head)
     pop: In(1)
     full: Out(1)
     count: Out(6)
@@ -59,11 +59,11 @@ class EgressQueue(wiring.Component):
             write.en.eq(self.end),
             write.data.eq(self.descriptor),
         ]
+        following = Signal(Descriptor)
+        m.d.comb += following.eq(Mux(some, read.data, self.descriptor))
         with m.If(load):
             m.d.sync += self.head_valid.eq(some | push)
-            m.d.sync += self.head.eq(self.descriptor)
-            with m.If(some):
-                m.d.sync += self.head.eq(read.data)
+            m.d.sync += self.head.eq(head_of(m, following))
         m.d.sync += some.eq(put | (some & ~(load & single)))
         after = [(read.addr + ahead)[: len(read.addr)] == write.addr for ahead in (1, 2)]
         with m.If(put & ~get):
