@@ -359,6 +359,7 @@ class Model:
         reason, found = message.reason, SYMBOL
         if reads + DECIDED > ends:
             reason = BUSY if reason in (0, SYMBOL) else reason
+            message.index = None  # it is not told
         elif message.index is not None:
             found = budget.check(message, lane)
             if found == BLOCKED:

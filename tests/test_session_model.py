@@ -241,6 +241,20 @@ def test_an_order_whose_price_came_earlier_is_checked_late():
     assert line.say(ORDER[49:] + CANCEL, sequence=FIRST + 49) == 0
 
 
+def test_an_order_that_was_never_checked_has_no_symbol():
+    """Its price came earlier, and what a bad frame of 28 orders reserved is still being undone when it is judged.
+
+    It fences, and all that is known of it is told.
+    """
+    line = Line()
+    assert line.say(ORDER[:49], sequence=FIRST) == 0
+    spoilt = {"check": 1, "rest": False, "gap": 12}
+    assert line.say(ORDER[49:] + ORDER * 28, sequence=FIRST + 49, **spoilt) == Reason.TCP_CHECKSUM
+    assert line.say(ORDER[49:] + CANCEL, sequence=FIRST + 49) == Reason.BUSY
+    (fence,) = line.events(Kind.FENCE)
+    assert fence[2:] == (0, Reason.BUSY, 1, 7, NO_SYMBOL, 100, 10_000)
+
+
 @pytest.mark.parametrize(
     ("octets", "fields", "reason"),
     [

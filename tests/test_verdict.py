@@ -3,6 +3,7 @@
 import pytest
 
 from hdl.filter.verdict import SETTLED, Verdict
+from hdl.wire.event import NO_SYMBOL
 from hdl.wire.verdict import Action, Reason
 from tests.cycles import simulate
 
@@ -56,7 +57,7 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     for name in ("row", "counted_orders", "failing_is_order", "logged", "passed", "overwritten"):
         found[name] = ctx.get(getattr(verdict, name))
     found["reason"] = Reason(ctx.get(verdict.reason))
-    found["user_ref"] = ctx.get(verdict.order.user_ref)
+    found |= {"user_ref": ctx.get(verdict.order.user_ref), "symbol": ctx.get(verdict.order.symbol)}
     await ctx.tick()
     return found
 
@@ -86,7 +87,8 @@ CASES = {
     "the first failing message counts": (
         [ENTER, ENTER | {"missing": 1}, CANCEL | {"bad_message": 1}],
         {},
-        {"keep": 0, "reason": Reason.SYMBOL, "counted_orders": 2, "failing_is_order": 1, "user_ref": 101},
+        {"keep": 0, "reason": Reason.SYMBOL, "counted_orders": 2, "failing_is_order": 1, "user_ref": 101}
+        | {"symbol": NO_SYMBOL},
     ),
     "of its failures the lowest reason counts": (
         [ENTER | {"over_lane": 1, "bad_side": 1, "over_position": 1}],
@@ -119,7 +121,7 @@ CASES = {
     "a breach of position blocks the symbol": (
         [ENTER, ENTER | {"over_position": 1}],
         {},
-        {"reason": Reason.POSITION, "blocked": 41, "breach": 0},
+        {"reason": Reason.POSITION, "blocked": 41, "breach": 0, "symbol": 41},
     ),
     "a breach of the lane kills the lane": ([ENTER | {"over_lane": 1, "over_firm": 1}], {}, {"breach": 1 << LANE}),
     "a breach of the firm kills the firm": ([ENTER | {"over_firm": 1}], {}, {"breach": 0xFF}),
@@ -128,7 +130,16 @@ CASES = {
         {"flags": 1 << Reason.FCS},
         {"breach": 0, "blocked": None, "reason": Reason.FCS},
     ),
-    "too late is a reason": ([ENTER | {"undecided": 1}], {}, {"keep": 0, "reason": Reason.BUSY}),
+    "too late is a reason, and the index another order's": (
+        [ENTER | {"undecided": 1}],
+        {},
+        {"keep": 0, "reason": Reason.BUSY, "user_ref": 100, "symbol": NO_SYMBOL},
+    ),
+    "so it is when another reason comes before it": (
+        [ENTER | {"undecided": 1, "bad_side": 1}],
+        {},
+        {"reason": Reason.SIDE, "symbol": NO_SYMBOL},
+    ),
     "a lane that is cut off lets nothing through": (
         [CANCEL],
         {"killed": 1 << LANE, "action": Action.CUT},
@@ -182,6 +193,11 @@ TCP_CASES = {
         {"keep": 0, "reset": 1, "reason": Reason.POSITION, "failing_is_order": 1, "stops": [1], "blocked": 40},
     ),
     "one that began before and passes does not": ([ENTER, ENTER], {"continued": 1}, {"keep": 1, "stops": [0]}),
+    "one that the next message overtakes in its check fences, and has no symbol": (
+        [ENTER | {"undecided": 1}, CANCEL],
+        {"continued": 1},
+        {"keep": 0, "reset": 1, "reason": Reason.BUSY, "failing_is_order": 1, "user_ref": 100, "symbol": NO_SYMBOL},
+    ),
     "one that can't be checked in time fences": (
         [],
         {"continued": 1, "unjudged": 1},

@@ -67,6 +67,7 @@ class Tally(wiring.Component):
     bad_message, …, undecided : In(1)
         Named as in ``DECODE_CHECKS`` and ``ENTER_CHECKS``.
     user_ref, index, quantity, price : In
+        An order has these fields as far as they are known: an undecided one has no symbol, a malformed one nothing.
     judged, stop : Out(1)
         Strobe one cycle after ``message_end``: an order that began in this frame has ended, and whether it is stopped.
     orders, stopped, let_go : Out(7)
@@ -171,7 +172,8 @@ class Tally(wiring.Component):
             m.d.comb += fields.user_ref.eq(self.user_ref)
             with m.If(was_enter):
                 m.d.comb += [fields.quantity.eq(self.quantity), fields.price.eq(self.price)]
-                m.d.comb += fields.symbol.eq(Mux(self.missing, NO_SYMBOL, self.index))
+                # Undecided, it may not have been looked up yet: the index is another order's.
+                m.d.comb += fields.symbol.eq(Mux(self.missing | self.undecided, NO_SYMBOL, self.index))
 
         earlier, fences, breaches = Signal(), Signal(), Signal()
         m.d.comb += [

@@ -9,7 +9,7 @@ EVENT = Format(
     "quantity:4", "price:4",
 )  # fmt: skip
 WORDS = 8
-NO_SYMBOL = 0xFFFF
+NO_SYMBOL = 0xFFFF  # none, one that is not in the directory, or of an order that was never checked
 
 
 class Kind(IntEnum):
