@@ -1,6 +1,6 @@
 """The blocked symbols."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -8,18 +8,20 @@ from amaranth.utils import ceil_log2
 from hdl.filter.memory import Memory
 from hdl.wire.registers import SYMBOLS
 
-WORD = 8
-WORDS = SYMBOLS // WORD
-SYMBOL_BITS, BIT_BITS = ceil_log2(SYMBOLS), ceil_log2(WORD)
+SYMBOL_BITS = ceil_log2(SYMBOLS)
+ERA_BITS = 36  # a word of one block RAM
+TAPS = (35, 24)  # x^36 + x^25 + 1 is primitive: an era comes again when all but 0 have come
 
 
 class Blocks(wiring.Component):
     """Remembers which symbols are blocked, until all blocks are lifted at once.
 
-    ``index`` presented in cycle x and held for two cycles shows in x+3 on ``blocked`` whether the symbol is blocked:
-    by a ``block`` in x-4 or earlier, unless a ``lift`` came after it, in x+2 or earlier. ``blocked`` means nothing in
-    the six cycles behind a ``block``, and the next one must be at least five cycles behind it. A block in the cycle
-    of a lift stays. Reset lifts all blocks.
+    ``index`` presented in cycle x and held shows from x+2 on on ``blocked`` whether the symbol is blocked: by a
+    ``block`` in x-2 or earlier, unless a ``lift`` came after it, in the cycle before or earlier. A block in the cycle
+    of a lift stays. Reset lifts all blocks, in the cycle behind it.
+
+    Each lift begins a new era, and a symbol's word is the era in which it was blocked. Eras come again after 2^36 - 1
+    lifts; a block as old as that would count once more.
 
     Members
     -------
@@ -37,33 +39,18 @@ class Blocks(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # One bit a symbol in memory, and for each word of it whether it counts: so a lift takes one cycle.
-        m.submodules.words = words = Memory(WORD, WORDS, distributed=True)
-        counts = Signal(WORDS)
+        m.submodules.words = words = Memory(ERA_BITS, SYMBOLS)
+        # A memory keeps its words in a reset, so eras go on as well; 0, its words at power-up, is none.
+        era, begun = Signal(ERA_BITS, init=1, reset_less=True), Signal()
+        m.d.sync += begun.eq(1)
+        with m.If(self.lift | ~begun):
+            m.d.sync += era.eq(Cat(era[TAPS[0]] ^ era[TAPS[1]], era))
 
-        target, step = Signal(SYMBOL_BITS), Signal(4)
-        m.d.sync += step.eq(step << 1)
-        with m.If(self.block):
-            m.d.sync += [target.eq(self.block_index), step.eq(1)]
-        with m.Elif(self.lift):
-            m.d.sync += step.eq(0)
-
-        chosen = Signal(SYMBOL_BITS)
-        m.d.sync += chosen.eq(Mux(step.any(), target, self.index))
-        word, bit = chosen[BIT_BITS:], chosen[:BIT_BITS]
-        counting, counted = Signal(), Signal()
-        m.d.sync += [counting.eq(counts.bit_select(word, 1)), counted.eq(counting & ~self.lift)]
-        with m.If(self.lift):
-            m.d.sync += [counts.eq(0), counting.eq(0)]
-        content = Signal(WORD)
+        # A block is written a cycle later, with the era that a lift in its own cycle begins.
+        m.d.sync += [words.write_en.eq(self.block), words.write_addr.eq(self.block_index)]
         m.d.comb += [
-            words.read_addr.eq(word),
-            content.eq(Mux(counted, words.read_data, 0)),
-            self.blocked.eq(content.bit_select(bit, 1)),
-            words.write_en.eq(step[3] & ~self.lift),
-            words.write_addr.eq(word),
-            words.write_data.eq(content | (1 << bit)),
+            words.write_data.eq(era),
+            words.read_addr.eq(self.index),
+            self.blocked.eq(words.read_data == era),
         ]
-        with m.If(words.write_en):
-            m.d.sync += counts.bit_select(word, 1).eq(1)
         return m
