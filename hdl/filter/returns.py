@@ -1,6 +1,6 @@
 """The return path: what comes from the exchange goes to the servers, and is read for what it says of the sessions."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,8 @@ from hdl.filter.passage import Passage
 from hdl.filter.reset import Reset
 from hdl.filter.session import EVIDENCE
 from hdl.wire.verdict import LANES, Action, Reason
+
+_OF_SEGMENTS = (Reason.GIANT, Reason.IP_HEADER, Reason.IP_LENGTH, Reason.TCP_HEADER, Reason.TCP_CHECKSUM)
 
 
 class ReturnPath(wiring.Component):
@@ -112,9 +114,9 @@ class ReturnPath(wiring.Component):
             m.d.sync += known.eq(1)
         m.d.comb += passage.spoil.eq(known & ~headers.lane[3] & cut_off.bit_select(headers.lane[:3], 1))
 
-        # An answer to a SYN has flags that a server's segment must not have.
-        flags = headers.flags & ~(1 << Reason.TCP_FLAGS)
-        right = receiver.fcs_ok & ~receiver.error & ~receiver.runt & ~flags.any()
+        # What can be wrong with a TCP frame of a lane; an answer to a SYN has flags that a server's must not have.
+        wrong = Cat(headers.flags[reason] for reason in _OF_SEGMENTS).any()
+        right = receiver.fcs_ok & ~receiver.error & ~receiver.runt & ~wrong
         m.d.sync += self.evidence_valid.eq(receiver.end & right & headers.tcp & ~headers.lane[3])
         m.d.comb += [
             self.evidence.lane.eq(headers.lane),
