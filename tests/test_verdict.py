@@ -2,7 +2,7 @@
 
 import pytest
 
-from hdl.filter.verdict import SETTLED, Verdict
+from hdl.filter.verdict import LOGGED_LATER, SETTLED, Verdict
 from hdl.wire.event import NO_SYMBOL
 from hdl.wire.verdict import Action, Reason
 from tests.cycles import simulate
@@ -34,7 +34,7 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
         ctx.set(verdict.index, 40 + number)
         if ctx.get(verdict.judged_order):
             stops.append(ctx.get(verdict.stop))
-        await ctx.tick()
+        await ctx.tick().repeat(3)  # messages end at least four cycles apart
     ctx.set(verdict.flags, flags & SETTLED)
     await ctx.tick()
     ctx.set(verdict.flags, flags)
@@ -54,9 +54,12 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     found["blocked"] = ctx.get(verdict.block_index) if ctx.get(verdict.block) else None
     await ctx.tick().repeat(2)
     assert ctx.get(verdict.judged)
-    for name in ("row", "counted_orders", "failing_is_order", "logged", "passed", "overwritten"):
-        found[name] = ctx.get(getattr(verdict, name))
-    found["reason"] = Reason(ctx.get(verdict.reason))
+    names = ("row", "counted_orders", "failing_is_order", "passed", "overwritten", "reason")
+    found |= {name: ctx.get(getattr(verdict, name)) for name in names}
+    await ctx.tick().repeat(LOGGED_LATER)
+    found["logged"] = ctx.get(verdict.logged)
+    assert all(found[name] == ctx.get(getattr(verdict, name)) for name in names)
+    found["reason"] = Reason(found["reason"])
     found |= {"user_ref": ctx.get(verdict.order.user_ref), "symbol": ctx.get(verdict.order.symbol)}
     await ctx.tick()
     return found

@@ -33,7 +33,7 @@ from hdl.filter.session import Session
 from hdl.filter.settings import Settings
 from hdl.filter.status import Status
 from hdl.filter.store import ContextStore
-from hdl.filter.verdict import Verdict
+from hdl.filter.verdict import LOGGED_LATER, Verdict
 from hdl.filter.watchdog import Watchdog
 from hdl.wire.event import NO_SYMBOL, Kind
 from hdl.wire.registers import Reg
@@ -533,7 +533,7 @@ class Filter(wiring.Component):
             log.gate.valid.eq(counters.booked & ((counters.booked_kind != OutcomeKind.SENT) | counters.booked_all)),
             log.gate.age.eq(counters.booked_age + Records.DELAY),
             log.verdict.valid.eq(verdict.logged),
-            log.verdict.age.eq(3),
+            log.verdict.age.eq(3 + LOGGED_LATER),
             log.block.age.eq(2),
             log.notice.valid.eq(controller.config_begun | risk.cleared),
         ]

@@ -1,10 +1,9 @@
 """The tally of a frame: its messages, judged one by one as they end."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.wire.event import NO_SYMBOL
 from hdl.wire.verdict import Reason
 
 # Checks of one order message, in order of evaluation; the inputs of the same names.
@@ -29,9 +28,6 @@ ENTER_CHECKS = {
 }
 BREACHES = (Reason.POSITION, Reason.LANE_GROSS, Reason.FIRM_GROSS)  # in this order, and nothing between them
 LAST_NUMBER = 31  # orders of a frame that can be told apart when it is rewritten: 0 to 30
-
-ORDER = data.StructLayout({"user_ref": 32, "symbol": 16, "quantity": 32, "price": 32})
-NO_ORDER = {"user_ref": 0, "symbol": NO_SYMBOL, "quantity": 0, "price": 0}
 
 
 def first(m, flags, *, name):
@@ -66,7 +62,7 @@ class Tally(wiring.Component):
     message_end, is_order, is_enter : In(1)
     bad_message, …, undecided : In(1)
         Named as in ``DECODE_CHECKS`` and ``ENTER_CHECKS``.
-    user_ref, index, quantity, price : In
+    index : In(9)
         An order has these fields as far as they are known: an undecided one has no symbol, a malformed one nothing.
     judged, stop : Out(1)
         Strobe one cycle after ``message_end``: an order that began in this frame has ended, and whether it is stopped.
@@ -76,15 +72,18 @@ class Tally(wiring.Component):
         One did not.
     some_order, order_first : Out(1)
         There is an order; one came before the first failing message, or is it.
-    failed, failing, failing_is_order, failing_order : Out
-        The first message that fails.
-    fencing, fence_reason, fence_is_order, fence_order : Out
+    failed, failing, failing_is_order, failing_place : Out
+        The first message that fails, and where its particulars are.
+    fencing, fence_reason, fence_is_order, fence_place : Out
         The first message that fences.
     doomed : Out(1)
         Whatever the next order is, it will not go out.
     full : Out(1)
         As many orders have begun and ended here as can be told apart.
-    first_order : Out(ORDER)
+    first_place : Out(2)
+        Of the first order.
+    note, keep, clear, known, enter, place
+        To and from `Particulars`.
     breach, breach_index : Out(Reason), Out(9)
         POSITION, LANE_GROSS or FIRM_GROSS of the order that crossed a limit; 0 if none. In a datagram only the first
         failing message can.
@@ -103,10 +102,7 @@ class Tally(wiring.Component):
                 "is_order": In(1),
                 "is_enter": In(1),
                 **{name: In(1) for name in (*DECODE_CHECKS, *ENTER_CHECKS)},
-                "user_ref": In(32),
                 "index": In(9),
-                "quantity": In(32),
-                "price": In(32),
                 "judged": Out(1),
                 "stop": Out(1),
                 "orders": Out(7),
@@ -118,14 +114,16 @@ class Tally(wiring.Component):
                 "failed": Out(1),
                 "failing": Out(Reason),
                 "failing_is_order": Out(1),
-                "failing_order": Out(ORDER),
+                "failing_place": Out(2),
                 "fencing": Out(1),
                 "fence_reason": Out(Reason),
                 "fence_is_order": Out(1),
-                "fence_order": Out(ORDER),
+                "fence_place": Out(2),
                 "doomed": Out(1),
                 "full": Out(1),
-                "first_order": Out(ORDER),
+                "first_place": Out(2),
+                **{name: Out(1) for name in ("note", "keep", "clear", "known", "enter")},
+                "place": In(2),
                 "breach": Out(Reason),
                 "breach_index": Out(9),
                 "breached": Out(1),
@@ -166,15 +164,6 @@ class Tally(wiring.Component):
         before = [flag for reason, flag in flags.items() if reason < BREACHES[0]]
         crossing = Signal()  # POSITION, LANE_GROSS or FIRM_GROSS is the reason
         m.d.comb += crossing.eq(~refused & ~Cat(before).any() & Cat(flags[reason] for reason in BREACHES).any())
-        fields = Signal(ORDER)
-        m.d.comb += fields.eq(ORDER.const(NO_ORDER))
-        with m.If(well_formed):
-            m.d.comb += fields.user_ref.eq(self.user_ref)
-            with m.If(was_enter):
-                m.d.comb += [fields.quantity.eq(self.quantity), fields.price.eq(self.price)]
-                # Undecided, it may not have been looked up yet: the index is another order's.
-                m.d.comb += fields.symbol.eq(Mux(self.missing | self.undecided, NO_SYMBOL, self.index))
-
         earlier, fences, breaches = Signal(), Signal(), Signal()
         m.d.comb += [
             earlier.eq(self.continued & ~self.some_order),  # this order began in an earlier frame
@@ -182,6 +171,10 @@ class Tally(wiring.Component):
             breaches.eq(crossing & Mux(self.tcp, self.breach == Reason.PASSED, ~self.failed)),
             self.judged.eq(ended & was_order & ~earlier),
             self.stop.eq(fails),
+            self.note.eq(ended),
+            self.keep.eq(was_order & ~self.some_order | fails & ~self.failed | fences & ~self.fencing),
+            self.known.eq(well_formed),
+            self.enter.eq(was_enter),
         ]
         m.d.sync += self.breached.eq(ended & breaches)
         with m.If(ended):
@@ -192,7 +185,7 @@ class Tally(wiring.Component):
                 with m.Else():
                     m.d.sync += [self.let_go.eq(self.let_go + 1), self.lets_go.eq(1)]
                 with m.If(~self.some_order):
-                    m.d.sync += self.first_order.eq(fields)
+                    m.d.sync += self.first_place.eq(self.place)
                 with m.If(~earlier & ~self.full):
                     m.d.sync += [number.eq(number + 1), self.full.eq(number == LAST_NUMBER - 1)]
             with m.If(~self.failed):
@@ -200,7 +193,7 @@ class Tally(wiring.Component):
                     self.failed.eq(fails),
                     self.failing.eq(reason),
                     self.failing_is_order.eq(was_order),
-                    self.failing_order.eq(fields),
+                    self.failing_place.eq(self.place),
                     self.order_first.eq(was_order | self.some_order),
                 ]
             with m.If(~self.fencing):
@@ -208,7 +201,7 @@ class Tally(wiring.Component):
                     self.fencing.eq(fences),
                     self.fence_reason.eq(reason),
                     self.fence_is_order.eq(was_order),
-                    self.fence_order.eq(fields),
+                    self.fence_place.eq(self.place),
                 ]
             with m.If(breaches):
                 m.d.sync += [self.breach.eq(reason), self.breach_index.eq(self.index), behind.eq(1)]
@@ -216,7 +209,8 @@ class Tally(wiring.Component):
         # A message may still end in the cycle after its frame; so the next frame clears the state, four octets in.
         opening = Signal(4)
         m.d.sync += opening.eq(opening << 1 | self.start)
-        with m.If(opening[3]):
+        m.d.comb += self.clear.eq(opening[3])
+        with m.If(self.clear):
             counts = (self.orders, self.stopped, self.let_go, number)
             states = (self.lets_go, self.full, self.some_order, self.failed, self.fencing, behind)
             m.d.sync += [cleared.eq(0) for cleared in (*counts, *states)]

@@ -1,10 +1,12 @@
 """The verdict on a frame: kept or dropped, for which reason, and what follows from it."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.tally import DECODE_CHECKS, ENTER_CHECKS, NO_ORDER, ORDER, Tally, first
+from hdl.filter.particulars import ORDER, Particulars
+from hdl.filter.tally import DECODE_CHECKS, ENTER_CHECKS, Tally, first
+from hdl.wire.event import NO_SYMBOL
 from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, RECEIVE_ERRORS, Action, Reason
 
 FRAME_REASONS = Reason.FRAMING + 1  # flags of a frame are numbered as in Reason, 0 unused
@@ -16,6 +18,8 @@ SETTLED = sum(1 << number for number in range(Reason.FENCED, FRAME_REASONS) if n
         Reason.ETHERTYPE, Reason.VLAN_DEPTH, Reason.FRAGMENT, Reason.PROTOCOL, Reason.POLICY, Reason.NO_LANE,
     )
 )  # fmt: skip
+
+LOGGED_LATER = 4  # cycles from `judged` to `logged`
 
 
 class Verdict(wiring.Component):
@@ -75,8 +79,8 @@ class Verdict(wiring.Component):
         Three cycles after ``end``: what the counters book. Of a frame that passed, ``reason`` is its first stopped
         order's.
     logged, overwritten, order : Out
-        With ``judged``: the frame had a lane and was dropped, or had so many orders overwritten; fields of the failing
-        message.
+        Four cycles after ``judged``, with which the others stay as they are for 30 cycles: the frame had a lane and was
+        dropped, or had so many orders overwritten; fields of the failing message.
     breached : Out(1)
         A message has just failed POSITION, LANE_GROSS or FIRM_GROSS.
     """
@@ -139,8 +143,19 @@ class Verdict(wiring.Component):
         m = Module()
         m.submodules.tally = tally = Tally()
         names = ("start", "tcp", "continued", "message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
-        for name in (*names, "user_ref", "index", "quantity", "price"):
+        for name in (*names, "index"):
             m.d.comb += getattr(tally, name).eq(getattr(self, name))
+        m.submodules.particulars = particulars = Particulars()
+        for name in ("note", "keep", "clear", "known", "enter"):
+            m.d.comb += getattr(particulars, name).eq(getattr(tally, name))
+        for name in ("user_ref", "quantity", "price"):
+            m.d.comb += getattr(particulars, name).eq(getattr(self, name))
+        m.d.comb += [
+            tally.place.eq(particulars.place),
+            # Undecided, it may not have been looked up yet: the index is another order's.
+            particulars.symbol.eq(Mux(self.missing | self.undecided, NO_SYMBOL, self.index)),
+            self.order.eq(particulars.fields),
+        ]
         over = Signal()
         with m.If(self.end):
             m.d.sync += over.eq(1)
@@ -253,7 +268,7 @@ class Verdict(wiring.Component):
         # Two: the reason. Three: what depends on it.
         by_frame = first(m, [(Reason(n), flags[n]) for n in range(1, FRAME_REASONS)], name="by_frame")
         ended, kept, frame_reason, frame_has, lane_2 = Signal(), Signal(), Signal(Reason), Signal(), Signal(4)
-        message_reason, is_order, fields = Signal(Reason), Signal(), Signal(ORDER)
+        message_reason, is_order, blank = Signal(Reason), Signal(), Signal()
         hits, orders, fence_2 = Signal(7), Signal(7), Signal()
         m.d.sync += [
             ended.eq(self.frame_end),
@@ -264,33 +279,38 @@ class Verdict(wiring.Component):
             lane_2.eq(lane),
             message_reason.eq(tally.failing),
             is_order.eq(tally.failing_is_order),
-            fields.eq(tally.failing_order),
+            particulars.which.eq(tally.failing_place),
+            blank.eq(~tally.failed),
             hits.eq(self.stopped),
             orders.eq(tally.orders + some_more),
         ]
         with m.If(killing):
-            m.d.sync += [message_reason.eq(Reason.KILLED), is_order.eq(1), fields.eq(tally.first_order)]
-            with m.If(~tally.some_order):
-                m.d.sync += fields.eq(ORDER.const(NO_ORDER))
+            m.d.sync += [message_reason.eq(Reason.KILLED), is_order.eq(1)]
+            m.d.sync += [particulars.which.eq(tally.first_place), blank.eq(~tally.some_order)]
         with m.Elif(missing):
-            m.d.sync += [message_reason.eq(Reason.BUSY), is_order.eq(1), fields.eq(ORDER.const(NO_ORDER))]
+            m.d.sync += [message_reason.eq(Reason.BUSY), is_order.eq(1), blank.eq(1)]
         with m.Elif(fencing):
             m.d.sync += [message_reason.eq(tally.fence_reason), is_order.eq(tally.fence_is_order)]
-            m.d.sync += fields.eq(tally.fence_order)
+            m.d.sync += [particulars.which.eq(tally.fence_place), blank.eq(0)]
+        m.d.comb += [particulars.recall.eq(ended), particulars.blank.eq(blank | frame_has)]
         nowhere = Signal()
         m.d.comb += nowhere.eq(frame_has & (frame_reason <= LAST_WITHOUT_LANE))
+        due = Signal(LOGGED_LATER)  # to be logged, when its particulars are there
         m.d.sync += [
             self.judged.eq(ended),
-            self.row.eq(Mux(nowhere, NO_LANE, lane_2)),
-            self.reason.eq(Mux(frame_has, frame_reason, message_reason)),
-            self.counted_orders.eq(Mux(frame_has, 0, orders)),
-            self.overwritten.eq(Mux(kept, hits, 0)),
-            self.failing_is_order.eq(is_order),
-            self.logged.eq(ended & ~nowhere & ~lane_2[3] & (~kept | hits.any())),
-            self.passed.eq(kept),
-            self.fenced.eq(fence_2),
-            self.order.eq(Mux(frame_has, ORDER.const(NO_ORDER), fields)),
+            due.eq(Cat(ended & ~nowhere & ~lane_2[3] & (~kept | hits.any()), due)),
+            self.logged.eq(due[-1]),
         ]
+        with m.If(ended):
+            m.d.sync += [
+                self.row.eq(Mux(nowhere, NO_LANE, lane_2)),
+                self.reason.eq(Mux(frame_has, frame_reason, message_reason)),
+                self.counted_orders.eq(Mux(frame_has, 0, orders)),
+                self.overwritten.eq(Mux(kept, hits, 0)),
+                self.failing_is_order.eq(is_order),
+                self.passed.eq(kept),
+                self.fenced.eq(fence_2),
+            ]
         return m
 
 
