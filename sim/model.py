@@ -289,7 +289,7 @@ class Model:
         session.fenced |= fence or latch
         if fence:
             self.egress.push(Kept(verdict + 1, b"", lane, 0, [], last, reset=True))
-            self.way_back.inject(verdict, lane, session.reset(left))
+            self.way_back.inject(verdict + 1, lane, session.reset(left))
 
     def _orders(self, flow, start, samples, verdict, lane):
         """Judge the messages of a segment, each by itself; reserve what passes.

@@ -33,6 +33,7 @@ async def leave(ctx, buffer, length, *, take=True):
     await ctx.tick()
     ctx.set(buffer.pop, 0)
     ctx.set(buffer.take, 0)
+    await ctx.tick()
     octets, marks = bytearray(), []
     for number in range(length + 3 if take else 0):
         ctx.set(buffer.fetch, number < length)

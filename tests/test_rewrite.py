@@ -58,8 +58,8 @@ async def receive(ctx, rewrite, octets, marks, judgements, *, pause):
         ctx.set(rewrite.octet, octets[cycle] if inside else 0xA5)
         ctx.set(rewrite.valid, inside)
         ctx.set(rewrite.start, cycle == 0)
-        of_octet = marks[cycle - 4] if 4 <= cycle < len(octets) + 4 else Mark.ORDER
-        ctx.set(rewrite.mark, Mark.OTHER if cycle < 2 else of_octet)  # at first the FCS before it
+        of_octet = marks[cycle - 3] if 3 <= cycle < len(octets) + 3 else Mark.ORDER
+        ctx.set(rewrite.mark, Mark.OTHER if cycle < 1 else of_octet)  # at first the FCS before it
         ctx.set(rewrite.judged, cycle in judgements)
         ctx.set(rewrite.stop, judgements.get(cycle, False))
         at_end = ("live", "old") if cycle == len(octets) else ()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hdl.filter.tally import FIELD_CHECKS
 from hdl.filter.verdict import LOGGED_LATER, SETTLED, Verdict
 from hdl.wire.event import NO_SYMBOL
 from hdl.wire.verdict import Action, Reason
@@ -25,11 +26,13 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     for number, message in enumerate(messages):
         for name in ("is_order", "is_enter", "bad_message", "replace", "pegged", "channel"):
             ctx.set(getattr(verdict, name), message.get(name, 0))
+        for name in FIELD_CHECKS:
+            ctx.set(getattr(verdict, name), message.get(name, 0))
         ctx.set(verdict.user_ref, 100 + number)
         ctx.set(verdict.message_end, 1)
         await ctx.tick()
         ctx.set(verdict.message_end, 0)
-        for name in ("missing", "bad_side", "over_size", "over_position", "over_lane", "over_firm", "undecided"):
+        for name in ("missing", "over_position", "over_lane", "over_firm", "undecided"):
             ctx.set(getattr(verdict, name), message.get(name, 0))
         ctx.set(verdict.index, 40 + number)
         if ctx.get(verdict.judged_order):

@@ -31,7 +31,7 @@ class FrameBuffer(wiring.Component):
     pop, head_length : In(1), In(11)
         The oldest kept frame, of so many octets, leaves the queue; with ``take`` it is the one that ``fetch`` reads.
     take : In(1)
-        ``fetch`` may follow in the next cycle. Without ``pop`` there is nothing to fetch.
+        ``fetch`` may follow two cycles later. Without ``pop`` there is nothing to fetch.
     fetch : In(1)
         Takes one octet: it and its mark are in ``fetched`` and ``fetched_mark`` three cycles later, for one cycle.
     fetched, fetched_mark : Out(8), Out(Mark)
@@ -118,9 +118,12 @@ class FrameBuffer(wiring.Component):
         oldest, read = Signal(bits), Signal(bits)
         m.d.comb += [memory.read_addr.eq(read), marks.read_addr.eq(read)]
         m.d.sync += Cat(self.fetched, self.fetched_mark).eq(Cat(memory.read_data, marks.read_data))
-        with m.If(self.pop):
-            m.d.sync += oldest.eq(oldest + self.head_length)
-        with m.If(self.take):
+        # The gate decides late, and fetches later still: all this takes place one cycle behind it.
+        pop, take, head_length = Signal(), Signal(), Signal(11)
+        m.d.sync += [pop.eq(self.pop), take.eq(self.take), head_length.eq(self.head_length)]
+        with m.If(pop):
+            m.d.sync += oldest.eq(oldest + head_length)
+        with m.If(take):
             m.d.sync += read.eq(oldest)
         with m.Elif(self.fetch):
             m.d.sync += read.eq(read + 1)

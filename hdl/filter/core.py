@@ -179,6 +179,8 @@ class Filter(wiring.Component):
             addresses.lane.eq(headers.lane),
             returns.killed.eq(latch.killed),
             returns.actions.eq(settings.actions),
+        ]
+        m.d.sync += [  # a cycle late: the numbers are read and added to
             returns.request.eq(verdict.fence),
             returns.lane.eq(headers.lane),
             returns.sequence.eq(session.back),
@@ -382,7 +384,7 @@ class Filter(wiring.Component):
         reset,
     ):
         """From the verdict to the pins."""
-        # The mark of an octet comes one cycle behind it, and from here three.
+        # The mark of an octet comes one cycle behind it, and two or three from here.
         payload, old, muted, high, low = (Signal(2) for _ in range(5))
         framed, past, mark, settled = (Signal(Mark, name=name) for name in ("framed", "past", "mark", "settled"))
         for flag, now in (
@@ -415,7 +417,7 @@ class Filter(wiring.Component):
         m.d.sync += [overwritten.eq(verdict.overwrite), length.eq(receiver.length)]
         m.d.comb += [
             buffer.mark.eq(settled),
-            rewrite.mark.eq(settled),
+            rewrite.mark.eq(mark),
             buffer.keep.eq(verdict.keep),
             rewrite.judged.eq(verdict.judged_order),
             queue.end.eq(receiver.end),

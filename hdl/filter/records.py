@@ -102,10 +102,11 @@ class Records(wiring.Component):
 
         # Read from take + 3 on; the first word is there in take + 5.
         oldest, taken, asked, since = Signal(range(PLACES)), Signal(range(PLACES)), Signal(2), Signal(8)
-        m.d.sync += [since.eq(Cat(self.take, since)), asked.eq(asked + 1)]
-        with m.If(self.pop):
+        popped = Signal()  # the gate decides late: all this takes place a cycle behind it
+        m.d.sync += [since.eq(Cat(self.take, since)), popped.eq(self.pop), asked.eq(asked + 1)]
+        with m.If(popped):
             m.d.sync += oldest.eq(oldest + 1)
-        with m.If(self.take):
+        with m.If(since[0]):
             m.d.sync += taken.eq(oldest)
         with m.If(since[1]):
             m.d.sync += asked.eq(0)
@@ -127,11 +128,7 @@ class Records(wiring.Component):
             valid, outcome = Signal(), Signal.like(self.outcome)
             m.d.sync += [valid.eq(stages[-1][0]), outcome.eq(stages[-1][1])]
             stages.append((valid, outcome))
-        gone = [oldest]
-        for _ in range(2):
-            m.d.sync += (later := Signal.like(oldest)).eq(gone[-1])
-            gone.append(later)
-        m.d.comb += discarded.read_addr.eq(gone[-1])
+        m.d.sync += discarded.read_addr.eq(oldest)
         (valid, outcome), found, account = stages[-1], Signal(_DISCARDED), self.account
         m.d.comb += found.eq(discarded.read_data)
         left = (outcome.kind == OutcomeKind.SENT) | (outcome.kind == OutcomeKind.ABORTED)

@@ -19,15 +19,15 @@ class Rewrite(wiring.Component):
     it was wrong it stays wrong, and with nothing overwritten it stays as it is. An octet's place in its word counts
     from the TCP header.
 
-    ``judged`` says that an order has ended as a whole message; it comes for each, with the mark of its last octet. An
-    order without one is unfinished: in *some* it leaves as it came.
+    ``judged`` says that an order has ended as a whole message; it comes for each, one cycle after the mark of its last
+    octet. An order without one is unfinished: in *some* it leaves as it came.
 
     Members
     -------
     octet, valid, start : In
         The receiver's stream.
     mark : In(Mark)
-        Of the octet of four cycles ago.
+        Of the octet of three cycles ago.
     judged, stop : In(1)
         Strobe, and whether that order is overwritten in *some*.
     check_some, check_all : Out(16)
@@ -57,9 +57,9 @@ class Rewrite(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Four cycles until the mark: what the octet may add to the sum is made meanwhile. The octets of the old
-        # checksum begin the sum, which is that checksum's complement.
-        first, second, octet, valid, started = Signal(8), Signal(8), Signal(8), Signal(4), Signal()
+        # Three cycles until the mark, and one to take it apart: what the octet may add to the sum is made meanwhile.
+        # The octets of the old checksum begin the sum, which is that checksum's complement.
+        first, second, octet, valid, started = Signal(8), Signal(8), Signal(8), Signal(3), Signal()
         plain, typed, body = Signal(8), Signal(16), Signal(16)
         m.d.sync += [
             first.eq(self.octet),
@@ -72,26 +72,29 @@ class Rewrite(wiring.Component):
             body.eq(_difference(octet, _BODY)),
         ]
 
-        mark, order, run = Signal(Mark), Signal(), Signal()
-        high = Signal()  # the octet is the high one of its word
+        order, check, check_high, type_, body_, old = (Signal() for _ in range(6))
+        for mark, flag in (
+            (Mark.ORDER, order),
+            (Mark.CHECK_HIGH, check_high),
+            (Mark.TYPE, type_),
+            (Mark.BODY, body_),
+            (Mark.OLD_ORDER, old),
+        ):
+            m.d.sync += flag.eq(valid[-1] & (self.mark == mark))
+        m.d.sync += check.eq(valid[-1] & ((self.mark == Mark.CHECK_HIGH) | (self.mark == Mark.CHECK_LOW)))
+        run, high = Signal(), Signal()  # in the octet before there was an order; the octet is the high one of its word
         term, shifted = Signal(16), Signal(16)
-        m.d.comb += [
-            mark.eq(Mux(valid[-1], self.mark, Mark.OTHER)),
-            order.eq(mark == Mark.ORDER),
-            shifted.eq(Mux(high | (mark == Mark.CHECK_HIGH), term.rotate_left(8), term)),
-        ]
-        m.d.sync += [run.eq(order), high.eq(~high & (mark != Mark.CHECK_HIGH))]
+        m.d.comb += shifted.eq(Mux(high | check_high, term.rotate_left(8), term))
+        m.d.sync += [run.eq(order), high.eq(~high & ~check_high)]
         overwritten = Signal()  # whatever becomes of the orders
-        with m.Switch(mark):
-            with m.Case(Mark.CHECK_HIGH, Mark.CHECK_LOW):
-                m.d.comb += [term.eq(plain), overwritten.eq(1)]
-            with m.Case(Mark.TYPE):
-                m.d.comb += [term.eq(typed), overwritten.eq(1)]
-            with m.Case(Mark.BODY):
-                m.d.comb += [term.eq(body), overwritten.eq(1)]
-            with m.Case(Mark.ORDER):
-                # Above the last number the gate does not wait for a judgement.
-                m.d.comb += [term.eq(Mux(run, body, typed)), overwritten.eq(self.stops[LAST])]
+        with m.If(check):
+            m.d.comb += term.eq(plain)
+        with m.Elif(type_ | order & ~run):
+            m.d.comb += term.eq(typed)
+        with m.Else():
+            m.d.comb += term.eq(body)
+        # Above the last number the gate does not wait for a judgement.
+        m.d.comb += overwritten.eq(check | type_ | body_ | order & self.stops[LAST])
 
         # Three sums: with the orders as they were judged; as if the next one were stopped; with all. What an addition
         # carries out is brought in by the next one, and at the end by the result.
@@ -125,7 +128,7 @@ class Rewrite(wiring.Component):
                 m.d.sync += number.eq(number + 1)
         with m.If(order & ~run):
             m.d.sync += unjudged.eq(1)
-        with m.If(mark == Mark.OLD_ORDER):
+        with m.If(old):
             m.d.sync += self.old.eq(1)
 
         with m.If(started):

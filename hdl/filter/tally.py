@@ -26,6 +26,7 @@ ENTER_CHECKS = {
     "over_firm": Reason.FIRM_GROSS,
     "undecided": Reason.BUSY,
 }
+FIELD_CHECKS = ("bad_side", "bad_quantity", "over_size", "zero_price", "market")  # the decoder's
 BREACHES = (Reason.POSITION, Reason.LANE_GROSS, Reason.FIRM_GROSS)  # in this order, and nothing between them
 LAST_NUMBER = 31  # orders of a frame that can be told apart when it is rewritten: 0 to 30
 
@@ -46,7 +47,7 @@ class Tally(wiring.Component):
     an order that fails is stopped, and the frame goes on; but a malformed message, or a stopped order that began in an
     earlier frame, fences. Behind a breach every later order of a TCP frame is stopped too (BLOCKED), and so is an order
     whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the risk engine's
-    and the fields one cycle later; the sums are right two cycles after ``message_end`` and hold until the next frame is
+    one cycle later; the sums are right two cycles after ``message_end`` and hold until the next frame is
     four octets in.
 
     Members
@@ -153,6 +154,9 @@ class Tally(wiring.Component):
             self.doomed.eq(Mux(self.tcp, self.fencing | behind | self.full, self.failed)),
         ]
         flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items()}
+        for name in FIELD_CHECKS:
+            m.d.sync += (bad := Signal(name=name)).eq(self.is_enter & getattr(self, name))
+            flags[ENTER_CHECKS[name]] = bad
         flags[Reason.BLOCKED] |= late
         flags[Reason.BUSY] |= self.tcp & was_order & self.full
         by_risk = first(m, flags.items(), name="by_risk")
