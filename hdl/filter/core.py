@@ -134,7 +134,7 @@ class Filter(wiring.Component):
         m.submodules.controller = controller = Controller()
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
-        m.submodules.log = log = Log(["kill", "arm", "gate", "verdict", "block", "notice", "session"])
+        m.submodules.log = log = Log(["kill", "control", "gate", "verdict", "block", "session"])
         parts = (Session, ContextStore, Rewrite, Addresses, Reset)
         session, store, rewrite, addresses, reset = (part() if self.tcp else Absent(part) for part in parts)
         m.submodules.session, m.submodules.store, m.submodules.rewrite = session, store, rewrite
@@ -514,21 +514,24 @@ class Filter(wiring.Component):
             log.now.eq(self.now),
             log.kill.valid.eq(kill_waits & (log.kill.ready | some_edge)),
             log.kill.at.eq(killed_at),
-            log.arm.valid.eq(arming.done),
-            log.arm.at.eq(ago[0]),
+            log.control.valid.eq(arming.done | risk.cleared | controller.config_begun),  # the link does one at a time
+            log.control.at.eq(ago[0]),
             log.gate.valid.eq(counters.booked),
             log.gate.at.eq(counters.booked_at),
             log.verdict.valid.eq(verdict.logged),
             log.verdict.at.eq(ago[3]),
             log.block.at.eq(ago[2]),
-            log.notice.valid.eq(controller.config_begun | risk.cleared),
-            log.notice.at.eq(ago[0]),
             log.session.at.eq(ago[1]),
         ]
         record(m, log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
+        control_kind = Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG)
         record(
-            m, log.arm, kind=Mux(refused, Kind.ARM_REFUSED, Kind.ARM), reason=arming.refusal, user_ref=opened
-        )  # fmt: skip
+            m,
+            log.control,
+            kind=Mux(arming.done, Mux(refused, Kind.ARM_REFUSED, Kind.ARM), control_kind),
+            reason=Mux(arming.done, arming.refusal, 0),
+            user_ref=opened,
+        )
         gate_kind, gate_reason = Signal(Kind), Signal(Reason)
         m.d.comb += [gate_kind.eq(Kind.DROP), gate_reason.eq(Reason.KILLED)]
         with m.Switch(counters.booked_kind):
@@ -569,7 +572,6 @@ class Filter(wiring.Component):
         block_lane = Signal(4)
         m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
         record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)
-        record(m, log.notice, kind=Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG))
 
 
 class Absent(wiring.Component):

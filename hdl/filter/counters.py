@@ -1,6 +1,6 @@
 """The counters: every frame and every order is booked once, in a row for its lane."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,6 +19,7 @@ ADDRESS = CELL + (ROWS - 1).bit_length()
 RUNTS = 6  # bits
 AMOUNT = 8  # bits, with a sign
 LAST_STEP = 7
+COUNTED = (Reason.PASSED, *range(Reason.KILLED, 64))  # reasons of frames whose orders count
 
 
 class What(enum.Enum, shape=2):
@@ -219,7 +220,7 @@ class Counters(wiring.Component):
                 came.reason.eq(reason[:4]),
                 came.moment[DROPPED].eq(reason != Reason.PASSED),
             ]
-            with m.If((reason != Reason.PASSED) & (reason < Reason.KILLED)):
+            with m.If(~Const(sum(1 << one for one in COUNTED)).bit_select(reason, 1)):
                 m.d.sync += came.orders.eq(0)
 
         runts, take_runts = Signal(RUNTS), Signal()

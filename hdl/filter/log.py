@@ -93,12 +93,12 @@ class Log(wiring.Component):
 
         # Losses, until a GAP tells of them.
         full = self.kept[8]
-        arrivals, losing = Signal(range(total + 2)), Signal()
+        losing = Signal()
+        arrivals, recently = _count(m, [*overrun, losing])
         lost, some_lost, told = Signal(32), Signal(), Signal()
         m.d.sync += [
-            arrivals.eq(sum(overrun, losing)),
             lost.eq(lost + Mux(lost[31], 0, arrivals)),
-            some_lost.eq(arrivals.any() | (some_lost & ~told)),
+            some_lost.eq(recently | (some_lost & ~told)),
             self.lost.eq(self.lost | some_lost),
         ]
         with m.If(told):
@@ -163,7 +163,7 @@ class Log(wiring.Component):
             Cat(put, memory.write_en).eq(Cat(writing, put)),
         ]
         m.d.sync += self.busy.eq(
-            waiting.any() | overrun.any() | arrivals.any() | some_lost & ~full | ~machine.ongoing("idle")
+            waiting.any() | overrun.any() | recently | some_lost & ~full | ~machine.ongoing("idle")
         )
 
         # Free, in three steps: how many would be left, whether that is possible, and done.
@@ -203,6 +203,20 @@ def _longest(m, waiting, accepted):
         older |= {other: ~younger[other, one] for other in range(one)}
         longest.append(waiting[one] & ~Cat(waiting[other] & before for other, before in older.items()).any())
     return Cat(longest)
+
+
+def _count(m, flags):
+    """Return how many of `flags` were up some cycles ago, and whether any has been since then: by threes and then by
+    twos, with registers between, since synthesis makes a tree of multiplexers of one sum of many bits."""
+    sums, some, recently = [sum(flags[start : start + 3]) for start in range(0, len(flags), 3)], Cat(flags).any(), []
+    while True:
+        registers = [Signal.like(Value.cast(one)) for one in sums]
+        m.d.sync += [register.eq(one) for register, one in zip(registers, sums, strict=True)]
+        recently.append(Signal())
+        m.d.sync += recently[-1].eq(some)
+        if len(registers) == 1:
+            return registers[0], Cat(recently).any()
+        sums, some = [sum(registers[start : start + 2]) for start in range(0, len(registers), 2)], recently[-1]
 
 
 def _in_turn(m, turn, fields):
