@@ -235,6 +235,25 @@ async def nothing_is_lost_at_line_rate(dut):
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
+async def a_counter_is_read_between_two_jobs(dut):
+    """Whenever it is asked for: never when of two orders of a job both, or neither, count as siblings."""
+    bench = Bench(dut)
+    await bench.start()
+    await bench.rest()
+    seen = []
+    for later in range(25):
+        bench.judge(3, KILLED, 2, True)
+        await bench.cycle()
+        await bench.cycles(later)
+        value, _, _ = await bench.access(BASE + 3 * 128 + ORDER_DROP + SIBLING)
+        assert value - later in (0, 1), later
+        seen.append(value - later)
+        await bench.rest()
+    assert seen == sorted(seen) and set(seen) == {0, 1}
+    await bench.check()
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def outcomes_wait_for_the_log(dut):
     """In order, each once, with the cycle in which it came, however long the log takes."""
     bench = Bench(dut)

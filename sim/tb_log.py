@@ -228,7 +228,7 @@ async def only_kept_events_are_freed(dut):
         await bench.offer({"a": (anything(), 0)})
         await bench.rest()
     expected = 0
-    for number in (7, 7, 3, 21, 2**32 - 1, 7 + 256, 2**31, 19, 20, 21, 0):
+    for number in (7, 7, 3, 21, 2**32 - 1, 7 + 256, 2**31, 512 + 15, 2**31 + 15, 19, 20, 21, 0):
         await bench.free(number)
         expected = number if expected <= number <= 20 else expected
         assert int(dut.kept.value) == 20 - expected, number
