@@ -61,10 +61,10 @@ class Counters(wiring.Component):
     - runts, which can come every other cycle: they are added up, and booked in the row of no lane when nothing else
       waits, or when there are 32.
 
-    Nothing is lost: 126 jobs wait in one queue, and each takes 12 cycles. An outcome can come in every cycle; a verdict
-    waits for a cycle without one. Should the queue run over all the same, a verdict come while one waits like this, or
-    63 runts wait, ``fault`` stays high until reset. Reset zeroes all counters, which takes 1152 cycles in which jobs
-    wait.
+    Nothing is lost: 126 jobs wait in one queue, and each takes 11 cycles, so that none waits for 2^11 if the log is
+    ready in time. An outcome can come in every cycle; a verdict waits for a cycle without one. Should the queue run
+    over all the same, a verdict come while one waits like this, or 63 runts wait, ``fault`` stays high until reset.
+    Reset zeroes all counters, which takes 1152 cycles in which jobs wait.
 
     The bus target (a row's 128 counters one after another, rows 9 and up always 0) answers between two jobs, within 20
     cycles, or after reset when the counters are zero. Writes are errors.
