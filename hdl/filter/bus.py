@@ -42,10 +42,21 @@ def prefix(first: int, last: int) -> str:
     return f"{first:0{ADDRESS_BITS}b}"[: ADDRESS_BITS - free] + "-" * free
 
 
+def prefixes(first: int, last: int) -> list[str]:
+    """Return the fewest patterns that together match the addresses from `first` to `last`, and no other."""
+    patterns = []
+    while first <= last:
+        size = min(first & -first or 1 << ADDRESS_BITS, 1 << (last - first + 1).bit_length() - 1)
+        patterns.append(prefix(first, first + size - 1))
+        first += size
+    return patterns
+
+
 class BusDecoder(wiring.Component):
     """Passes each access on to the target that owns the address.
 
-    The request reaches the target one cycle after it came, and the answer comes back one cycle after the target's.
+    The request reaches the target one cycle after it came, and the answer comes back one cycle after the target's;
+    ``value`` then stays until the next answer.
     An address that no target owns is answered with an error, two cycles after the request. Of several ranges that
     hold an address the first counts, in the order of `targets`.
 
@@ -97,6 +108,7 @@ class BusDecoder(wiring.Component):
         m.d.sync += [
             self.bus.ack.eq(acks.any() | (asked & orphan)),
             self.bus.error.eq((Cat(output.error for output in outputs) & acks).any() | orphan),
-            self.bus.value.eq(value),
         ]
+        with m.If(acks.any()):
+            m.d.sync += self.bus.value.eq(value)
         return m
