@@ -238,7 +238,6 @@ class Filter(wiring.Component):
         armable = ~sources.loop_open & ~sources.fault & ~watchdog.expired
         m.submodules.status = status = Status(
             {
-                Reg.NOW: self.now,
                 Reg.STATE: Cat(latch.killed, sources.loop_open, watchdog.expired, sources.fault, armable),
                 Reg.CONFIG_CRC: controller.config_crc,
                 Reg.FAULTS: Cat(log.lost, counters.fault, unsettled, risk.fault),
@@ -246,14 +245,14 @@ class Filter(wiring.Component):
                 Reg.EVENTS: log.next,
                 Reg.EVENTS_KEPT: log.kept,
                 **capture.registers,
-            }
+            },
+            capture.moments,
         )
+        m.d.comb += status.now.eq(self.now)
         connect(m, bus.status, status.bus)
 
-        active = Cat(
-            receiver.busy, gate.busy, returns.active, risk.busy, counters.busy, log.busy, link.busy, controller.busy
-        )  # fmt: skip
-        m.d.sync += self.busy.eq(active.any())
+        parts = (receiver, gate, risk, counters, log, link, controller, status)
+        m.d.sync += self.busy.eq(Cat(returns.active, *(part.busy for part in parts)).any())
         return m
 
     def _read(self, m, receiver, headers, lanes, session, history, framer, order, store, settings):
@@ -460,7 +459,6 @@ class Filter(wiring.Component):
     def _observe(self, m, capture, sources, latch, arming, gate, framer, verdict):
         """Connect the capture registers."""
         m.d.comb += [
-            capture.now.eq(self.now),
             capture.request.eq(sources.request),
             capture.sources.eq(sources.sources),
             capture.killed.eq(latch.killed),
