@@ -14,6 +14,7 @@ from hdl.wire.registers import CONFIG_FIRST, CONFIG_LAST, Reg
 from hdl.wire.verdict import LANES
 
 ALL = (1 << LANES) - 1
+BEHIND = 6  # cycles in which one bit of a word is found
 
 
 class Controller(wiring.Component):
@@ -28,7 +29,7 @@ class Controller(wiring.Component):
     reset: for each the address and the value, 32 bits each, low octet first. ``CONFIG_BEGIN`` and ``CLEAR_EXPOSURE``
     do not count.
 
-    Bits are moved one by one: a word takes about 80 cycles when it is read, 110 when it is written, besides its access.
+    Bits are moved one by one: a word takes about 100 cycles when it is read and 110 when it is written.
 
     A kill strobe of the link is passed on in the next cycle in every state, also while a request waits for its ack. The
     same KILL acts again in its turn: were there an ARM before it in the queue, the lanes would stay open otherwise.
@@ -119,7 +120,7 @@ class Controller(wiring.Component):
         # What the states decide by, one cycle behind the registers it is taken from.
         all_killed, is_config, is_counted, is_begin, no_address = (Signal() for _ in range(5))
         no_word, one_word, three_words, some_words, some_events = (Signal() for _ in range(5))
-        enough = Signal()
+        enough, done = Signal(), Signal()
         m.d.sync += [
             all_killed.eq(self.killed == ALL),
             is_config.eq(bus.address.matches(*prefixes(CONFIG_FIRST, CONFIG_LAST))),
@@ -131,6 +132,7 @@ class Controller(wiring.Component):
             one_word.eq(requests.words == 1),
             three_words.eq(requests.words == 3),
             enough.eq(events.kept >= data[:4]),
+            done.eq(number == limit),
         ]
         m.d.comb += [
             # From 1 to MOST_WORDS, which is 64, and to MOST_EVENTS, which is 8.
@@ -158,14 +160,32 @@ class Controller(wiring.Component):
         with m.If(taking | turning_data):
             m.d.sync += Cat(nonce, lanes, data).eq(Cat(nonce[1:], lanes, data, Mux(taking, taken, data[0])))
             m.d.sync += excess.eq((excess & (bit_at != 0)) | (taken & (bit_at >= 7)))
-        # What is put, and what the reply's CRC is of, is a cycle behind: the multiplexers before it are wide.
-        moved, was_put, summing = Signal(), Signal(), Signal()
+
+        # A bit of a word, found by halves with a register behind each: nothing wide is on the way.
+        words = {Op.READ: bus.value, Op.EVENTS: events.value, Op.NONCE: self.nonce}
+        halves = [Signal(16, name=f"half_of_{op.name.lower()}") for op in words]
+        for (op, word), half in zip(words.items(), halves, strict=True):
+            m.d.sync += half.eq(Mux(asked[op] & ~closing, Mux(bit_at[0], word[1::2], word[::2]), 0))
+        joined, place = Signal(16), bit_at[1:]
+        m.d.sync += joined.eq(halves[0] | halves[1] | halves[2])
+        for step in range(2):
+            m.d.sync += (later := Signal(4, name=f"place_{step}")).eq(place)
+            place = later
+        while len(joined) > 1:
+            half, later = Signal(len(joined) // 2), Signal(max(len(place) - 1, 1))
+            m.d.sync += [half.eq(Mux(place[0], joined[1::2], joined[::2])), later.eq(place[1:])]
+            joined, place = half, later
+
+        # So what is put, and what the reply's CRC is of, is as late.
+        others, moved = Signal(BEHIND), Signal()
+        was_put, summing = Signal(BEHIND), Signal(BEHIND)
+        m.d.comb += moved.eq(joined | others[-1])
         m.d.sync += [
-            moved.eq(Mux(taking, taken, put)),
-            was_put.eq(putting),
-            summing.eq((taking | putting) & closing & ~sealing),
+            others.eq(Cat(put, others)),
+            was_put.eq(Cat(putting, was_put)),
+            summing.eq(Cat((taking | putting) & closing & ~sealing, summing)),
         ]
-        with m.If(was_put):
+        with m.If(was_put[-1]):
             m.d.sync += octet.eq(Cat(octet[1:], moved))
 
         # The CRC-32 of the configuration, and of the reply, which is put with its last word.
@@ -178,29 +198,24 @@ class Controller(wiring.Component):
             m.d.sync += crc.eq(crc32_bit(crc, Mux(turning_address, address[0], data[0])))
         with m.If(~closing):
             m.d.sync += reply_crc.eq(INIT)
-        with m.Elif(summing | (putting & sealing)):
+        with m.Elif(summing[-1] | (putting & sealing)):
             m.d.sync += reply_crc.eq(crc32_bit(reply_crc, Mux(sealing, reply_crc[0], moved)))
 
-        with m.If(sealing):
+        with m.If(taking):
+            m.d.comb += put.eq(taken)
+        with m.Elif(sealing):
             m.d.comb += put.eq(~reply_crc[0])
         with m.Elif(closing & (bit_at >= 24)):
             m.d.comb += put.eq(status.bit_select(bit_at[:3], 1))
         with m.Elif(closing):
             m.d.comb += put.eq(header[0] | (bit_at == 16 + REPLY.bit_length() - 1))
-        with m.Elif(asked[Op.READ]):
-            m.d.comb += put.eq(bus.value.bit_select(bit_at, 1))
-        with m.Elif(asked[Op.EVENTS]):
-            m.d.comb += put.eq(events.value.bit_select(bit_at, 1))
-        with m.Elif(asked[Op.NONCE]):
-            m.d.comb += put.eq(self.nonce.bit_select(bit_at, 1))
-        with m.Else():
+        with m.Elif(asked[Op.KILL] | asked[Op.ARM]):
             m.d.comb += put.eq(killed.bit_select(bit_at[:3], 1) & (bit_at < LANES))
 
         def fail(code):
             m.d.sync += [status.eq(code), limit.eq(0)]
             m.next = "close"
 
-        done = number == limit
         with m.FSM() as machine:
             with m.State("idle"):
                 m.d.sync += [at.eq(FIRST), opening.eq(1), closing.eq(0), sealing.eq(0), status.eq(Status.OK)]
@@ -218,7 +233,7 @@ class Controller(wiring.Component):
                 with m.If(last_bit):
                     with m.If(closing):
                         with m.If(done):
-                            m.next = "seal"
+                            m.next = "sum"
                     with m.Elif(~opening):
                         m.next = "argument"
                     with m.Elif(~at[-1]):
@@ -310,8 +325,8 @@ class Controller(wiring.Component):
             with m.State("put"):
                 m.d.comb += putting.eq(1)
                 with m.If(bit_at[:3] == 7):
-                    m.next = "last bit"
-            with m.State("last bit"):
+                    m.next = "show"
+            with m.State("show"), m.If(~was_put.any()):
                 m.next = "store"
             with m.State("store"):
                 m.d.comb += requests.write.eq(1)
@@ -319,7 +334,9 @@ class Controller(wiring.Component):
                     m.d.sync += at.eq(at + 1)
                     m.next = "put"
                     with m.If(bit_at == 0):
-                        m.next = "next"
+                        m.next = "stored"
+            with m.State("stored"):
+                m.next = "next"
             with m.State("next"):
                 m.next = "look"
                 with m.If(sealing):
@@ -334,6 +351,8 @@ class Controller(wiring.Component):
             with m.State("close"):
                 m.d.sync += [at.eq(FIRST), closing.eq(1)]
                 m.next = "put"
+            with m.State("sum"), m.If(~summing.any()):
+                m.next = "seal"
             with m.State("seal"):
                 m.d.sync += sealing.eq(1)
                 m.next = "put"
