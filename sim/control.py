@@ -72,7 +72,8 @@ class Control(wiring.Component):
                 "status": [(status.FIRST, status.LAST)],
                 "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7), (Reg.LANE_MODE, Reg.LANE_MODE + 7)],
                 "table": [(Reg.CLEAR_EXPOSURE, Reg.CLEAR_EXPOSURE), (0x1000, 0x1FFF), (0x2000, 0x2FFF)],
-            }
+            },
+            quiet=("status", "settings"),
         )
         m.submodules.status = state = status.Status(
             {

@@ -64,6 +64,8 @@ class BusDecoder(wiring.Component):
     ----------
     targets : dict[str, list[tuple[int, int]]]
         By the target's name, its ranges of addresses (first, last), each an aligned power of two.
+    quiet : tuple[str, ...]
+        Targets whose ``value`` is 0 but in the cycle of an ack: they need no gate.
 
     Members
     -------
@@ -73,7 +75,8 @@ class BusDecoder(wiring.Component):
         To each target; the address is passed on whole.
     """
 
-    def __init__(self, targets):
+    def __init__(self, targets, quiet=()):
+        self.quiet = quiet
         self.targets = {name: [prefix(first, last) for first, last in ranges] for name, ranges in targets.items()}
         super().__init__({"bus": In(Bus)} | {name: Out(Bus) for name in targets})
 
@@ -100,11 +103,11 @@ class BusDecoder(wiring.Component):
                 output.data.eq(self.bus.data),
             ]
 
-        # One answer at a time, but a target may hold anything on `value` while it does not ack.
+        # One answer at a time, but a target that is not quiet may hold anything on `value` while it does not ack.
         acks = Cat(output.ack & chosen[number] for number, output in enumerate(outputs))
         value = 0
-        for number, output in enumerate(outputs):
-            value = value | Mux(chosen[number], output.value, 0)
+        for number, (name, output) in enumerate(zip(self.targets, outputs, strict=True)):
+            value = value | (output.value if name in self.quiet else Mux(chosen[number], output.value, 0))
         m.d.sync += [
             self.bus.ack.eq(acks.any() | (asked & orphan)),
             self.bus.error.eq((Cat(output.error for output in outputs) & acks).any() | orphan),

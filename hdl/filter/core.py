@@ -139,7 +139,7 @@ class Filter(wiring.Component):
         m.submodules.addresses, m.submodules.reset = addresses, reset
         m.submodules.history = history = History()
         m.submodules.returns = returns = ReturnPath(read=self.tcp)
-        m.submodules.bus = bus = BusDecoder(TARGETS)
+        m.submodules.bus = bus = BusDecoder(TARGETS, quiet=("status", "settings"))
 
         self._read(m, receiver, headers, lanes, session, history, framer, order, store, settings)
         self._judge(m, receiver, headers, session, history, framer, order, risk, verdict, buffer, queue, settings)

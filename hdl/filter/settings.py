@@ -13,7 +13,7 @@ FIRST, LAST = Reg.CONFIG_BEGIN, Reg.LANE_MODE + LANES - 1
 
 
 class Settings(wiring.Component):
-    """Keeps the settings; a bus target for the addresses from `FIRST` to `LAST`.
+    """Keeps the settings; a quiet bus target for the addresses from `FIRST` to `LAST`.
 
     Answers three cycles after the request; a written value is on its output from the cycle of the ack on. Bits that a
     register does not have are ignored and read as 0. ``CONFIG_BEGIN`` takes any value, keeps none, and can't be read.
@@ -78,7 +78,7 @@ class Settings(wiring.Component):
                 m.d.sync += memory.write_data[bits:].eq(0)
         m.d.comb += [memory.write_addr.eq(number), memory.read_addr.eq(number)]
         m.d.sync += [memory.write_en.eq(writes), was_written.eq(written.bit_select(number, 1))]
-        m.d.sync += bus.value.eq(Mux(was_written, memory.read_data, 0))
+        m.d.sync += bus.value.eq(Mux(was_written & found, memory.read_data, 0))
         for address, register in registers.items():
             chosen = Signal(name=f"write_{address:x}")
             m.d.sync += chosen.eq(writes & (number == address - FIRST))

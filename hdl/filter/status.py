@@ -29,7 +29,7 @@ def check(reg, value):
 
 
 class Status(wiring.Component):
-    """Reads registers that others drive, and the moments of what happened; a bus target from `FIRST` to `LAST`.
+    """Reads registers that others drive, and the moments of what happened; a quiet bus target from `FIRST` to `LAST`.
 
     A register is sampled two cycles after the request, and the answer comes in the sixth. Moments take two words, as
     `Moments` keeps them; ``NOW`` is the moment at which its low word is asked for, and takes up to 40 cycles. Writes,
@@ -91,9 +91,12 @@ class Status(wiring.Component):
         value = Mux(is_moment, moments.value, 0)
         for reg, word in self._registers.items():
             value = value | Mux(chosen[reg], word, 0)
-        m.d.sync += [bus.value.eq(value), bus.error.eq(~(is_moment | Cat(chosen.values()).any()) | bus.write)]
-
         sampled, reading = Signal(), Signal(READ_DELAY)
+        m.d.sync += [
+            bus.value.eq(Mux(reading[-1], value, 0)),
+            bus.error.eq(~(is_moment | Cat(chosen.values()).any()) | bus.write),
+        ]
+
         m.d.comb += moments.read.eq(sampled & ~bus.write)
         m.d.sync += Cat(reading, bus.ack).eq(Cat(sampled, reading))
         with m.FSM():
