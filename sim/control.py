@@ -41,7 +41,8 @@ class Control(wiring.Component):
                 "tables_busy": In(1),
                 "config_crc": Out(32),
                 "config_begun": Out(1),
-                "kill_at": In(64),
+                "kill_edge": In(1),
+                "kill_forgotten": In(1),
                 "aborts": In(32),
                 "event": In(Offer),
                 "table": Out(Bus),
@@ -71,18 +72,18 @@ class Control(wiring.Component):
                 "status": [(status.FIRST, status.LAST)],
                 "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7), (Reg.LANE_MODE, Reg.LANE_MODE + 7)],
                 "table": [(Reg.CLEAR_EXPOSURE, Reg.CLEAR_EXPOSURE), (0x1000, 0x1FFF), (0x2000, 0x2FFF)],
-            }
+            },
+            quiet=("status", "settings"),
         )
         m.submodules.status = state = status.Status(
             {
-                Reg.NOW: now,
                 Reg.STATE: self.killed,
                 Reg.CONFIG_CRC: controller.config_crc,
-                Reg.KILL_AT: self.kill_at,
                 Reg.ABORTS: self.aborts,
                 Reg.EVENTS: log.next,
                 Reg.EVENTS_KEPT: log.kept,
-            }
+            },
+            {Reg.KILL_AT: (self.kill_edge, self.kill_forgotten)},
         )
         connect(m, link.requests, controller.requests)
         connect(m, controller.bus, bus.bus)
@@ -96,6 +97,7 @@ class Control(wiring.Component):
             self.tx.eq(link.tx),
             self.now.eq(now),
             log.now.eq(now),
+            state.now.eq(now),
             controller.link_kill.eq(link.kill),
             controller.killed.eq(self.killed),
             controller.nonce.eq(arming.nonce),
@@ -119,7 +121,7 @@ class Control(wiring.Component):
             self.armed.eq(arming.done),
             self.config_crc.eq(controller.config_crc),
             self.config_begun.eq(controller.config_begun),
-            self.busy.eq(link.busy | controller.busy | log.busy),
+            self.busy.eq(link.busy | controller.busy | log.busy | state.busy),
         ]
         for name in (
             "policy", "lane_enable", "order_size", "watchdog", "hash_key", "tcp_lanes", "dialect_lanes", "actions"

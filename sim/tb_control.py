@@ -35,7 +35,15 @@ class Bench:
         self.line, self.ear = Sender(dut.rx, DIVISOR), Receiver(dut.tx, DIVISOR)
         self.table, self.accesses, self.refused, self.delay = {}, [], set(), 0
         self.strobes, self.sticky, self.sequence = [], sticky, 0
-        for name in ("table__ack", "table__error", "event__valid", "event__at", "kill_at", "aborts"):
+        for name in (
+            "table__ack",
+            "table__error",
+            "event__valid",
+            "event__at",
+            "kill_edge",
+            "kill_forgotten",
+            "aborts",
+        ):
             getattr(dut, name).value = 0
         for name in ("loop_open", "fault", "watchdog_expired", "tables_busy"):
             getattr(dut, name).value = 0
@@ -190,7 +198,19 @@ async def reading_a_low_word_latches_the_high_one(dut):
     """`now` crosses 2^32 in the test; each pair has a latch of its own."""
     bench = Bench(dut)
     await bench.start()
-    dut.kill_at.value = 0x1111_2222_3333_4444
+
+    async def strobe(signal):
+        await dut.clk.rising_edge
+        signal.value = 1
+        await dut.clk.falling_edge
+        now = int(dut.now.value)
+        await dut.clk.rising_edge
+        signal.value = 0
+        return now
+
+    while int(dut.now.value) < 1 << 32:
+        await dut.clk.rising_edge
+    happened = await strobe(dut.kill_edge) - 2
     assert await bench.read(KILL_AT + 1) == [0], "0 until the low word was read"
     times = []
     for _ in range(4):
@@ -200,10 +220,11 @@ async def reading_a_low_word_latches_the_high_one(dut):
         assert before < times[-1] < int(dut.now.value)
     assert times[0] >> 32 == 1
     low = (await bench.read(KILL_AT))[0]
-    dut.kill_at.value = 0
+    await strobe(dut.kill_forgotten)
     await bench.read(NOW)
-    assert (low, (await bench.read(KILL_AT + 1))[0]) == (0x3333_4444, 0x1111_2222)
+    assert (low, (await bench.read(KILL_AT + 1))[0]) == (happened & 0xFFFFFFFF, 1)
     assert await bench.read(KILL_AT, 2) == [0, 0]
+    assert await bench.read(NOW + 1) == [1]
 
 
 @cocotb.test(timeout_time=30, timeout_unit="ms")

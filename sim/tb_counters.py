@@ -30,8 +30,8 @@ class Outcome(NamedTuple):
 
     @property
     def bits(self):
-        """The layout by hand: kind 2, lane 4, reset, all, length 11, base 8, reservations 5, orders 7, stopped 7, reason
-        6."""
+        """The layout by hand: kind 2, lane 4, reset, all, length 11, base 8, reservations 5, orders 7, stopped 7,
+        reason 6."""
         value = self.kind | self.lane << 2 | self.reset << 6 | self.all << 7
         return value | random.getrandbits(24) << 8 | self.orders << 32 | self.stopped << 39 | self.reason << 46
 

@@ -67,6 +67,19 @@ async def the_next_heartbeat_restarts_an_expired_timer(dut):
     assert [record[7]["deadline"], record[9]["deadline"], record[10]["deadline"]] == [1120, 1120, NEVER]
 
 
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(timeout=[1, (1 << 32) - 1])
+@cocotb.parametrize(beyond=[0, 1, 1 << 32, (1 << 33) - 6])
+async def p10_a_jump_over_the_deadline_expires(dut, timeout, beyond):
+    """P10: in two cycles, however far it jumps."""
+    await reset(dut)
+    begin = (9 << 32) - 3
+    rows = [{"now": begin, "timeout": timeout, "heartbeat": 0}] * 3 + [{"heartbeat": 1}]
+    rows += [{"now": begin + timeout + beyond + cycle, "heartbeat": 0} for cycle in range(5)]
+    record = await play(dut, rows, OUTPUTS)
+    assert [row["expired"] for row in record] == [1, 1, 1, 1, 0, 0, 1, 1, 1]
+
+
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def random_heartbeats_are_as_the_model_says(dut):
     """Random time-outs, heartbeats and jumps of `now`, against the contract in plain Python."""

@@ -3,13 +3,13 @@
 import pytest
 from amaranth.sim import Simulator
 
-from hdl.filter.bus import BusDecoder, prefix
+from hdl.filter.bus import BusDecoder, prefix, prefixes
 
 TARGETS = {"one": [(0x0108, 0x0108)], "many": [(0x0100, 0x010F), (0x2000, 0x3FFF)]}
 
 
-def simulate(bench):
-    decoder = BusDecoder(TARGETS)
+def simulate(bench, quiet=()):
+    decoder = BusDecoder(TARGETS, quiet)
     simulator = Simulator(decoder)
     simulator.add_clock(8e-9)
 
@@ -52,6 +52,55 @@ def test_a_request_reaches_the_owner_one_cycle_later_and_the_answer_comes_one_cy
         assert ctx.get(decoder.bus.ack) == 0
 
     simulate(bench)
+
+
+def test_a_quiet_owner_answers_as_well_beside_a_loud_one():
+    async def bench(ctx, decoder):
+        ctx.set(decoder.many.value, 0xFFFFFFFF)
+        await ask(ctx, decoder.bus, 0x0108)
+        ctx.set(decoder.one.ack, 1)
+        ctx.set(decoder.one.value, 5)
+        await ctx.tick()
+        assert (ctx.get(decoder.bus.ack), ctx.get(decoder.bus.value)) == (1, 5)
+        ctx.set(decoder.one.ack, 0)
+        ctx.set(decoder.one.value, 0)
+        await ask(ctx, decoder.bus, 0x2000)
+        ctx.set(decoder.many.ack, 1)
+        await ctx.tick()
+        assert (ctx.get(decoder.bus.ack), ctx.get(decoder.bus.value)) == (1, 0xFFFFFFFF)
+
+    simulate(bench, quiet=("one",))
+
+
+def test_the_value_stays_until_the_next_answer():
+    async def bench(ctx, decoder):
+        await ask(ctx, decoder.bus, 0x0108)
+        ctx.set(decoder.one.ack, 1)
+        ctx.set(decoder.one.value, 5)
+        await ctx.tick()
+        ctx.set(decoder.one.ack, 0)
+        ctx.set(decoder.one.value, 7)
+        for _ in range(5):
+            await ctx.tick()
+            assert ctx.get(decoder.bus.value) == 5
+
+    simulate(bench)
+
+
+def test_ranges_are_joined_from_the_fewest_patterns():
+    assert prefixes(0x0100, 0x1FFF) == [
+        "00000001--------",
+        "0000001---------",
+        "000001----------",
+        "00001-----------",
+        "0001------------",
+    ]
+    assert prefixes(5, 5) == [f"{5:016b}"]
+    for first, last in [(0, 0xFFFF), (3, 12), (1, 0x8000), (0x00FF, 0x0101), (0xFFFE, 0xFFFF)]:
+        patterns = prefixes(first, last)
+        for address in {first, last, max(first - 1, 0), min(last + 1, 0xFFFF), (first + last) // 2}:
+            matching = [p for p in patterns if all(d in ("-", b) for d, b in zip(p, f"{address:016b}", strict=True))]
+            assert len(matching) == (first <= address <= last), (first, last, address)
 
 
 def test_an_error_of_the_owner_is_passed_on():

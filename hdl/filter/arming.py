@@ -1,12 +1,13 @@
 """Reopens lanes: the two-step arm."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.kill import FIRM
 from hdl.wire.verdict import LANES, Refusal
 
+_STIRRING = 8  # low bits of `now` that are mixed in
 _TAPS = 0xA3000000  # x^32 + x^30 + x^26 + x^25 + 1, a shift register of full length
 
 
@@ -78,9 +79,10 @@ class Arming(wiring.Component):
         firm = Signal()
         killing = self.request.any()
 
+        random = Signal(32, init=1)
+        m.d.sync += random.eq(random[1:] ^ Mux(random[0], _TAPS, 0) ^ self.now[:_STIRRING])
         with m.If(self.nonce_request):
-            shifted = Cat(self.nonce[1:], 0) ^ Mux(self.nonce[0], _TAPS, 0)
-            m.d.sync += [self.nonce.eq(shifted ^ self.now[:32]), self.fresh.eq(1)]
+            m.d.sync += [self.nonce.eq(random), self.fresh.eq(1)]
         with m.Elif(self.arm):
             m.d.sync += self.fresh.eq(0)
         with m.If(killing):

@@ -42,10 +42,21 @@ def prefix(first: int, last: int) -> str:
     return f"{first:0{ADDRESS_BITS}b}"[: ADDRESS_BITS - free] + "-" * free
 
 
+def prefixes(first: int, last: int) -> list[str]:
+    """Return the fewest patterns that together match the addresses from `first` to `last`, and no other."""
+    patterns = []
+    while first <= last:
+        size = min(first & -first or 1 << ADDRESS_BITS, 1 << (last - first + 1).bit_length() - 1)
+        patterns.append(prefix(first, first + size - 1))
+        first += size
+    return patterns
+
+
 class BusDecoder(wiring.Component):
     """Passes each access on to the target that owns the address.
 
-    The request reaches the target one cycle after it came, and the answer comes back one cycle after the target's.
+    The request reaches the target one cycle after it came, and the answer comes back one cycle after the target's;
+    ``value`` then stays until the next answer.
     An address that no target owns is answered with an error, two cycles after the request. Of several ranges that
     hold an address the first counts, in the order of `targets`.
 
@@ -53,6 +64,8 @@ class BusDecoder(wiring.Component):
     ----------
     targets : dict[str, list[tuple[int, int]]]
         By the target's name, its ranges of addresses (first, last), each an aligned power of two.
+    quiet : tuple[str, ...]
+        Targets whose ``value`` is 0 but in the cycle of an ack: they need no gate.
 
     Members
     -------
@@ -62,7 +75,8 @@ class BusDecoder(wiring.Component):
         To each target; the address is passed on whole.
     """
 
-    def __init__(self, targets):
+    def __init__(self, targets, quiet=()):
+        self.quiet = quiet
         self.targets = {name: [prefix(first, last) for first, last in ranges] for name, ranges in targets.items()}
         super().__init__({"bus": In(Bus)} | {name: Out(Bus) for name in targets})
 
@@ -89,14 +103,15 @@ class BusDecoder(wiring.Component):
                 output.data.eq(self.bus.data),
             ]
 
-        # One answer at a time, but a target may hold anything on `value` while it does not ack.
+        # One answer at a time, but a target that is not quiet may hold anything on `value` while it does not ack.
         acks = Cat(output.ack & chosen[number] for number, output in enumerate(outputs))
         value = 0
-        for number, output in enumerate(outputs):
-            value = value | Mux(chosen[number], output.value, 0)
+        for number, (name, output) in enumerate(zip(self.targets, outputs, strict=True)):
+            value = value | (output.value if name in self.quiet else Mux(chosen[number], output.value, 0))
         m.d.sync += [
             self.bus.ack.eq(acks.any() | (asked & orphan)),
             self.bus.error.eq((Cat(output.error for output in outputs) & acks).any() | orphan),
-            self.bus.value.eq(value),
         ]
+        with m.If(acks.any()):
+            m.d.sync += self.bus.value.eq(value)
         return m

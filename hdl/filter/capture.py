@@ -1,6 +1,6 @@
 """Capture registers: the moments from which the latencies are computed (DESIGN: the five latencies)."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,7 +11,7 @@ BOUND = 4  # cycles after its kill edge in which an order may still complete (P1
 
 
 class Capture(wiring.Component):
-    """Latches when things happened, in cycles of ``now`` at the pins.
+    """Tells when things happened, in cycles at the pins, and latches what belongs to them.
 
     The kill registers hold the first kill edge after an arm: the cycle in which a request met a lane that was open. An
     order frame that completes on a killed lane is counted against that lane's own edge. Everything else follows the
@@ -19,12 +19,12 @@ class Capture(wiring.Component):
 
     Members
     -------
-    now : In(64)
     request, sources, killed, opened : In
         Of the kill latch, in the cycle of the edge; ``opened`` the lanes that an arm opens.
     sent : In(1)
         A frame has completed with a valid FCS: its last octet is on the pins now.
     aborted : In(1)
+        A frame has been aborted. Each comes at least 40 cycles after the one before.
     lane, orders : In(4), In(7)
         Of that frame.
     started, dwell, gap, length : In
@@ -32,11 +32,14 @@ class Capture(wiring.Component):
         predecessor's last octet out; its octets.
     last_octet, breached : In(1)
         The last octet of a message is in the decoder; a message has just been found to breach a limit.
+    kill, after, passing, breach, opening : Out(1)
+        Strobes, two cycles after the kill edge, the completion of an order frame on a killed lane, the first preamble
+        octet, the decision that a message breaches. ``opening`` forgets the first two; it comes one cycle after an arm
+        opened a lane.
     """
 
     DECODER_DELAY = 3  # cycles from the pins to `last_octet`
 
-    now: In(64)
     request: In(LANES)
     sources: In(6)
     killed: In(LANES)
@@ -52,16 +55,17 @@ class Capture(wiring.Component):
     last_octet: In(1)
     breached: In(1)
 
-    kill_at: Out(64)
+    kill: Out(1)
+    after: Out(1)
+    passing: Out(1)
+    breach: Out(1)
+    opening: Out(1)
     kill_cause: Out(32)
     cause: Out(6, init=1)
     after_orders: Out(32)
-    after_end: Out(64)
     aborts: Out(32)
-    pass_start: Out(64)
     pass_dwell: Out(32)
     pass_gap: Out(32)
-    breach_at: Out(64)
     breach_after: Out(32)
 
     @property
@@ -69,86 +73,103 @@ class Capture(wiring.Component):
         """The status registers that this component drives."""
         return {
             Reg.CAUSE: self.cause,
-            Reg.KILL_AT: self.kill_at,
             Reg.KILL_CAUSE: self.kill_cause,
             Reg.AFTER_ORDERS: self.after_orders,
-            Reg.AFTER_END: self.after_end,
             Reg.ABORTS: self.aborts,
-            Reg.PASS_START: self.pass_start,
             Reg.PASS_DWELL: self.pass_dwell,
             Reg.PASS_GAP: self.pass_gap,
-            Reg.BREACH_AT: self.breach_at,
             Reg.BREACH_AFTER: self.breach_after,
+        }
+
+    @property
+    def moments(self) -> dict[Reg, tuple[Signal, Value]]:
+        """The strobes of this component's moments: they happened, and are forgotten."""
+        return {
+            Reg.KILL_AT: (self.kill, self.opening),
+            Reg.AFTER_END: (self.after, self.opening),
+            Reg.PASS_START: (self.passing, Const(0, 1)),
+            Reg.BREACH_AT: (self.breach, Const(0, 1)),
         }
 
     def elaborate(self, platform):
         m = Module()
-        before = Signal(64)  # `now` of the previous cycle
-        m.d.sync += before.eq(self.now)
 
-        # The kill: the edge is decided one cycle late, from registers, and stamped with the cycle in which it was.
-        edge, edge_sources, seen, opening = Signal(LANES), Signal(6), Signal(), Signal()
+        # The kill: what an edge met, two cycles later, behind what an arm of its own cycle clears.
+        edge, edge_sources = Signal(LANES), Signal(6)
+        first, first_sources, meets_lane, seen = Signal(LANES), Signal(6), Signal(), Signal()
         m.d.sync += [
             edge.eq(self.request & ~self.killed),
             edge_sources.eq(self.sources),
-            opening.eq(self.opened.any()),
+            self.opening.eq(self.opened.any()),
+            first.eq(edge),
+            first_sources.eq(edge_sources),
+            meets_lane.eq(edge.any()),
         ]
-        with m.If(opening):
-            m.d.sync += [
-                self.cause.eq(self.sources),
-                self.after_orders.eq(0),
-                self.after_end.eq(0),
-                self.aborts.eq(0),
-                self.kill_at.eq(0),
-                self.kill_cause.eq(0),
-                seen.eq(0),
-            ]
+        m.d.comb += self.kill.eq(meets_lane & ~seen)
+        with m.If(self.opening):
+            m.d.sync += [self.kill_cause.eq(0), seen.eq(0), self.cause.eq(self.sources)]
         with m.Else():
             m.d.sync += self.cause.eq(self.cause | self.sources)
-        with m.If(edge.any() & ~seen):
-            m.d.sync += [seen.eq(1), self.kill_at.eq(before), self.kill_cause.eq(edge_sources | (edge << 8))]
+            with m.If(self.kill):
+                m.d.sync += [seen.eq(1), self.kill_cause.eq(first_sources | (first << 8))]
 
-        # Cycles since each lane's own edge: `age` is 0 in the cycle after it.
-        late = Signal(LANES)
-        for lane in range(LANES):
-            age = Signal(3, name=f"age{lane}")
-            m.d.sync += late[lane].eq(self.killed[lane] & (age >= BOUND))
-            with m.If(~self.killed[lane]):
-                m.d.sync += age.eq(0)
-            with m.Elif(age != 7):
-                m.d.sync += age.eq(age + 1)
-
-        mine, completed, orders, was_killed = Signal(LANES), Signal(), Signal(7), Signal(LANES)
+        # Late: the lane is killed in this cycle, and was in the `BOUND` before: two of them, and two cycles ago two.
+        late, once, twice, between, before_twice = (Signal(LANES, name=f"killed_{n}") for n in range(5))
         m.d.sync += [
-            mine.eq(1 << self.lane),
+            once.eq(self.killed),
+            twice.eq(self.killed & once),
+            between.eq(twice),
+            before_twice.eq(between),
+            late.eq(self.killed & twice & before_twice),
+        ]
+
+        completed, lane, orders, was_killed = Signal(), Signal(3), Signal(7), Signal(LANES)
+        of_lane = Signal()
+        m.d.sync += [
             completed.eq(self.sent & self.orders.any()),
+            of_lane.eq(~self.lane[3]),
+            lane.eq(self.lane),
             orders.eq(self.orders),
             was_killed.eq(self.killed),
         ]
-        after, too_late, after_by, after_at = Signal(), Signal(), Signal(7), Signal(64)
+        too_late, after_by, aborted = Signal(), Signal(7), Signal()
         m.d.sync += [
-            after.eq(completed & (mine & was_killed).any()),
-            too_late.eq((mine & late).any()),
+            self.after.eq(completed & of_lane & was_killed.bit_select(lane, 1)),
+            too_late.eq(late.bit_select(lane, 1)),
             after_by.eq(orders),
-            after_at.eq(before),
+            aborted.eq(self.aborted),
         ]
-        with m.If(after & ~opening):
-            m.d.sync += self.after_end.eq(after_at)
-            with m.If(too_late):
-                m.d.sync += self.after_orders.eq(self.after_orders + after_by)
-        with m.If(self.aborted & ~opening):
-            m.d.sync += self.aborts.eq(self.aborts + 1)
 
+        # Both are counted bit by bit: a frame takes longer than a word has bits.
+        counts = (self.after_orders, self.aborts)
+        counting, bit_at, amount, carry = Signal(len(counts)), Signal(5), Signal(7), Signal()
+        m.d.sync += [bit_at.eq(bit_at + 1), amount.eq(amount >> 1)]
+        with m.If(self.opening):
+            m.d.sync += counting.eq(0)
+        with m.Elif((self.after & too_late) | aborted):
+            m.d.sync += [counting.eq(Mux(aborted, 0b10, 0b01)), amount.eq(Mux(aborted, 1, after_by))]
+            m.d.sync += [bit_at.eq(0), carry.eq(0)]
+        with m.Elif(bit_at == 31):
+            m.d.sync += counting.eq(0)
+        for number, count in enumerate(counts):
+            turning = Signal(32, name=f"turning_{number}")
+            with m.If(self.opening):
+                m.d.sync += [turning.eq(0), count.eq(0)]
+            with m.Elif(counting[number]):
+                total = turning[0] + amount[0] + carry
+                m.d.sync += [turning.eq(Cat(turning[1:], total[0])), carry.eq(total[1])]
+            with m.Else():
+                m.d.sync += count.eq(turning)
+
+        started, decided = Signal(), Signal()
+        m.d.sync += [started.eq(self.started), self.passing.eq(started)]
         with m.If(self.started):
-            m.d.sync += [
-                self.pass_start.eq(self.now),
-                self.pass_dwell.eq(self.dwell | (self.length << 16)),
-                self.pass_gap.eq(self.gap),
-            ]
+            m.d.sync += [self.pass_dwell.eq(self.dwell | (self.length << 16)), self.pass_gap.eq(self.gap)]
 
         # Cycles since the last octet of the last message was on the pins.
         since = Signal(16)
         m.d.sync += since.eq(Mux(self.last_octet, self.DECODER_DELAY + 1, since + 1))
+        m.d.sync += [decided.eq(self.breached), self.breach.eq(decided)]
         with m.If(self.breached):
-            m.d.sync += [self.breach_at.eq(self.now), self.breach_after.eq(since)]
+            m.d.sync += self.breach_after.eq(since)
         return m

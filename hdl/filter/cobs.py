@@ -1,20 +1,10 @@
 """Consistent overhead byte stuffing: frames without zero octets, between zero octets (Cheshire and Baker, 1999)."""
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.memory import Memory
-
 MOST_RUN = 254  # octets of a block; a full one is followed by no zero
-
-Piece = data.StructLayout({"octet": 8, "last": 1})
-
-
-def check_depth(depth):
-    """Raise ValueError for a depth that `CobsEncoder` can't have."""
-    if depth < 4 or depth & (depth - 1):
-        raise ValueError(f"COBS buffer must be a power of two of at least 4 octets, not {depth!r}")
 
 
 class CobsDecoder(wiring.Component):
@@ -44,17 +34,19 @@ class CobsDecoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        left = Signal(8)  # octets to come before the next code
+        left = Signal(8, init=1)  # octets of this block to come, and the next code
+        between = Signal()  # the next octet is a code
         zero_due = Signal()  # a zero stands between this block and the next, if there is one
         spoilt = Signal()
 
+        m.d.comb += between.eq(left == 1)
         m.d.sync += [self.data_valid.eq(0), self.end.eq(0)]
         with m.If(self.valid):
             with m.If(self.octet == 0):
-                m.d.sync += [self.end.eq(1), self.whole.eq((left == 0) & ~spoilt)]
-                m.d.sync += [left.eq(0), zero_due.eq(0), spoilt.eq(0)]
-            with m.Elif(left == 0):
-                m.d.sync += [left.eq(self.octet - 1), zero_due.eq(self.octet != MOST_RUN + 1)]
+                m.d.sync += [self.end.eq(1), self.whole.eq(between & ~spoilt)]
+                m.d.sync += [left.eq(1), zero_due.eq(0), spoilt.eq(0)]
+            with m.Elif(between):
+                m.d.sync += [left.eq(self.octet), zero_due.eq(self.octet != MOST_RUN + 1)]
                 m.d.sync += [self.data.eq(0), self.data_valid.eq(zero_due)]
             with m.Else():
                 m.d.sync += [left.eq(left - 1), self.data.eq(self.octet), self.data_valid.eq(1)]
@@ -64,90 +56,105 @@ class CobsDecoder(wiring.Component):
 
 
 class CobsEncoder(wiring.Component):
-    """Encodes a frame as it is given, and sends it when it is complete, between two zero octets.
+    """Sends a frame that stands in a memory, encoded, between two zero octets.
 
-    One octet is taken per cycle, two cycles after a block of 254; none from the last octet on until the closing zero
-    has been taken. An octet is offered at least 4 cycles after the one before. A frame that is longer than ``depth``
-    allows (``depth`` less one octet for the first code and one for each 254 octets) is not sent right: the caller
-    keeps to it. When the run after the last zero is a multiple of 254 octets, the frame ends in a code 1 that other
-    encoders leave out. Reset forgets the frame.
+    An octet is offered 3 cycles after the one before was taken. Before each block it looks for the block's end, which
+    takes 3 cycles an octet: the line rests for up to 770 cycles before a code. When the run after the last zero is a
+    multiple of 254 octets, the frame ends in a code 1 that other encoders leave out. Reset forgets the frame.
 
     Parameters
     ----------
-    depth : int
-        Octets of the encoded frame at most, a power of two.
+    bits : int
+        Of an address. Addresses go on from 0 behind the highest.
+    first : int
+        Address of the frame's first octet.
 
     Members
     -------
-    i : In(stream.Signature(Piece))
+    begin : In(1)
+        Strobe: the frame is complete; not while ``busy``. The memory keeps it until ``busy`` is low.
+    end : In(bits)
+        Address behind the last octet; stable while ``busy``.
+    address, value : Out(bits), In(8)
+        The memory: ``value`` is the octet at ``address`` of two cycles before.
     o : Out(stream.Signature(8))
     busy : Out(1)
-        A complete frame is being sent; until the closing zero has been taken.
+        From the cycle after ``begin`` until the closing zero has been taken.
     """
 
-    def __init__(self, depth: int = 512):
-        check_depth(depth)
-        self.depth = depth
-        super().__init__({"i": In(stream.Signature(Piece)), "o": Out(stream.Signature(8)), "busy": Out(1)})
+    def __init__(self, bits: int, first: int):
+        self.first = first
+        super().__init__(
+            {
+                "begin": In(1),
+                "end": In(bits),
+                "address": Out(bits, init=first),
+                "value": In(8),
+                "o": Out(stream.Signature(8)),
+                "busy": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(8, self.depth)
-        code_at = Signal(range(self.depth))  # where the open block's code belongs
-        end = Signal(range(self.depth), init=1)  # the next octet's place
-        code = Signal(8, init=1)  # of the open block so far
-        number = Signal(range(self.depth))  # of the octet to be sent
-        closing, fetched, sent_all = Signal(), Signal(3), Signal()
+        number = self.address
+        block = Signal.like(number)  # where the block begins
+        code = Signal(8, init=1)  # counts up to the code, and down to 1 while the block is sent
+        full = Signal()  # the block is followed by no zero
+        fetched = Signal(2)
+        at_end, no_octet, at_zero = Signal(), Signal(), Signal()
+        m.d.comb += [at_zero.eq(self.value == 0), no_octet.eq(code == 1), self.busy.eq(1)]
+        m.d.sync += [at_end.eq(number == self.end), fetched.eq(fetched << 1)]
 
-        piece = self.i.payload
-        m.d.comb += [memory.write_addr.eq(code_at), memory.write_data.eq(code), memory.read_addr.eq(number)]
-        begin_block = [code_at.eq(end), end.eq(end + 1), code.eq(1)]
-        m.d.sync += sent_all.eq(number == end)
+        def look(state):
+            m.d.sync += fetched.eq(1)
+            m.next = state
 
-        with m.FSM() as machine:
-            with m.State("encode"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(self.i.valid):
-                    m.d.comb += memory.write_en.eq(1)
-                    m.d.sync += closing.eq(piece.last)
-                    with m.If(piece.octet == 0):
-                        m.d.sync += begin_block
-                        with m.If(piece.last):
-                            m.next = "last code"
-                    with m.Else():
-                        m.d.comb += [memory.write_addr.eq(end), memory.write_data.eq(piece.octet)]
-                        m.d.sync += [end.eq(end + 1), code.eq(code + 1)]
-                        with m.If(code == MOST_RUN):
-                            m.next = "full block"
-                        with m.Elif(piece.last):
-                            m.next = "last code"
-            with m.State("full block"):
-                m.d.comb += memory.write_en.eq(1)
-                m.d.sync += begin_block
-                m.next = "encode"
-                with m.If(closing):
-                    m.next = "last code"
-            with m.State("last code"):
-                m.d.comb += memory.write_en.eq(1)
-                m.d.sync += number.eq(0)
-                m.next = "opening zero"
+        with m.FSM():
+            with m.State("idle"):
+                m.d.comb += self.busy.eq(0)
+                m.d.sync += number.eq(self.first)
+                with m.If(self.begin):
+                    m.next = "opening zero"
             with m.State("opening zero"):
-                m.d.comb += [self.o.payload.eq(0), self.o.valid.eq(1)]
-                m.d.sync += fetched.eq(1)
+                m.d.comb += self.o.valid.eq(1)
+                m.d.sync += block.eq(number)
                 with m.If(self.o.ready):
-                    m.next = "fetch"
-            with m.State("fetch"):
-                m.d.sync += fetched.eq(fetched << 1)
-                with m.If(fetched[2]):
-                    m.next = "offer"
-            with m.State("offer"):
-                m.d.comb += [self.o.payload.eq(Mux(sent_all, 0, memory.read_data)), self.o.valid.eq(1)]
-                m.d.sync += fetched.eq(1)
+                    look("look")
+            with m.State("look"), m.If(fetched[1]):
+                m.next = "measure"
+            with m.State("measure"):
+                m.d.sync += full.eq(code == MOST_RUN + 1)
+                with m.If(at_end | at_zero | (code == MOST_RUN + 1)):
+                    m.next = "code"
+                with m.Else():
+                    m.d.sync += [number.eq(number + 1), code.eq(code + 1)]
+                    look("look")
+            with m.State("code"):
+                m.d.comb += [self.o.payload.eq(code), self.o.valid.eq(1)]
                 with m.If(self.o.ready):
+                    m.d.sync += number.eq(block)
+                    look("fetch")
+            with m.State("fetch"), m.If(fetched[1]):
+                m.next = "octet"
+                with m.If(no_octet):
+                    m.next = "next"
+            with m.State("octet"):
+                m.d.comb += [self.o.payload.eq(self.value), self.o.valid.eq(1)]
+                with m.If(self.o.ready):
+                    m.d.sync += [number.eq(number + 1), code.eq(code - 1)]
+                    look("fetch")
+            with m.State("next"):
+                with m.If(~full):
                     m.d.sync += number.eq(number + 1)
-                    m.next = "fetch"
-                    with m.If(sent_all):
-                        m.d.sync += [code_at.eq(0), end.eq(1), code.eq(1)]
-                        m.next = "encode"
-        m.d.comb += self.busy.eq(~machine.ongoing("encode") & ~(machine.ongoing("full block") & ~closing))
+                m.next = "begin"
+                with m.If(at_end & ~full):
+                    m.next = "closing zero"
+            with m.State("begin"):
+                m.d.sync += block.eq(number)
+                look("look")
+            with m.State("closing zero"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.next = "idle"
         return m

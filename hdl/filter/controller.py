@@ -4,18 +4,17 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.bus import ADDRESS_BITS, Bus
-from hdl.filter.fcs import INIT, crc32
-from hdl.filter.link import HEADER_WORDS, Requests
-from hdl.filter.log import READ_DELAY, Reader
+from hdl.filter.bus import ADDRESS_BITS, Bus, prefixes
+from hdl.filter.fcs import INIT, crc32_bit
+from hdl.filter.link import FIRST, SLOT_BITS, Requests
+from hdl.filter.log import Reader
 from hdl.wire import event
-from hdl.wire.control import MOST_EVENTS, MOST_WORDS, REPLY, Op, Status
+from hdl.wire.control import REPLY, Op, Status
 from hdl.wire.registers import CONFIG_FIRST, CONFIG_LAST, Reg
 from hdl.wire.verdict import LANES
 
 ALL = (1 << LANES) - 1
-ARGUMENTS = 3  # words behind the header that are fetched at once
-SETTLE = 10  # cycles in which a kill, an arm, a nonce or freed events have taken effect
+BEHIND = 6  # cycles in which one bit of a word is found
 
 
 class Controller(wiring.Component):
@@ -29,6 +28,8 @@ class Controller(wiring.Component):
     ``config_crc`` is the CRC-32 of all words of configuration written without error since ``CONFIG_BEGIN``, or since
     reset: for each the address and the value, 32 bits each, low octet first. ``CONFIG_BEGIN`` and ``CLEAR_EXPOSURE``
     do not count.
+
+    Bits are moved one by one: a word takes about 100 cycles when it is read and 110 when it is written.
 
     A kill strobe of the link is passed on in the next cycle in every state, also while a request waits for its ack. The
     same KILL acts again in its turn: were there an ARM before it in the queue, the lanes would stay open otherwise.
@@ -81,128 +82,217 @@ class Controller(wiring.Component):
         m = Module()
         requests, bus, events = self.requests, self.bus, self.events
 
-        header = Signal(32)
-        address = Signal(32)
-        arguments = [Signal(32, name=f"argument_{number}") for number in range(ARGUMENTS)]
+        # Everything moves bit by bit, a word in 32 cycles, so that registers shift and need no multiplexers.
+        bit_at = Signal(5)  # of the word on the move
+        last_bit = Signal()
+        at = Signal(SLOT_BITS, init=FIRST)  # its octet; ahead by two bits when it comes from the memory, which is late
+        number = at[2:]
+        header, address, data = Signal(32), Signal(32), Signal(32)
+        lanes, nonce = Signal(32), Signal(32)  # arguments before the one in `data`
+        excess = Signal()  # `data` is 128 or more
+        octet = Signal(8)  # on its way into the reply
+        limit = Signal(7)  # words to be written, or of the reply
+        opening, closing, sealing = (
+            Signal(),
+            Signal(),
+            Signal(),
+        )  # takes the header; makes the reply's frame; and its CRC
         asked = {op: Signal(name=f"is_{op.name.lower()}") for op in Op}
-        item = Signal(7)  # the word being handled
-        items = Signal(7, init=1)  # how many are left, this one included
-        item_at = Signal(7)  # its place in the request
-        result = Signal(32)  # the word on its way to or from the bus, or into the reply
-        status, reply_words = Signal(8), Signal(7)
-        step, pause = Signal(4), Signal(range(SETTLE + 1))
-        killing = Signal()
-
+        status, killing, killed = Signal(5), Signal(), Signal(LANES)
         m.d.comb += [
-            self.arm_nonce.eq(arguments[0]),
-            self.arm_lanes.eq(arguments[1]),
-            self.arm_crc.eq(arguments[2]),
+            self.arm_nonce.eq(nonce),
+            self.arm_lanes.eq(lanes),
+            self.arm_crc.eq(data),
             events.number.eq(address),
-            events.index.eq(item),
+            events.index.eq(number),
             bus.address.eq(address),
-            bus.data.eq(result),
+            bus.data.eq(data),
+            requests.address.eq(at),
+            requests.data.eq(octet),
+            requests.reply_words.eq(number),
+            last_bit.eq(bit_at == 31),
         ]
         strobes = [killing, self.heartbeat, self.nonce_request, self.arm, self.config_begun]
         strobes += [events.free, bus.request, requests.reply]
         m.d.sync += [strobe.eq(0) for strobe in strobes]
-        m.d.sync += self.kill.eq(self.link_kill | Mux(killing, arguments[0][:LANES], 0))
+        m.d.sync += self.kill.eq(self.link_kill | Mux(killing, data[:LANES], 0))
 
         # What the states decide by, one cycle behind the registers it is taken from.
         all_killed, is_config, is_counted, is_begin, no_address = (Signal() for _ in range(5))
-        no_word, some_words, one_word, three_words, some_events = (Signal() for _ in range(5))
-        enough, last_item = Signal(), Signal()
+        no_word, one_word, three_words, some_words, some_events = (Signal() for _ in range(5))
+        enough, done = Signal(), Signal()
         m.d.sync += [
             all_killed.eq(self.killed == ALL),
-            is_config.eq((address[:ADDRESS_BITS] >= CONFIG_FIRST) & (address[:ADDRESS_BITS] <= CONFIG_LAST)),
-            is_counted.eq(address[:ADDRESS_BITS] != Reg.CLEAR_EXPOSURE),
-            is_begin.eq(address[:ADDRESS_BITS] == Reg.CONFIG_BEGIN),
+            is_config.eq(bus.address.matches(*prefixes(CONFIG_FIRST, CONFIG_LAST))),
+            is_counted.eq(bus.address != Reg.CLEAR_EXPOSURE),
+            is_begin.eq(bus.address == Reg.CONFIG_BEGIN),
             no_address.eq(address[ADDRESS_BITS:].any()),
             *(flag.eq(header[16:24] == op) for op, flag in asked.items()),
             no_word.eq(requests.words == 0),
             one_word.eq(requests.words == 1),
-            three_words.eq(requests.words == ARGUMENTS),
-            some_words.eq((requests.words == 1) & (arguments[0] != 0) & (arguments[0] <= MOST_WORDS)),
-            some_events.eq((requests.words == 1) & (arguments[0] != 0) & (arguments[0] <= MOST_EVENTS)),
-            enough.eq(events.kept >= arguments[0][:4]),
-            last_item.eq(items == 1),
+            three_words.eq(requests.words == 3),
+            enough.eq(events.kept >= data[:4]),
+            done.eq(number == limit),
+        ]
+        m.d.comb += [
+            # From 1 to MOST_WORDS, which is 64, and to MOST_EVENTS, which is 8.
+            some_words.eq(~excess & (data[6] ^ data[:6].any())),
+            some_events.eq(~excess & ~data[4:7].any() & (data[3] ^ data[:3].any())),
         ]
 
-        # The CRC-32 of the configuration, an octet a cycle.
-        crc, crc_octets, crc_left = Signal(32, init=INIT), Signal(64), Signal(range(9))
+        # The moves: from the memory into a register, once around in a register, from anywhere into the memory.
+        taking, putting, turning_address, turning_data, settling = (Signal() for _ in range(5))
+        taken, put = Signal(), Signal()  # the bit
+        m.d.comb += taken.eq(requests.value.bit_select(bit_at[:3], 1))
+        with m.If(taking | putting | turning_address | turning_data | settling):
+            m.d.sync += bit_at.eq(bit_at + 1)
+        with m.If(taking & (bit_at[:3] == 5)):
+            m.d.sync += at.eq(at + 1)
+        with m.If((taking & opening) | (putting & closing)):
+            m.d.sync += header.eq(Cat(header[1:], address[0]))
+        # The address is one higher when it has turned.
+        carry = Signal()
+        with m.If((taking & opening) | turning_address | (putting & asked[Op.READ] & ~closing)):
+            m.d.sync += [
+                address.eq(Cat(address[1:], Mux(opening, taken, address[0] ^ (carry | (bit_at == 0))))),
+                carry.eq(address[0] & (carry | (bit_at == 0))),
+            ]
+        with m.If(taking | turning_data):
+            m.d.sync += Cat(nonce, lanes, data).eq(Cat(nonce[1:], lanes, data, Mux(taking, taken, data[0])))
+            m.d.sync += excess.eq((excess & (bit_at != 0)) | (taken & (bit_at >= 7)))
+
+        # A bit of a word, found by halves with a register behind each: nothing wide is on the way.
+        words = {Op.READ: bus.value, Op.EVENTS: events.value, Op.NONCE: self.nonce}
+        halves = [Signal(16, name=f"half_of_{op.name.lower()}") for op in words]
+        for (op, word), half in zip(words.items(), halves, strict=True):
+            m.d.sync += half.eq(Mux(asked[op] & ~closing, Mux(bit_at[0], word[1::2], word[::2]), 0))
+        joined, place = Signal(16), bit_at[1:]
+        m.d.sync += joined.eq(halves[0] | halves[1] | halves[2])
+        for step in range(2):
+            m.d.sync += (later := Signal(4, name=f"place_{step}")).eq(place)
+            place = later
+        while len(joined) > 1:
+            half, later = Signal(len(joined) // 2), Signal(max(len(place) - 1, 1))
+            m.d.sync += [half.eq(Mux(place[0], joined[1::2], joined[::2])), later.eq(place[1:])]
+            joined, place = half, later
+
+        # So what is put, and what the reply's CRC is of, is as late.
+        others, moved = Signal(BEHIND), Signal()
+        was_put, summing = Signal(BEHIND), Signal(BEHIND)
+        m.d.comb += moved.eq(joined | others[-1])
+        m.d.sync += [
+            others.eq(Cat(put, others)),
+            was_put.eq(Cat(putting, was_put)),
+            summing.eq(Cat((taking | putting) & closing & ~sealing, summing)),
+        ]
+        with m.If(was_put[-1]):
+            m.d.sync += octet.eq(Cat(octet[1:], moved))
+
+        # The CRC-32 of the configuration, and of the reply, which is put with its last word.
+        crc, reply_crc = Signal(32, init=INIT), Signal(32, init=INIT)
         counting = Signal()
         m.d.comb += self.config_crc.eq(~crc)
-        m.d.sync += counting.eq(0)
-        with m.If(counting):
-            m.d.sync += [crc_octets.eq(Cat(address, result)), crc_left.eq(8)]
         with m.If(self.config_begun):
             m.d.sync += crc.eq(INIT)
-        with m.If(crc_left != 0):
-            m.d.sync += [crc.eq(crc32(crc, crc_octets[:8])), crc_octets.eq(crc_octets >> 8), crc_left.eq(crc_left - 1)]
+        with m.Elif(counting & (turning_address | turning_data)):
+            m.d.sync += crc.eq(crc32_bit(crc, Mux(turning_address, address[0], data[0])))
+        with m.If(~closing):
+            m.d.sync += reply_crc.eq(INIT)
+        with m.Elif(summing[-1] | (putting & sealing)):
+            m.d.sync += reply_crc.eq(crc32_bit(reply_crc, Mux(sealing, reply_crc[0], moved)))
+
+        with m.If(taking):
+            m.d.comb += put.eq(taken)
+        with m.Elif(sealing):
+            m.d.comb += put.eq(~reply_crc[0])
+        with m.Elif(closing & (bit_at >= 24)):
+            m.d.comb += put.eq(status.bit_select(bit_at[:3], 1))
+        with m.Elif(closing):
+            m.d.comb += put.eq(header[0] | (bit_at == 16 + REPLY.bit_length() - 1))
+        with m.Elif(asked[Op.KILL] | asked[Op.ARM]):
+            m.d.comb += put.eq(killed.bit_select(bit_at[:3], 1) & (bit_at < LANES))
 
         def fail(code):
-            m.d.sync += [status.eq(code), reply_words.eq(HEADER_WORDS)]
-            m.next = "header"
-
-        def begin(op, condition, state, action):
-            with m.If(asked[op] & condition):
-                m.d.sync += [status.eq(Status.OK), action]
-                m.next = state
+            m.d.sync += [status.eq(code), limit.eq(0)]
+            m.next = "close"
 
         with m.FSM() as machine:
             with m.State("idle"):
-                m.d.sync += [step.eq(1), pause.eq(SETTLE)]
-                m.d.sync += [item.eq(0), item_at.eq(HEADER_WORDS), items.eq(1), reply_words.eq(HEADER_WORDS)]
+                m.d.sync += [at.eq(FIRST), opening.eq(1), closing.eq(0), sealing.eq(0), status.eq(Status.OK)]
                 with m.If(requests.waiting):
-                    m.next = "request"
-            with m.State("request"):
-                # The words move in from behind, two cycles after their address.
-                m.d.comb += requests.address.eq(step)
-                words = Cat(header, address, *arguments)
-                m.d.sync += [words.eq(Cat(words[32:], requests.value)), step.eq(step + 1)]
-                with m.If(step == HEADER_WORDS + ARGUMENTS + 1):
-                    m.next = "checks"
+                    m.next = "look"
+            # The memory's delay, and the event log's.
+            with m.State("look"):
+                m.next = "find"
+            with m.State("find"):
+                m.next = "take"
+                with m.If(asked[Op.EVENTS] & ~opening & ~closing):
+                    m.next = "put"
+            with m.State("take"):
+                m.d.comb += taking.eq(1)
+                with m.If(last_bit):
+                    with m.If(closing):
+                        with m.If(done):
+                            m.next = "sum"
+                    with m.Elif(~opening):
+                        m.next = "argument"
+                    with m.Elif(~at[-1]):
+                        m.next = "checks"
             with m.State("checks"):
-                m.d.sync += step.eq(0)
+                m.d.sync += opening.eq(0)
                 m.next = "operation"
             with m.State("operation"):
                 fail(Status.UNKNOWN)
-                begin(Op.READ, some_words, "read", items.eq(arguments[0]))
-                begin(Op.WRITE, ~no_word, "fetch", items.eq(requests.words))
-                begin(Op.KILL, one_word, "settle", killing.eq(1))
-                begin(Op.HEARTBEAT, no_word, "header", self.heartbeat.eq(1))
-                begin(Op.NONCE, no_word, "settle", self.nonce_request.eq(1))
-                begin(Op.ARM, three_words, "arm", self.arm.eq(1))
-                begin(Op.EVENTS, some_events, "settle", events.free.eq(1))
+                one = asked[Op.READ] | asked[Op.KILL] | asked[Op.EVENTS]
+                with m.If((one & one_word) | (asked[Op.ARM] & three_words) | (asked[Op.WRITE] & ~no_word)):
+                    m.d.sync += [status.eq(Status.OK), limit.eq(requests.words)]
+                    m.next = "take"
+                with m.If(asked[Op.HEARTBEAT] & no_word):
+                    m.d.sync += [status.eq(Status.OK), self.heartbeat.eq(1)]
+                with m.If(asked[Op.NONCE] & no_word):
+                    m.d.sync += [status.eq(Status.OK), self.nonce_request.eq(1), limit.eq(1)]
+                    m.next = "settle"
+            with m.State("argument"):
+                with m.If(asked[Op.WRITE]):
+                    m.next = "access"
+                with m.Elif(asked[Op.ARM] & (number != 3)):
+                    m.next = "take"
+                with m.Else():
+                    m.d.sync += [at.eq(0), limit.eq(1)]
+                    m.next = "settle"
+                    with m.If(asked[Op.READ]):
+                        m.d.sync += limit.eq(data[:7])
+                        m.next = "access"
+                    with m.If((asked[Op.READ] & ~some_words) | (asked[Op.EVENTS] & ~some_events)):
+                        fail(Status.UNKNOWN)
+                    with m.If(asked[Op.EVENTS]):
+                        m.d.sync += events.free.eq(some_events)
+                    with m.If(asked[Op.KILL]):
+                        m.d.sync += killing.eq(1)
+                    with m.If(asked[Op.ARM]):
+                        m.d.sync += self.arm.eq(1)
+                        m.next = "arm"
 
             with m.State("arm"), m.If(self.arm_done):
                 with m.If(self.arm_refusal != 0):
-                    m.d.sync += status.eq(Status.ARM_REFUSED + self.arm_refusal)
+                    m.d.sync += status.eq(Status.ARM_REFUSED | self.arm_refusal)
                 m.next = "settle"
             with m.State("settle"):
-                m.d.sync += [pause.eq(pause - 1), result.eq(Mux(asked[Op.NONCE], self.nonce, self.killed))]
-                with m.If(pause == 0):
+                # A kill, an arm, a nonce or freed events take effect within 10 cycles.
+                m.d.comb += settling.eq(1)
+                m.d.sync += killed.eq(self.killed)
+                with m.If(last_bit):
                     m.next = "put"
                     with m.If(asked[Op.EVENTS]):
                         m.next = "count events"
             with m.State("count events"):
-                found = Mux(enough, arguments[0][:4], events.kept[:4])
-                m.d.sync += items.eq(found * event.WORDS)
-                m.next = "event"
+                found = Mux(enough, data[:4], events.kept[:4])
+                m.d.sync += limit.eq(found * event.WORDS)
+                m.next = "put"
                 with m.If(found == 0):
-                    m.next = "header"
-            with m.State("event"):
-                m.d.sync += [step.eq(step + 1), result.eq(events.value)]
-                with m.If(step == READ_DELAY):
-                    m.next = "put"
+                    m.next = "close"
 
             # A word on the bus.
-            with m.State("fetch"):
-                m.d.comb += requests.address.eq(item_at)
-                m.d.sync += [step.eq(step + 1), result.eq(requests.value)]
-                with m.If(step == 2):
-                    m.next = "access"
-            with m.State("read"):
-                m.next = "access"
             with m.State("access"):
                 m.d.sync += [bus.write.eq(asked[Op.WRITE]), bus.request.eq(1)]
                 m.next = "answer"
@@ -217,36 +307,56 @@ class Controller(wiring.Component):
                 with m.If(bus.error):
                     fail(Status.ADDRESS)
                 with m.Elif(bus.write):
-                    m.next = "confirm"
-                with m.Else():
-                    m.d.sync += result.eq(bus.value)
-            with m.State("confirm"), m.If(crc_left == 0):
-                m.d.sync += [self.config_begun.eq(is_begin), counting.eq(is_config & is_counted & ~is_begin)]
-                m.next = "next"
+                    m.d.sync += [self.config_begun.eq(is_begin), counting.eq(is_config & is_counted & ~is_begin)]
+                    m.next = "turn address"
+            with m.State("turn address"):
+                m.d.comb += turning_address.eq(1)
+                with m.If(last_bit):
+                    m.next = "turn data"
+            with m.State("turn data"):
+                m.d.comb += turning_data.eq(1)
+                with m.If(last_bit):
+                    m.next = "take"
+                    with m.If(done):
+                        m.d.sync += limit.eq(0)
+                        m.next = "close"
 
             # A word into the reply.
             with m.State("put"):
-                m.d.comb += [requests.address.eq(item_at), requests.data.eq(result), requests.write.eq(1)]
+                m.d.comb += putting.eq(1)
+                with m.If(bit_at[:3] == 7):
+                    m.next = "show"
+            with m.State("show"), m.If(~was_put.any()):
+                m.next = "store"
+            with m.State("store"):
+                m.d.comb += requests.write.eq(1)
                 with m.If(requests.written):
-                    m.d.sync += reply_words.eq(reply_words + 1)
-                    m.next = "next"
+                    m.d.sync += at.eq(at + 1)
+                    m.next = "put"
+                    with m.If(bit_at == 0):
+                        m.next = "stored"
+            with m.State("stored"):
+                m.next = "next"
             with m.State("next"):
-                m.d.sync += [item.eq(item + 1), item_at.eq(item_at + 1), address.eq(address + 1), step.eq(0)]
-                m.next = "event"
-                with m.If(asked[Op.READ]):
-                    m.next = "read"
-                with m.If(asked[Op.WRITE]):
-                    m.next = "fetch"
-                m.d.sync += items.eq(items - 1)
-                with m.If(last_item):
-                    m.next = "header"
-
-            with m.State("header"):
-                m.d.comb += [requests.data.eq(Cat(header[:16], header[16:24] | REPLY, status)), requests.write.eq(1)]
-                with m.If(requests.written):
+                m.next = "look"
+                with m.If(sealing):
                     m.d.sync += requests.reply.eq(1)
                     m.next = "reply"
+                with m.Elif(done & ~closing):
+                    m.next = "close"
+                with m.Elif(asked[Op.READ] & ~closing):
+                    m.next = "access"
+
+            # The frame: the header with the status, everything again for the CRC, the CRC.
+            with m.State("close"):
+                m.d.sync += [at.eq(FIRST), closing.eq(1)]
+                m.next = "put"
+            with m.State("sum"), m.If(~summing.any()):
+                m.next = "seal"
+            with m.State("seal"):
+                m.d.sync += sealing.eq(1)
+                m.next = "put"
             with m.State("reply"), m.If(~requests.waiting):
                 m.next = "idle"
-        m.d.comb += [requests.reply_words.eq(reply_words), self.busy.eq(~machine.ongoing("idle"))]
+        m.d.comb += self.busy.eq(~machine.ongoing("idle"))
         return m

@@ -142,7 +142,7 @@ class Filter(wiring.Component):
         m.submodules.addresses, m.submodules.reset = addresses, reset
         m.submodules.history = history = History()
         m.submodules.returns = returns = ReturnPath(read=self.tcp)
-        m.submodules.bus = bus = BusDecoder(TARGETS)
+        m.submodules.bus = bus = BusDecoder(TARGETS, quiet=("status", "settings"))
 
         self._read(m, receiver, headers, lanes, session, history, framer, order, store, settings)
         self._judge(m, receiver, headers, session, history, framer, order, risk, verdict, buffer, queue, settings)
@@ -248,7 +248,6 @@ class Filter(wiring.Component):
         armable = ~sources.loop_open & ~sources.fault & ~watchdog.expired
         m.submodules.status = status = Status(
             {
-                Reg.NOW: self.now,
                 Reg.STATE: Cat(latch.killed, sources.loop_open, watchdog.expired, sources.fault, armable),
                 Reg.CONFIG_CRC: controller.config_crc,
                 Reg.FAULTS: Cat(log.lost, counters.fault, unsettled, risk.fault),
@@ -256,13 +255,14 @@ class Filter(wiring.Component):
                 Reg.EVENTS: log.next,
                 Reg.EVENTS_KEPT: log.kept,
                 **capture.registers,
-            }
+            },
+            capture.moments,
         )
+        m.d.comb += status.now.eq(self.now)
         connect(m, bus.status, status.bus)
 
-        parts = (receiver, gate, records, risk, counters, log, link, controller)
-        active = Cat(returns.active, *(part.busy for part in parts))
-        m.d.sync += self.busy.eq(active.any())
+        parts = (receiver, gate, records, risk, counters, log, link, controller, status)
+        m.d.sync += self.busy.eq(Cat(returns.active, *(part.busy for part in parts)).any())
         return m
 
     def _read(self, m, receiver, headers, lanes, session, history, framer, order, store, settings):
@@ -494,7 +494,6 @@ class Filter(wiring.Component):
     def _observe(self, m, capture, sources, latch, arming, records, gate, framer, verdict):
         """Connect the capture registers."""
         m.d.comb += [
-            capture.now.eq(self.now),
             capture.request.eq(sources.request),
             capture.sources.eq(sources.sources),
             capture.killed.eq(latch.killed),

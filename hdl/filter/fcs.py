@@ -5,7 +5,7 @@ After a frame and its right check sequence the state is `RESIDUE`. It is also zl
 ``~state``.
 """
 
-from amaranth.hdl import Cat, Const
+from amaranth.hdl import Cat, Const, Mux
 
 INIT = 0xFFFFFFFF
 RESIDUE = 0xDEBB20E3
@@ -35,3 +35,8 @@ def crc32(state, octet):
             bit = bit ^ term
         bits.append(bit)
     return Cat(*bits)
+
+
+def crc32_bit(state, bit):
+    """Return the 32-bit state after one bit of an octet, the lowest first: an expression of 1 LUT level."""
+    return state[1:] ^ Mux(state[0] ^ bit, _POLYNOMIAL, 0)

@@ -1,39 +1,40 @@
 """The control link's lower half: frames over the UART, checked, kept until they are executed, answered."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.cobs import CobsDecoder, CobsEncoder
-from hdl.filter.fcs import INIT, RESIDUE, crc32
+from hdl.filter.fcs import INIT, RESIDUE, crc32_bit
 from hdl.filter.memory import Memory
 from hdl.filter.uart import UartReceiver, UartTransmitter
 from hdl.wire.control import CRC, HEADER, MOST_WORDS, REPLY, VERSION, WORD, Op
 
-HEADER_WORDS = HEADER.size // WORD.size
 MOST_OCTETS = HEADER.size + MOST_WORDS * WORD.size + CRC.size
-SLOTS, SLOT_WORDS = 4, 128  # fill one block RAM
+SLOTS, SLOT_BITS = 4, 9  # fill one block RAM with octets
+SLOT_OCTETS = 1 << SLOT_BITS
+FIRST = SLOT_OCTETS - HEADER.size  # where a frame begins: its header stands at the end, and word n at 4 * n
 
 Requests = wiring.Signature(
     {
         "waiting": Out(1),
         "words": Out(7),
-        "address": In(7),
-        "value": Out(32),
+        "address": In(SLOT_BITS),
+        "value": Out(8),
         "write": In(1),
-        "data": In(32),
+        "data": In(8),
         "written": Out(1),
         "reply": In(1),
         "reply_words": In(7),
     }
 )
-"""A request as the controller sees it, word by word, and its place for the reply.
+"""A request as the controller sees it, octet by octet, and its place for the reply.
 
-While `waiting`, a request is at hand: its HEADER in words 0 and 1, then `words` words more (0 to MOST_WORDS). `value`
-is the word at `address` of two cycles before. `write` puts `data` at `address` in the cycles in which `written`
-(combinational) is high. The `reply` strobe, with `reply_words` (1 to HEADER_WORDS + MOST_WORDS), sends the first
-words as they are now; `waiting` is low from the next cycle on until the whole reply has left and another request is
-there.
+While `waiting`, a request is at hand: its HEADER from `FIRST` on, then, from 0 on, `words` words (0 to MOST_WORDS), low
+octet first. `value` is the octet at `address` of two cycles before. `write` puts `data` at `address` in the cycles in
+which `written` (combinational) is high. The `reply` strobe sends the header and `reply_words` words (1 to
+MOST_WORDS + 1) as they are now: the last word is the CRC. `waiting` is low from the next cycle on until the whole reply
+has left and another request is there.
 """
 
 
@@ -82,8 +83,9 @@ class Link(wiring.Component):
         m.submodules.receiver = receiver = UartReceiver(self.divisor)
         m.submodules.transmitter = transmitter = UartTransmitter(self.divisor)
         m.submodules.decoder = decoder = CobsDecoder()
-        m.submodules.encoder = encoder = CobsEncoder()
-        m.submodules.memory = memory = Memory(32, SLOTS * SLOT_WORDS)
+        m.submodules.encoder = encoder = CobsEncoder(SLOT_BITS, FIRST)
+        m.submodules.memory = memory = Memory(8, SLOTS * SLOT_OCTETS)
+        m.submodules.counts = counts = Memory(7, SLOTS, distributed=True)
         wiring.connect(m, encoder.o, transmitter.i)
         requests = self.requests
         m.d.comb += [
@@ -94,118 +96,110 @@ class Link(wiring.Component):
             self.tx.eq(transmitter.tx),
         ]
 
-        # Receive: octets become words, words go into the first free place.
+        # Receive: octets go into the first free place.
         kept = Signal(range(SLOTS + 1))  # requests in their places
         place, first = Signal(range(SLOTS)), Signal(range(SLOTS))  # of the frame coming in, of the oldest request
-        octets = Signal(range(MOST_OCTETS + 2))  # in the frame so far; stops above the most, where no words end
-        crc = Signal(32, init=INIT)
-        word, word_done, word_at = Signal(32), Signal(), Signal(7)
-        version, op, lanes = Signal(8), Signal(8), Signal(8)
+        number = Signal(SLOT_BITS, init=FIRST)  # of the octet; stops at the first that is too many, where no word ends
+        octet, octet_at = Signal(), Signal(SLOT_BITS)  # there is one, since the cycle before; its number, which stays
         room = Signal()  # there was a free place when the frame began
-
-        m.d.sync += word_done.eq(0)
+        version_right, asked, killing, lanes = Signal(), Signal(), Signal(), Signal(8)
+        m.d.sync += octet.eq(decoder.data_valid)
         with m.If(decoder.data_valid):
-            with m.If(octets == 0):
-                m.d.sync += room.eq(kept != SLOTS)
-            m.d.sync += [word.eq(Cat(word[8:], decoder.data)), crc.eq(crc32(crc, decoder.data))]
-            m.d.sync += [word_done.eq(octets[:2] == 3), word_at.eq(octets[2:])]
-            with m.If(octets != MOST_OCTETS + 1):
-                m.d.sync += octets.eq(octets + 1)
-        with m.If(word_done):
-            with m.If(word_at == 0):
-                m.d.sync += [version.eq(word[:8]), op.eq(word[16:24])]
-            with m.If(word_at == HEADER_WORDS):
-                m.d.sync += lanes.eq(word[:8])
+            m.d.sync += octet_at.eq(number)
+            with m.If(number != MOST_OCTETS - HEADER.size):
+                m.d.sync += number.eq(number + 1)
+            with m.Switch(number):
+                with m.Case(FIRST):
+                    m.d.sync += [version_right.eq(decoder.data == VERSION), room.eq(kept != SLOTS)]
+                with m.Case(FIRST + 2):
+                    m.d.sync += [asked.eq((decoder.data & REPLY) == 0), killing.eq(decoder.data == Op.KILL)]
+                with m.Case(0):
+                    m.d.sync += lanes.eq(decoder.data)
+
+        # Its CRC-32, bit by bit: the next octet is at least 10 bit times away.
+        crc = Signal(32, init=INIT)
+        bit, more = Signal(3), Signal()
+        with m.If(decoder.data_valid):
+            m.d.sync += more.eq(1)
+        with m.Elif(bit == 7):
+            m.d.sync += more.eq(0)
+        with m.If(more):
+            m.d.sync += [crc.eq(crc32_bit(crc, decoder.data.bit_select(bit, 1))), bit.eq(bit + 1)]
 
         # The end of a frame: every condition in a register, then their conjunction.
-        ended, fits, right, asked, one_word = Signal(), Signal(), Signal(), Signal(), Signal()
-        words = Signal(7)
-        length = octets[2:]
+        ended, fits, right, one_word = Signal(), Signal(), Signal(), Signal()
+        words = octet_at[2:]  # the CRC-32 is the word of this number
+        in_header = octet_at[-2:].all()
         m.d.sync += ended.eq(decoder.end)
         with m.If(decoder.end):
             m.d.sync += [
-                fits.eq(decoder.whole & (octets[:2] == 0) & (length > HEADER_WORDS)),
+                fits.eq(decoder.whole & octet_at[:2].all() & ~in_header),
                 right.eq(crc == RESIDUE),
-                asked.eq((version == VERSION) & ((op & REPLY) == 0)),
-                one_word.eq((length == HEADER_WORDS + 1 + CRC.size // WORD.size) & (op == Op.KILL)),
-                words.eq(length - HEADER_WORDS - CRC.size // WORD.size),
+                one_word.eq(words == 1),
                 crc.eq(INIT),
-                octets.eq(0),
+                number.eq(FIRST),
             ]
-        good, killing = Signal(), Signal()
-        m.d.sync += [good.eq(ended & fits & right & asked), killing.eq(ended & fits & right & asked & one_word)]
-        m.d.sync += self.kill.eq(Mux(killing, lanes, 0))
+        good, kill = Signal(), Signal()
+        m.d.comb += good.eq(ended & fits & right & version_right & asked)
+        m.d.sync += kill.eq(good & one_word & killing)
+        m.d.sync += self.kill.eq(Mux(kill, lanes, 0))
 
-        counts = Array(Signal(7, name=f"words_{number}") for number in range(SLOTS))
         keep, release = Signal(), Signal()
-        m.d.comb += keep.eq(good & room)
+        m.d.sync += keep.eq(good & room)
         with m.If(keep):
-            m.d.sync += [counts[place].eq(words), place.eq(place + 1)]
+            m.d.sync += place.eq(place + 1)
         with m.If(release):
             m.d.sync += first.eq(first + 1)
         m.d.sync += kept.eq(kept + keep - release)
-
-        # One write port: a word from the line goes first.
-        incoming = Signal()
         m.d.comb += [
-            incoming.eq(word_done & room & (word_at < HEADER_WORDS + MOST_WORDS)),
-            requests.written.eq(requests.write & ~incoming),
+            counts.write_en.eq(keep),
+            counts.write_addr.eq(place),
+            counts.write_data.eq(words),
+            counts.read_addr.eq(first),
+            requests.words.eq(counts.read_data),
         ]
+
+        # One write port: an octet from the line goes first.
+        incoming = Signal()
+        m.d.comb += [incoming.eq(octet & room), requests.written.eq(requests.write & ~incoming)]
         m.d.sync += [
             memory.write_en.eq(incoming | requests.write),
-            memory.write_addr.eq(Mux(incoming, Cat(word_at, place), Cat(requests.address, first))),
-            memory.write_data.eq(Mux(incoming, word, requests.data)),
+            memory.write_addr.eq(Mux(incoming, Cat(octet_at, place), Cat(requests.address, first))),
+            memory.write_data.eq(Mux(incoming, decoder.data, requests.data)),
         ]
 
-        # Reply: words become octets, and their CRC-32 follows.
-        number, last = Signal(7), Signal(7)
-        fetched = Signal(3)
-        reply_crc = Signal(32, init=INIT)
-        shifter, left, closing = Signal(32), Signal(2), Signal()
-        waiting, replying = Signal(), Signal()
+        # Reply.
+        some, waiting, replying = Signal(), Signal(), Signal()
+        m.d.sync += some.eq(kept != 0)
         m.d.comb += [
             requests.value.eq(memory.read_data),
             requests.waiting.eq(waiting),
-            memory.read_addr.eq(Cat(Mux(replying, number, requests.address), first)),
-            encoder.i.payload.octet.eq(shifter[:8]),
-            encoder.i.payload.last.eq(closing & (left == 0)),
+            memory.read_addr.eq(Cat(Mux(replying, encoder.address, requests.address), first)),
+            encoder.value.eq(memory.read_data),
         ]
+        m.d.sync += encoder.begin.eq(0)
         with m.FSM():
             with m.State("request"):
-                m.d.sync += [requests.words.eq(counts[first]), waiting.eq(kept != 0)]
-                m.d.sync += [number.eq(0), fetched.eq(1), reply_crc.eq(INIT), closing.eq(0)]
+                m.d.sync += waiting.eq(some)
                 with m.If(requests.reply & waiting):
-                    m.d.sync += [waiting.eq(0), replying.eq(1), last.eq(requests.reply_words - 1)]
-                    m.next = "fetch"
-            with m.State("fetch"):
-                m.d.sync += [fetched.eq(fetched << 1), shifter.eq(memory.read_data), left.eq(WORD.size - 1)]
-                with m.If(fetched[2]):
-                    m.next = "octets"
-            with m.State("octets"):
-                m.d.comb += encoder.i.valid.eq(1)
-                with m.If(encoder.i.ready):
-                    m.d.sync += [shifter.eq(shifter >> 8), left.eq(left - 1)]
-                    m.d.sync += reply_crc.eq(crc32(reply_crc, shifter[:8]))
-                    with m.If(left == 0):
-                        m.d.sync += [number.eq(number + 1), fetched.eq(1)]
-                        m.next = "fetch"
-                        with m.If(number == last):
-                            m.next = "crc"
-                        with m.If(closing):
-                            m.next = "send"
-            with m.State("crc"):
-                m.d.sync += [shifter.eq(~reply_crc), closing.eq(1)]
-                m.next = "octets"
-            with m.State("send"), m.If(~encoder.busy & ~transmitter.busy):
+                    m.d.sync += [waiting.eq(0), replying.eq(1), encoder.begin.eq(1)]
+                    m.d.sync += encoder.end.eq(requests.reply_words << 2)
+                    m.next = "send"
+            with m.State("send"), m.If(~encoder.begin & ~encoder.busy & ~transmitter.busy):
                 m.d.comb += release.eq(1)
                 m.d.sync += replying.eq(0)
-                m.next = "settle"
-            with m.State("settle"):
+                # Until the next request's words have been counted.
+                m.next = "release"
+            with m.State("release"):
+                m.next = "find"
+            with m.State("find"):
+                m.next = "count"
+            with m.State("count"):
                 m.next = "request"
 
         m.d.sync += self.busy.eq(
             receiver.busy
-            | Cat(receiver.valid, receiver.broken, decoder.data_valid, word_done, decoder.end, ended, good).any()
+            | Cat(receiver.valid, receiver.broken, decoder.data_valid, octet, decoder.end, ended, keep).any()
             | (kept != 0)
             | transmitter.busy
         )

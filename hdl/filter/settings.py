@@ -1,10 +1,11 @@
 """The settings: single registers of the configuration."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus
+from hdl.filter.memory import Memory
 from hdl.wire.registers import KEY_BITS, Reg
 from hdl.wire.verdict import LANES
 
@@ -12,9 +13,9 @@ FIRST, LAST = Reg.CONFIG_BEGIN, Reg.LANE_MODE + LANES - 1
 
 
 class Settings(wiring.Component):
-    """Keeps the settings; a bus target for the addresses from `FIRST` to `LAST`.
+    """Keeps the settings; a quiet bus target for the addresses from `FIRST` to `LAST`.
 
-    Answers two cycles after the request; a written value is on its output from the cycle of the ack on. Bits that a
+    Answers three cycles after the request; a written value is on its output from the cycle of the ack on. Bits that a
     register does not have are ignored and read as 0. ``CONFIG_BEGIN`` takes any value, keeps none, and can't be read.
     All 0 after reset, which passes nothing: no lane is enabled, no order is small enough, no watchdog can be
     restarted.
@@ -62,21 +63,25 @@ class Settings(wiring.Component):
             registers[Reg.LANE_MODE + lane] = Cat(self.tcp_lanes[lane], self.dialect_lanes[lane], self.actions[lane])
         bus = self.bus
         number = bus.address[: (LAST - FIRST).bit_length()]
-        asked, writes = Signal(), Signal()
+        asked, found, writes, is_begin = Signal(), Signal(), Signal(), Signal()
         m.d.comb += writes.eq(bus.request & bus.write)
-        m.d.sync += [asked.eq(bus.request), bus.ack.eq(asked)]
+        m.d.sync += [asked.eq(bus.request), found.eq(asked), bus.ack.eq(found)]
+        m.d.sync += [is_begin.eq(number == Reg.CONFIG_BEGIN - FIRST), bus.error.eq(is_begin & ~bus.write)]
 
-        value, exists = Signal(32), Signal()
-        m.d.sync += [bus.value.eq(value), bus.error.eq(~exists)]
-        with m.Switch(number):
-            with m.Case(Reg.CONFIG_BEGIN - FIRST):
-                m.d.comb += exists.eq(bus.write)
-            for address, register in registers.items():
-                with m.Case(address - FIRST):
-                    m.d.comb += [value.eq(register), exists.eq(1)]
+        # What is read is what was written, from a memory; of a register that was not written since reset, 0.
+        m.submodules.memory = memory = Memory(32, LAST - FIRST + 1)
+        written, was_written = Signal(LAST - FIRST + 1), Signal()
+        m.d.sync += memory.write_data.eq(bus.data)
+        for bits in sorted({len(register) for register in registers.values()}):
+            narrow = [address - FIRST for address, register in registers.items() if len(register) == bits]
+            with m.If(number.matches(*narrow)):
+                m.d.sync += memory.write_data[bits:].eq(0)
+        m.d.comb += [memory.write_addr.eq(number), memory.read_addr.eq(number)]
+        m.d.sync += [memory.write_en.eq(writes), was_written.eq(written.bit_select(number, 1))]
+        m.d.sync += bus.value.eq(Mux(was_written & found, memory.read_data, 0))
         for address, register in registers.items():
             chosen = Signal(name=f"write_{address:x}")
             m.d.sync += chosen.eq(writes & (number == address - FIRST))
             with m.If(chosen):
-                m.d.sync += register.eq(bus.data)
+                m.d.sync += [register.eq(bus.data), written[address - FIRST].eq(1)]
         return m

@@ -1,18 +1,16 @@
 """The status: what the control link can read of the filter's state."""
 
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus
+from hdl.filter.moments import READ_DELAY, Moments
 from hdl.wire.digest import map_hash
 from hdl.wire.registers import EVENTS, MAGIC, SLOTS, SYMBOLS, Reg
 from hdl.wire.verdict import LANES
 
 FIRST, LAST = 0x0000, 0x003F
-PAIRS = (Reg.NOW, Reg.KILL_AT, Reg.AFTER_END, Reg.PASS_START, Reg.BREACH_AT)  # 64 bits, in two words
-
-_GROUP = 8  # addresses joined in the first of two stages
 
 
 def sizes() -> int:
@@ -24,69 +22,94 @@ def sizes() -> int:
 def check(reg, value):
     """Raise ValueError for a register that is not driven from outside, or a value that does not fit it."""
     bits = len(Value.cast(value))
-    if reg not in range(FIRST, LAST + 1) or reg in (Reg.MAGIC, Reg.MAP_HASH, Reg.SIZES):
+    if reg not in range(FIRST, LAST + 1) or reg in (Reg.MAGIC, Reg.MAP_HASH, Reg.SIZES, Reg.NOW):
         raise ValueError(f"no status register to be driven: {reg!r}")
-    if bits > (64 if reg in PAIRS else 32):
+    if bits > 32:
         raise ValueError(f"status register {reg.name} is too narrow for {bits} bits")
 
 
 class Status(wiring.Component):
-    """Reads registers that others drive; a bus target for the addresses from `FIRST` to `LAST`.
+    """Reads registers that others drive, and the moments of what happened; a quiet bus target from `FIRST` to `LAST`.
 
-    A register is sampled one cycle after the request, and the answer comes in the third. Reading the low word of a
-    64-bit register latches its high word of the same cycle, separately for each; the high word is read from that
-    latch, which is 0 until then. Writes, and addresses of no register, are errors. Reset clears the latches.
+    A register is sampled two cycles after the request, and the answer comes in the sixth. Moments take two words, as
+    `Moments` keeps them; ``NOW`` is the moment at which its low word is asked for, and takes up to 40 cycles. Writes,
+    and addresses of no register, are errors.
 
     Parameters
     ----------
     registers : dict[Reg, Value]
-        What drives each register, at most 32 bits, 64 for those of `PAIRS`. ``MAGIC``, ``MAP_HASH`` and ``SIZES`` are
-        there without being given.
+        What drives each register, at most 32 bits. ``MAGIC``, ``MAP_HASH`` and ``SIZES`` are there without being given.
+    moments : dict[Reg, tuple[Value, Value]]
+        By the register of the low word, the strobes ``happened`` and ``forgotten`` of `Moments`. ``NOW`` is there.
 
     Members
     -------
     bus : In(Bus)
+    now : In(64)
+    busy : Out(1)
+        Of `Moments`.
     """
 
     bus: In(Bus)
+    now: In(64)
+    busy: Out(1)
 
-    def __init__(self, registers):
+    def __init__(self, registers, moments):
         constants = {Reg.MAGIC: MAGIC, Reg.MAP_HASH: map_hash(), Reg.SIZES: sizes()}
         self._registers = {reg: Const(value, 32) for reg, value in constants.items()}
         for reg, value in registers.items():
             check(reg, value)
             self._registers[reg] = Value.cast(value)
+        self._moments = moments
         super().__init__()
 
     def elaborate(self, platform):
         m = Module()
         bus = self.bus
         number = bus.address[: LAST.bit_length()]
-        asked, joining = Signal(), Signal()
-        m.d.sync += [asked.eq(bus.request), joining.eq(asked), bus.ack.eq(joining)]
+        m.submodules.moments = moments = Moments(1 + len(self._moments))
+        asking = Signal()
+        m.d.comb += [
+            moments.now.eq(self.now),
+            moments.happened.eq(Cat(asking, *(happened for happened, _ in self._moments.values()))),
+            moments.forgotten.eq(Cat(Const(0, 1), *(forgotten for _, forgotten in self._moments.values()))),
+            self.busy.eq(moments.busy),
+        ]
 
-        words = {}
-        for reg, value in self._registers.items():
-            words[int(reg)] = value
-            if reg in PAIRS:
-                high = Signal(32, name=f"{reg.name.lower()}_high")
-                with m.If(asked & ~bus.write & (number == reg)):
-                    m.d.sync += high.eq(value[32:])
-                words[int(reg)], words[reg + 1] = value[:32], high
+        # The address has been there for two cycles when something depends on it.
+        is_moment, is_now = Signal(), Signal()
+        m.d.sync += [is_moment.eq(0), is_now.eq((number == Reg.NOW) & ~bus.write)]
+        with m.Switch(number):
+            for thing, reg in enumerate([Reg.NOW, *self._moments]):
+                with m.Case(reg, reg + 1):
+                    m.d.sync += [is_moment.eq(1), moments.thing.eq(thing)]
+        m.d.sync += moments.high.eq(number[0])
 
-        joined, exists = 0, 0
-        for start in range(FIRST, LAST + 1, _GROUP):
-            group = {address: word for address, word in words.items() if start <= address < start + _GROUP}
-            if not group:
-                continue
-            value = Signal(32, name=f"group_{start:x}")
-            found = Signal(name=f"found_{start:x}")
-            m.d.sync += [value.eq(0), found.eq(0)]
-            with m.Switch(number):
-                for address, word in group.items():
-                    with m.Case(address):
-                        m.d.sync += [value.eq(word), found.eq(1)]
-            joined = joined | value
-            exists = exists | found
-        m.d.sync += [bus.value.eq(joined), bus.error.eq(~exists | bus.write)]
+        # One of them is chosen, from a register for each.
+        chosen = {reg: Signal(name=f"is_{reg.name.lower()}") for reg in self._registers}
+        m.d.sync += [flag.eq(number == reg) for reg, flag in chosen.items()]
+        value = Mux(is_moment, moments.value, 0)
+        for reg, word in self._registers.items():
+            value = value | Mux(chosen[reg], word, 0)
+        sampled, reading = Signal(), Signal(READ_DELAY)
+        m.d.sync += [
+            bus.value.eq(Mux(reading[-1], value, 0)),
+            bus.error.eq(~(is_moment | Cat(chosen.values()).any()) | bus.write),
+        ]
+
+        m.d.comb += moments.read.eq(sampled & ~bus.write)
+        m.d.sync += Cat(reading, bus.ack).eq(Cat(sampled, reading))
+        with m.FSM():
+            with m.State("idle"), m.If(bus.request):
+                m.next = "asked"
+            with m.State("asked"):
+                m.next = "sample"
+                with m.If(is_now):
+                    m.d.comb += asking.eq(1)
+                    m.next = "wait"
+            with m.State("wait"), m.If(~moments.pending[0]):
+                m.next = "sample"
+            with m.State("sample"):
+                m.d.comb += sampled.eq(1)
+                m.next = "idle"
         return m

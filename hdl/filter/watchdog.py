@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 NEVER = (1 << 64) - 1
+SPAN = 34  # bits of time that are compared
 
 
 class Watchdog(wiring.Component):
@@ -14,7 +15,8 @@ class Watchdog(wiring.Component):
     reaches the deadline in cycle c, ``expired`` is set in c + 2 and stays until the next heartbeat. A heartbeat in the
     very cycle in which ``now`` reaches the deadline is in time; one in the cycle after is late, and does nothing: the
     expiry is never skipped, and the next heartbeat restarts the timer. A changed ``timeout`` counts from the next
-    heartbeat on, but 0 expires at once (in at most two cycles) and for good. Expired after reset.
+    heartbeat on, but 0 expires at once (in at most two cycles) and for good. Expired after reset. ``now`` may jump over
+    the deadline, but never 2^33 cycles or more beyond it.
 
     Members
     -------
@@ -36,17 +38,11 @@ class Watchdog(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # The deadline is less than 2^32 cycles away: the sign of a difference tells, and a time-out has no more bits.
         never, late = Signal(init=1), Signal()
-        higher, equal, lower = Signal(), Signal(), Signal()
-
-        # The comparison takes two cycles: halves of 32 bits, then all of it.
-        m.d.sync += [
-            never.eq(self.timeout == 0),
-            higher.eq((self.now[32:] > self.deadline[32:]) & ~self.heartbeat),
-            equal.eq((self.now[32:] == self.deadline[32:]) & ~self.heartbeat),
-            lower.eq(self.now[:32] >= self.deadline[:32]),
-        ]
-        m.d.comb += late.eq(higher | equal & lower)
+        past = Signal(SPAN)
+        m.d.comb += past.eq(self.now[:SPAN] - self.deadline[:SPAN])
+        m.d.sync += [never.eq(self.timeout == 0), late.eq(~past[-1] & ~self.heartbeat & ~self.expired)]
 
         with m.If(never | late):
             m.d.sync += [self.expired.eq(1), self.deadline.eq(Const(NEVER, 64))]
