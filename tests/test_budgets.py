@@ -128,7 +128,7 @@ class Notionals:
 def test_sums_are_compared_with_all_their_bits(kind):
     """Filled to the brim under the highest limit, and reserved only where that fits, with undoing in between.
 
-    A limit that is loaded again stays what it is.
+    Limits move a little meanwhile, the firm's with a lane's.
     """
     budget, rng = kind(), random.Random(1)
     highest = (1 << budget.width) - 1
@@ -138,15 +138,17 @@ def test_sums_are_compared_with_all_their_bits(kind):
         for row in budget.rows:
             await budget.load(ctx, row, highest)
         released = {**dict.fromkeys(budget.rows, 0), "firm": 0}
+        limits = dict.fromkeys(released, highest)
         for _ in range(300):
             row = rng.choice(budget.rows)
             if rng.random() < 0.1:
-                await budget.load(ctx, row, highest)
+                limits[row] = limits["firm"] = highest - rng.choice([0, rng.getrandbits(20)])
+                await budget.load(ctx, row, limits[row])
             keys = {name: row if name == "own" else name for name in budget.sums}
             amount = rng.getrandbits(budget.amount_bits) | 1 << budget.amount_bits - 2
             if rng.random() < 0.2:
-                amount = min(highest - released[row], (1 << budget.amount_bits) - 1)
-            breach = {name for name, key in keys.items() if released[key] + amount > highest}
+                amount = min(max(limits[row] - released[row] + rng.randrange(2), 0), (1 << budget.amount_bits) - 1)
+            breach = {name for name, key in keys.items() if released[key] + amount > limits[key]}
             assert await budget.check(ctx, row, amount) == breach, f"{amount=}"
             breaches |= breach
             if not breach:

@@ -10,8 +10,8 @@ from hdl.filter.context import WORD_BITS, WORDS
 from hdl.filter.directory import Directory
 from hdl.filter.exposure import ROW_BITS, ROWS, Exposure
 from hdl.filter.failures import COUNT_BITS, FAILURE, PLACE_BITS
-from hdl.filter.gross import CHECK_CYCLES, LANE_BITS, Gross
-from hdl.filter.journal import ENTRY, Journal
+from hdl.filter.gross import CHECK_CYCLES, LANE_BITS, ROW, Gross
+from hdl.filter.journal import Journal
 from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
 from hdl.filter.tables import Tables
 from hdl.wire.registers import KEY_BITS
@@ -220,7 +220,10 @@ class Risk(wiring.Component):
         m.d.sync += [undoing.eq(go_undo | undo[:-1].any()), accessing.eq(go_access | access[:-2].any())]
         undo_quantity, undo_notional = Signal(QUANTITY_BITS), Signal(NOTIONAL_BITS)
         with m.If(undo[-1]):
-            m.d.sync += [undo_quantity.eq(entry.quantity), undo_notional.eq(entry.notional)]
+            m.d.sync += [
+                undo_quantity.eq(Mux(journal.void, 0, entry.quantity)),
+                undo_notional.eq(Mux(journal.void, 0, entry.notional)),
+            ]
         m.d.comb += [
             exposure.row.eq(row),
             gross.lane.eq(lane),
@@ -261,8 +264,7 @@ class Risk(wiring.Component):
             journal.reserved.quantity.eq(quantity),
             journal.reserved.notional.eq(multiplier.product),
             journal.taken.eq(go_undo),
-            journal.clear.eq(sweep),
-            journal.place.eq(tables.place),
+            journal.annul.eq(tables.cleared),
             tables.swept.eq(sweep),
             tables.step.eq(access),
             tables.released.eq(exposure.released),
@@ -282,5 +284,4 @@ class Risk(wiring.Component):
         return m
 
 
-assert ROWS >= 1 << PLACE_BITS  # one sweep covers the journal as well
-assert ENTRY.size <= 3 * 36  # of three block RAMs
+assert ROWS >= 1 << ROW.size  # one sweep covers gross notional as well
