@@ -90,12 +90,12 @@ class Gross(wiring.Component):
 
         # What is read: the lane's limit until a check begins, then both sums and the firm's limit, and the sums once
         # more when they may be written. An undoing reads both sums.
-        row, firm, limit = Signal(ROW), Signal(), Signal()
-        m.d.comb += [
-            firm.eq(check[1] | check[2] | check[4] | undo[1]),
-            limit.eq(~(check[:2].any() | check[3:5].any() | undo.any())),
-            row.eq(Cat(Mux(firm, 0, self.lane), firm, limit)),
+        row, firm, sums = Signal(ROW), Signal(), Signal()
+        m.d.sync += [
+            firm.eq(check[:2].any() | check[3] | undo[0]),
+            sums.eq(check[0] | check[2:4].any() | undo[:2].any()),
         ]
+        m.d.comb += row.eq(Cat(Mux(firm, 0, self.lane), firm, ~(sums | check[0] | undo[0])))
         with m.If(self.hosting):
             m.d.comb += row.eq(self.row)
         m.d.comb += memory.read_addr.eq(row)
