@@ -20,9 +20,9 @@ async def strobe(ctx, blocks, *, block=None, lift=False):
 
 
 async def look(ctx, blocks, index):
-    """Present `index` from this cycle on and return what shows two cycles later."""
+    """Present `index` from this cycle on and return what shows three cycles later."""
     ctx.set(blocks.index, index)
-    await ctx.tick().repeat(2)
+    await ctx.tick().repeat(3)
     return bool(ctx.get(blocks.blocked))
 
 

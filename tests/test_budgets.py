@@ -9,83 +9,163 @@ from hdl.filter.gross import Gross
 from tests.cycles import simulate
 
 
+async def strobe(ctx, signal, value=1):
+    ctx.set(signal, value)
+    await ctx.tick()
+    ctx.set(signal, 0)
+
+
 class Shares:
     """Drives an exposure table of 22 bits, two rows of it."""
 
-    width, rows = 22, (5, 1022)
+    width, rows, sums = 22, (5, 1022), ("own",)
 
     def __init__(self):
-        self.table = table = Exposure(self.width)
-        self.row, self.amount, self.undone = table.row, table.quantity, table.undo_quantity
-        self.overs = {"own": table.over}
-        self.released = {"own": table.released}
-        self.loads = {"own": table.load}
+        self.table = Exposure(self.width)
+        self.amount_bits = len(self.table.quantity)
+
+    async def load(self, ctx, row, limit):
+        ctx.set(self.table.row, row)
+        await strobe(ctx, self.table.load)
+        await ctx.tick()
+        await strobe(ctx, self.table.data, limit)
+
+    async def check(self, ctx, row, amount):
+        """Return which sums would be over their limits; if none, reserve."""
+        ctx.set(self.table.row, row)
+        ctx.set(self.table.quantity, amount)
+        await ctx.tick().repeat(3)
+        await strobe(ctx, self.table.add)
+        ctx.set(self.table.quantity, 0)
+        await ctx.tick()
+        if ctx.get(self.table.over):
+            return {"own"}
+        await strobe(ctx, self.table.reserve)
+        return set()
+
+    async def undo(self, ctx, row, amount, pause):
+        """Undo, and end `pause` cycles after the first one in which the next undoing may begin."""
+        ctx.set(self.table.row, row)
+        await ctx.tick().repeat(2)
+        await strobe(ctx, self.table.undo)
+        ctx.set(self.table.undo_quantity, amount)
+        for _ in range(pause):
+            await ctx.tick()
+
+    async def below(self, ctx):
+        """Return the sums from which an undoing without a pause took more than they had."""
+        await ctx.tick()
+        return {"own"} if ctx.get(self.table.below) else set()
+
+    async def released(self, ctx, name, row):
+        ctx.set(self.table.row, row)
+        await ctx.tick().repeat(5)
+        return ctx.get(self.table.released)
 
 
 class Notionals:
     """Drives the gross tables at 54 bits: two lanes, and the firm."""
 
-    width, rows = 54, (0, 7)
+    width, rows, sums = 54, (0, 7), ("own", "firm")
 
     def __init__(self):
-        self.table = table = Gross(self.width)
-        self.row, self.amount, self.undone = table.lane, table.notional, table.undo_notional
-        self.overs = {"own": table.over_lane, "firm": table.over_firm}
-        self.released = {"own": table.released, "firm": table.firm_released}
-        self.loads = {"own": table.load, "firm": table.load_firm}
+        self.table = Gross(self.width)
+        self.amount_bits = len(self.table.notional)
 
+    async def host(self, ctx, name, row, limit):
+        ctx.set(self.table.row, {"lane": row if name == "own" else 0, "firm": name == "firm", "limit": limit})
+        ctx.set(self.table.hosting, 1)
+        await ctx.tick().repeat(2)
 
-async def strobe(ctx, signal):
-    ctx.set(signal, 1)
-    await ctx.tick()
-    ctx.set(signal, 0)
+    async def load(self, ctx, row, limit):
+        for name in self.sums:
+            await self.host(ctx, name, row, True)
+            ctx.set(self.table.data, limit)
+            await strobe(ctx, self.table.load)
+            ctx.set(self.table.data, 0)
+            ctx.set(self.table.hosting, 0)
+            await ctx.tick()
+
+    async def check(self, ctx, row, amount):
+        ctx.set(self.table.lane, row)
+        await ctx.tick()
+        breaches = set()
+        for step in range(8):
+            ctx.set(self.table.check, 1 << step)
+            if step == 3:
+                ctx.set(self.table.notional, amount)
+            if step == 5:
+                over = {"own": self.table.over_lane, "firm": self.table.over_firm}
+                breaches = {name for name, signal in over.items() if ctx.get(signal)}
+            ctx.set(self.table.reserve, step == 7 and not breaches)
+            await ctx.tick()
+        ctx.set(self.table.check, 0)
+        ctx.set(self.table.reserve, 0)
+        return breaches
+
+    async def undo(self, ctx, row, amount, pause):
+        ctx.set(self.table.lane, row)
+        for step in range(3):
+            await strobe(ctx, self.table.undo, 1 << step)
+        ctx.set(self.table.undo_notional, amount)
+        for _ in range(pause):
+            await ctx.tick()
+
+    async def below(self, ctx):
+        await ctx.tick()
+        names = {"own"} if ctx.get(self.table.below) else set()
+        await ctx.tick()
+        return names | ({"firm"} if ctx.get(self.table.below) else set())
+
+    async def released(self, ctx, name, row):
+        await ctx.tick().repeat(3)
+        await self.host(ctx, name, row, False)
+        ctx.set(self.table.hosting, 0)
+        return ctx.get(self.table.word)
 
 
 @pytest.mark.parametrize("kind", [Shares, Notionals])
 def test_sums_are_compared_with_all_their_bits(kind):
-    """Filled to the brim under the highest limit, and reserved only where that fits, with undoing in between."""
+    """Filled to the brim under the highest limit, and reserved only where that fits, with undoing in between.
+
+    Limits move a little meanwhile, the firm's with a lane's.
+    """
     budget, rng = kind(), random.Random(1)
     highest = (1 << budget.width) - 1
 
     async def bench(ctx):
-        table, overs, undone = budget.table, set(), 0
+        breaches, undone = set(), 0
         for row in budget.rows:
-            ctx.set(budget.row, row)
-            ctx.set(table.data, highest)
-            for load in budget.loads.values():
-                await strobe(ctx, load)
+            await budget.load(ctx, row, highest)
         released = {**dict.fromkeys(budget.rows, 0), "firm": 0}
+        limits = dict.fromkeys(released, highest)
         for _ in range(300):
             row = rng.choice(budget.rows)
-            keys = {name: row if name == "own" else name for name in budget.overs}
-            amount = rng.getrandbits(len(budget.amount)) | 1 << len(budget.amount) - 2
+            if rng.random() < 0.1:
+                limits[row] = limits["firm"] = highest - rng.choice([0, rng.getrandbits(20)])
+                await budget.load(ctx, row, limits[row])
+            keys = {name: row if name == "own" else name for name in budget.sums}
+            amount = rng.getrandbits(budget.amount_bits) | 1 << budget.amount_bits - 2
             if rng.random() < 0.2:
-                amount = min(highest - released[row], (1 << len(budget.amount)) - 1)
-            ctx.set(budget.row, row)
-            ctx.set(budget.amount, amount)
-            await ctx.tick().repeat(5)
-            for name, key in keys.items():
-                assert ctx.get(budget.released[name]) == released[key]
-                assert ctx.get(budget.overs[name]) == (released[key] + amount > highest), f"{name=} {amount=}"
-            breach = {name for name in keys if ctx.get(budget.overs[name])}
-            overs |= breach
+                amount = min(max(limits[row] - released[row] + rng.randrange(2), 0), (1 << budget.amount_bits) - 1)
+            breach = {name for name, key in keys.items() if released[key] + amount > limits[key]}
+            assert await budget.check(ctx, row, amount) == breach, f"{amount=}"
+            breaches |= breach
             if not breach:
-                await strobe(ctx, table.reserve)
                 for key in keys.values():
                     released[key] += amount
             if rng.random() < 0.3:
-                amount = min(released[row], (1 << len(budget.amount)) - 1)
-                await ctx.tick().repeat(2)
-                await strobe(ctx, table.undo)
-                ctx.set(budget.undone, amount)
-                await ctx.tick()
-                ctx.set(budget.undone, 0)
-                assert not ctx.get(table.below)
-                await ctx.tick()
-                for key in keys.values():
-                    released[key] -= amount
-                undone += 1
-        assert overs == set(budget.overs)
+                for _ in range(rng.randrange(1, 5)):
+                    row = rng.choice(budget.rows)
+                    amount = min(released[row], (1 << budget.amount_bits) - 1) >> rng.randrange(3)
+                    await budget.undo(ctx, row, amount, rng.choice([0, 0, 1, 2]))
+                    for key in [row, "firm"]:
+                        released[key] -= amount
+                    undone += 1
+                assert not await budget.below(ctx)
+            for name in budget.sums:
+                assert await budget.released(ctx, name, row) == released[row if name == "own" else name]
+        assert breaches == set(budget.sums)
         assert undone > 50
 
     simulate(budget.table, bench)
@@ -93,14 +173,12 @@ def test_sums_are_compared_with_all_their_bits(kind):
 
 @pytest.mark.parametrize("kind", [Shares, Notionals])
 def test_undoing_more_than_was_released_is_told(kind):
-    """Two cycles behind the undoing, in one cycle: an internal fault."""
+    """For each sum, in its cycle: an internal fault."""
     budget = kind()
 
     async def bench(ctx):
         await ctx.tick().repeat(2)
-        await strobe(ctx, budget.table.undo)
-        ctx.set(budget.undone, 1)
-        await ctx.tick()
-        assert ctx.get(budget.table.below)
+        await budget.undo(ctx, budget.rows[0], 1, 0)
+        assert await budget.below(ctx) == set(budget.sums)
 
     simulate(budget.table, bench)

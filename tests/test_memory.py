@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from hdl.filter.memory import Memory, arrangement
+from hdl.filter.memory import Memory, arrangement, parts
 from sim import dp16kd
 from tests.cycles import simulate
 
@@ -25,13 +25,15 @@ SHAPES = [
     (85, 256),
     (20, 1500),
 ]
+PARTS = [(90, 1024, 45), (72, 300, 36), (36, 700, 9)]  # and how many bits can be written by themselves
 
 
 class Twins(wiring.Component):
     """The plain form and the block RAM form of one memory, side by side."""
 
-    def __init__(self, width, depth):
-        self.plain, self.board = Memory(width, depth), dp16kd.Modelled(Memory(width, depth))
+    def __init__(self, width, depth, part=None):
+        self.plain = Memory(width, depth, part=part)
+        self.board = dp16kd.Modelled(Memory(width, depth, part=part))
         super().__init__({name: member for name, member in self.plain.signature.members.items() if member.flow == In})
 
     def elaborate(self, platform):
@@ -42,23 +44,24 @@ class Twins(wiring.Component):
         return m
 
 
-def accesses(rng, depth, count):
+def accesses(rng, depth, count, enables=1):
     """Random accesses, often to addresses used just before, and now and then a write and a read of the same word."""
     recent = [0, depth - 1]
     for _ in range(count):
         write, read = (rng.choice(recent) if rng.random() < 0.6 else rng.randrange(depth) for _ in range(2))
         recent = [*recent[-6:], write, read]
-        yield rng.random() < 0.6, write, write if rng.random() < 0.2 else read
+        enable = rng.getrandbits(enables) if enables > 1 else rng.random() < 0.6
+        yield enable, write, write if rng.random() < 0.2 else read
 
 
-@pytest.mark.parametrize(("width", "depth"), SHAPES)
-def test_the_block_ram_form_is_the_plain_form(width, depth):
+@pytest.mark.parametrize(("width", "depth", "part"), [(*shape, shape[0]) for shape in SHAPES] + PARTS)
+def test_the_block_ram_form_is_the_plain_form(width, depth, part):
     """Every cycle, but for words that were read while they were written: the device promises nothing about them."""
-    twins, rng = Twins(width, depth), random.Random(width * depth)
+    twins, rng = Twins(width, depth, part), random.Random(width * depth)
 
     async def bench(ctx):
         promised, compared = [True, True], 0
-        for enable, write, read in accesses(rng, depth, 1500):
+        for enable, write, read in accesses(rng, depth, 1500, width // part):
             ctx.set(twins.write_en, enable)
             ctx.set(twins.write_addr, write)
             ctx.set(twins.write_data, rng.getrandbits(width))
@@ -116,6 +119,13 @@ def test_wide_and_deep_memories_take_the_fewest_block_rams():
     assert arrangement(2, 8192) == (2, 1, 1)
     assert arrangement(32, 2048) == (9, 4, 1)
     assert arrangement(40, 1024) == (18, 3, 1)
+
+
+def test_parts_that_a_block_ram_cannot_write_are_refused():
+    for width, depth, part in [(40, 1024, 20), (18, 2048, 9), (90, 1024, 36)]:
+        message = f"memory of {width} x {depth} can't be written in parts of {part} bits"
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            parts(width, depth, part)
 
 
 def test_a_memory_without_words_is_refused():

@@ -9,6 +9,7 @@ from tests.cycles import simulate
 def test_the_product_is_there_twelve_cycles_after_the_start_and_stays():
     multiplier, rng = Multiplier(), random.Random(1)
     pairs = [(0, 0), (1, 1), (999_999, 1_999_999_900), (2**20 - 1, 2**32 - 1), (2**20 - 1, 1), (1, 2**32 - 1), (3, 5)]
+    pairs += [(0xFFFFC, 2**32 - 1), (0xC0000, 2**32 - 1), (0x55555, 2**32 - 1), (0xAAAAA, 2**32 - 1), (0xBFFFF, 1)]
     pairs += [(rng.getrandbits(20), rng.getrandbits(32)) for _ in range(200)]
 
     async def bench(ctx):
@@ -19,6 +20,8 @@ def test_the_product_is_there_twelve_cycles_after_the_start_and_stays():
             ctx.set(multiplier.start, 1)
             await ctx.tick()
             ctx.set(multiplier.start, 0)
+            ctx.set(multiplier.quantity, rng.getrandbits(20))
+            ctx.set(multiplier.price, rng.getrandbits(32))
             await ctx.tick().repeat(11)
             assert ctx.get(multiplier.product) == quantity * price
             await ctx.tick().repeat(rng.randrange(1, 5))

@@ -22,7 +22,7 @@ class Directory(wiring.Component):
 
     The Toeplitz hash of the symbol (`hdl.wire.registers.toeplitz`) is computed while its octets come in; then the
     slots of its bucket are read, one in a cycle, and compared with all eight octets. Counting from the symbol's first
-    octet in cycle f, with the others in the cycles behind it: the slots are read in f+8 to f+15, and from f+20 on
+    octet in cycle f, with the others in the cycles behind it: the slots are read in f+9 to f+16, and from f+20 on
     ``done`` is up, and ``found`` and ``index`` are the result, until the next first octet. A first octet always
     begins anew. A symbol that never gets its eighth octet is never done. Of two slots with the same symbol the lower
     one counts.
@@ -84,20 +84,28 @@ class Directory(wiring.Component):
         with m.If(self.load[3]):
             m.d.sync += [left.eq(OCTETS), turning.eq(1)]
 
-        # The hash: bit n of the symbol, its first octet's highest first, adds the window of the key from bit n on.
-        bucket, window = Signal(BUCKET_BITS), Signal(KEY_BITS)
-        key = Mux(begins, self.key, window)
-        windows = [Mux(octet[7 - n], key[n : n + BUCKET_BITS], 0) for n in range(8)]
         with m.If(turning | valid):
             m.d.sync += symbol.eq(Cat(octet, symbol[:-8]))
         with m.If(valid):
-            m.d.sync += [bucket.eq(reduce(xor, windows, Mux(begins, 0, bucket))), window.eq(key >> 8)]
             with m.If(begins):
                 m.d.sync += count.eq(1)
             with m.Elif(count != OCTETS):
                 m.d.sync += count.eq(count + 1)
-        last = Signal()
-        m.d.comb += last.eq(valid & ~begins & (count == OCTETS - 1))
+
+        # The hash, a cycle later: bit n of the symbol, its first octet's highest first, adds the window of the key from
+        # bit n on.
+        hashed, hashing, anew, last = Signal(8), Signal(), Signal(), Signal()
+        m.d.sync += [
+            hashed.eq(octet),
+            hashing.eq(valid),
+            anew.eq(begins),
+            last.eq(valid & ~begins & (count == OCTETS - 1)),
+        ]
+        bucket, window = Signal(BUCKET_BITS), Signal(KEY_BITS)
+        key = Mux(anew, self.key, window)
+        windows = [Mux(hashed[7 - n], key[n : n + BUCKET_BITS], 0) for n in range(8)]
+        with m.If(hashing):
+            m.d.sync += [bucket.eq(reduce(xor, windows, Mux(anew, 0, bucket))), window.eq(key >> 8)]
 
         # The slots, their words side by side, so that the host can write them one by one.
         widths = [32, 32, 1 + INDEX_BITS]
@@ -108,12 +116,11 @@ class Directory(wiring.Component):
         slot = Signal(range(SLOTS))
         m.d.comb += [column.read_addr.eq(slot) for column in columns]
 
-        # The lookup: `reading` in f+8 to f+15, a slot's words two cycles later; its octets are compared, then all of
-        # them are seen at once, and one more cycle takes the match.
+        # The lookup: `reading` in f+9 to f+16, a slot's words two cycles later; its octets are compared, then all of
+        # them are seen at once.
         reading, number = Signal(), Signal(range(BUCKET_SLOTS))
-        shown, is_last = Signal(4), Signal(4)
-        same, matched = Signal(OCTETS + 1), Signal()
-        compared, candidate = Signal(INDEX_BITS), Signal(INDEX_BITS)
+        shown, is_last = Signal(3), Signal(3)
+        same, candidate = Signal(OCTETS + 1), Signal(INDEX_BITS)
         content = Cat(second, first)
         with m.If(last):
             m.d.sync += [reading.eq(1), number.eq(0)]
@@ -123,12 +130,11 @@ class Directory(wiring.Component):
             shown.eq(Cat(reading, shown)),
             is_last.eq(Cat(reading & (number == BUCKET_SLOTS - 1), is_last)),
             same.eq(Cat(*(content.word_select(n, 8) == symbol.word_select(n, 8) for n in range(OCTETS)), entry[-1])),
-            matched.eq(same.all()),
-            Cat(compared, candidate).eq(Cat(entry[:-1], compared)),
+            candidate.eq(entry[:-1]),
         ]
-        with m.If(shown[3] & matched & ~self.found):
+        with m.If(shown[2] & same.all() & ~self.found):
             m.d.sync += [self.found.eq(1), self.index.eq(candidate)]
-        with m.If(is_last[3]):
+        with m.If(is_last[2]):
             m.d.sync += self.done.eq(1)
         with m.If(valid & begins):
             m.d.sync += [self.found.eq(0), self.done.eq(0), reading.eq(0), shown.eq(0), is_last.eq(0)]

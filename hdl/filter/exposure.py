@@ -1,6 +1,6 @@
 """The exposure budget: shares released for each symbol and side, and how many may be."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -12,19 +12,23 @@ from hdl.wire.registers import SYMBOLS
 SHARE_BITS = 40
 ROWS = 2 * SYMBOLS
 ROW_BITS = ceil_log2(ROWS)
+HALF = 45  # bits of a word: five block RAMs of 18, half of one of them
 
 
 class Exposure(wiring.Component):
     """Counts the shares released per symbol and side, and compares them with a limit.
 
     ``row`` is the symbol's index times 2, plus 1 for a sell. When it is presented in cycle x and held, ``released``
-    and ``limit`` show its words from x+3 on, and ``over`` tells from x+5 on whether released plus ``quantity`` (held
-    from x+3) is above the limit. The sum has a bit more than the limit, so it does not wrap. Nothing is released
-    under a limit of 0.
+    and ``limit`` show its words from x+3 on. The sum has a bit more than the limit, so it does not wrap. Nothing is
+    released under a limit of 0.
 
-    What ``reserve``, ``clear`` and ``load`` write is seen by a row presented in the next cycle. ``undo`` in cycle u
-    writes in u+2, when nothing else may write. A row presented in u+3 sees it; one presented in u+1 or u+2 is good
-    for an ``undo`` two cycles later only. So undoing takes three cycles, back to back.
+    With ``row`` held from x on and ``add`` in x+3, ``over`` tells from x+5 on whether released plus ``quantity`` is
+    above the limit, until the next ``add`` or ``undo``. Until then ``reserve``, in x+5 or later, writes the sum; a row
+    presented in the next cycle sees it.
+
+    ``undo`` in cycle u, with ``row`` held from u-2 on, writes in u+2, when nothing else may write. A row presented in
+    u+3 sees it; one presented in u+1 or u+2 is good for an ``undo`` two cycles later only. So undoing takes three
+    cycles, back to back. What ``clear`` and ``load`` write is seen by a row presented three cycles later.
 
     Parameters
     ----------
@@ -35,10 +39,9 @@ class Exposure(wiring.Component):
     -------
     row : In(10)
     quantity : In(20)
-    reserve : In(1)
-        In x+5 at the earliest: released becomes released plus ``quantity``.
+    add, reserve : In(1)
     undo : In(1)
-        In x+2, ``row`` held since x: released becomes released less ``undo_quantity``.
+        Released becomes released less ``undo_quantity``.
     undo_quantity : In(20)
         In the cycle behind ``undo``.
     clear : In(1)
@@ -46,9 +49,9 @@ class Exposure(wiring.Component):
     wipe : In(1)
         With ``clear``: so does the limit.
     zero : In(1)
-        Level: undoing makes released 0.
+        Level, from the cycle before the first ``clear`` to the last: undoing makes released 0.
     load, data : In(1), In(width)
-        The limit becomes ``data``.
+        The limit becomes what ``data`` is two cycles later; for ``wipe`` it must be 0 then.
     released, limit : Out(width)
     over : Out(1)
     below : Out(1)
@@ -61,6 +64,7 @@ class Exposure(wiring.Component):
             {
                 "row": In(ROW_BITS),
                 "quantity": In(QUANTITY_BITS),
+                "add": In(1),
                 "reserve": In(1),
                 "undo": In(1),
                 "undo_quantity": In(QUANTITY_BITS),
@@ -78,34 +82,48 @@ class Exposure(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.released = released = Memory(self.width, ROWS)
-        m.submodules.limits = limits = Memory(self.width, ROWS)
-        m.d.sync += [self.released.eq(released.read_data), self.limit.eq(limits.read_data)]
-        m.d.comb += [table.read_addr.eq(self.row) for table in (released, limits)]
+        # Released in the lower half of a word, its limit in the upper half: both are read at once.
+        m.submodules.table = table = Memory(2 * HALF, ROWS, part=HALF)
+        m.d.sync += [self.released.eq(table.read_data), self.limit.eq(table.read_data[HALF:])]
+        m.d.comb += table.read_addr.eq(self.row)
 
-        # A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
-        total = Signal(self.width + 1)
-        m.d.sync += [total.eq(self.released + self.quantity), self.over.eq((self.limit - total)[-1])]
-
-        # Undoing may follow undoing in three or four cycles: what was read then lacks what the one before it writes.
+        # The adder. An undoing may follow in three or four cycles: what was read then lacks what the one before writes.
         undone = Signal(4)
-        row, before = Signal(ROW_BITS), Signal(ROW_BITS)
-        same, source, left = Signal(), Signal(self.width), Signal(self.width)
-        m.d.comb += source.eq(Mux(same, left, self.released))
+        row, before, same = Signal(ROW_BITS), Signal(ROW_BITS), Signal()
+        source, amount = Signal(self.width), Signal(QUANTITY_BITS)
+        result, total = Signal(self.width + 1), Signal(self.width + 2)
         m.d.sync += [
             undone.eq(Cat(self.undo, undone)),
             row.eq(self.row),
             same.eq(undone[2:].any() & (row == before)),
         ]
-        with m.If(undone[0]):
-            m.d.sync += [before.eq(row), Cat(left, self.below).eq(source - self.undo_quantity)]
-
+        subtract = undone[0]
         m.d.comb += [
-            released.write_en.eq(self.reserve | undone[1] | self.clear),
-            released.write_addr.eq(Mux(undone[1], before, self.row)),
-            released.write_data.eq(Mux(self.clear | self.zero, 0, Mux(undone[1], left, total))),
-            limits.write_en.eq(self.load | (self.clear & self.wipe)),
-            limits.write_addr.eq(self.row),
-            limits.write_data.eq(Mux(self.load, self.data, 0)),
+            source.eq(Mux(same, result, self.released)),
+            amount.eq(Mux(subtract, ~self.undo_quantity, self.quantity)),
+            # One bit more, for the carry in.
+            total.eq(Cat(C(1, 1), source) + Cat(subtract, amount, subtract.replicate(self.width + 1 - QUANTITY_BITS))),
+        ]
+        with m.If(subtract | self.add):
+            m.d.sync += result.eq(total[1:])
+        with m.If(self.zero):
+            m.d.sync += result.eq(0)
+        # A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
+        m.d.sync += self.over.eq((self.limit - result)[-1])
+        m.d.comb += self.below.eq(undone[1] & result[-1])
+
+        # What is written, and where to: two cycles behind the row.
+        cleared, wiped, loaded = Signal(2), Signal(2), Signal(2)
+        m.d.sync += [
+            cleared.eq(Cat(self.clear, cleared)),
+            wiped.eq(Cat(self.clear & self.wipe, wiped)),
+            loaded.eq(Cat(self.load, loaded)),
+        ]
+        with m.If(subtract | self.add | cleared[0] | loaded[0]):
+            m.d.sync += before.eq(row)
+        m.d.comb += [
+            table.write_en.eq(Cat(self.reserve | undone[1] | cleared[1], loaded[1] | wiped[1])),
+            table.write_addr.eq(before),
+            table.write_data.eq(Cat(result[: self.width], C(0, HALF - self.width), self.data)),
         ]
         return m

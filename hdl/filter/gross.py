@@ -1,7 +1,7 @@
 """Gross notional released, for each lane and for the firm, and how much may be."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -11,19 +11,27 @@ from hdl.wire.verdict import LANES
 
 GROSS_BITS = 64
 LANE_BITS = ceil_log2(LANES)
+ROW = data.StructLayout({"lane": LANE_BITS, "firm": 1, "limit": 1})  # a row of the firm has lane 0
+CHECK_CYCLES = 8
 
 
 class Gross(wiring.Component):
     """Adds up quantity times price of what was released, and compares the sums with limits; in 10⁻⁴ dollars.
 
-    When ``lane`` is presented in cycle x and held, ``released`` and ``limit`` show its words from x+2 on, and
-    ``over_lane`` tells from x+5 on whether released plus ``notional`` (held from x+3) is above the lane's limit,
-    ``over_firm`` the same for the firm's. The sums have a bit more than the limits, so they do not wrap. Nothing is
-    released under a limit of 0.
+    One memory has the sums and the limits, one adder and one comparator serve the lane and then the firm. The sums
+    have a bit more than the limits, so they do not wrap. Nothing is released under a limit of 0.
 
-    What ``reserve``, ``clear`` and ``load`` write is seen by a lane presented in the next cycle. ``undo`` in cycle u
-    writes in u+2, when nothing else may write. A lane presented in u+3 sees it; one presented in u+1 or u+2 is good
-    for an ``undo`` two cycles later only. So undoing takes three cycles, back to back.
+    A check takes eight cycles; ``check`` has a bit for each, the first in x. ``lane`` must be there from x-1 on.
+    ``over_lane`` and ``over_firm`` tell in x+5 whether released plus ``notional`` (held from x+3 to x+8) is above the
+    limit. ``reserve``, in x+7, lets both sums take it: the lane's in x+7, the firm's in x+8. An undoing or a check may
+    begin in x+8.
+
+    ``undo`` has a bit for each of three cycles, the first in x, and undoings go back to back: ``lane`` must be there
+    from x to x+2, ``undo_notional`` in x+3 and x+4. The lane's sum has lost it in x+4, the firm's in x+5. A check that
+    begins in x+5 sees that.
+
+    While ``hosting`` nothing else goes on. ``row`` presented in h and h+1 shows on ``word`` in h+2 and h+3, and
+    ``load`` in h+2 writes ``data`` there in the next cycle; ``clear`` in h writes 0 in h+2.
 
     Parameters
     ----------
@@ -34,24 +42,20 @@ class Gross(wiring.Component):
     -------
     lane : In(3)
     notional : In(52)
+    check, undo : In(8), In(3)
     reserve : In(1)
-        In x+5 at the earliest: both sums take ``notional``.
-    undo : In(1)
-        In x+2, ``lane`` held since x: both sums lose ``undo_notional``.
     undo_notional : In(52)
-        In the cycle behind ``undo``.
+    hosting, row : In(1), In(ROW)
     clear, wipe : In(1)
-        The lane's sum and the firm's become 0; with ``wipe`` their limits too.
+        ``clear`` spares limits, unless ``wipe`` is up.
     zero : In(1)
-        Level: undoing makes both sums 0.
+        Level, from the cycle before the first ``clear`` to the last: undoing makes both sums 0.
     load, data : In(1), In(width)
-        The lane's limit becomes ``data``.
-    load_firm : In(1)
-        The firm's limit becomes ``data``.
-    released, limit, firm_released, firm_limit : Out(width)
+        ``data`` is 0 in every other cycle.
+    word : Out(width)
     over_lane, over_firm : Out(1)
     below : Out(1)
-        In u+2: less was released than is undone.
+        Less was released than is undone; in x+4 for the lane, in x+5 for the firm.
     """
 
     def __init__(self, width: int = GROSS_BITS):
@@ -60,19 +64,18 @@ class Gross(wiring.Component):
             {
                 "lane": In(LANE_BITS),
                 "notional": In(NOTIONAL_BITS),
+                "check": In(CHECK_CYCLES),
+                "undo": In(3),
                 "reserve": In(1),
-                "undo": In(1),
                 "undo_notional": In(NOTIONAL_BITS),
+                "hosting": In(1),
+                "row": In(ROW),
                 "clear": In(1),
                 "wipe": In(1),
                 "zero": In(1),
                 "load": In(1),
-                "load_firm": In(1),
                 "data": In(width),
-                "released": Out(width),
-                "limit": Out(width),
-                "firm_released": Out(width),
-                "firm_limit": Out(width),
+                "word": Out(width),
                 "over_lane": Out(1),
                 "over_firm": Out(1),
                 "below": Out(1),
@@ -81,52 +84,75 @@ class Gross(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.released = released = Memory(self.width, LANES, distributed=True)
-        m.submodules.limits = limits = Memory(self.width, LANES, distributed=True)
-        m.d.comb += [self.released.eq(released.read_data), self.limit.eq(limits.read_data)]
-        m.d.comb += [table.read_addr.eq(self.lane) for table in (released, limits)]
+        m.submodules.memory = memory = Memory(self.width, 1 << ROW.size)
+        check, undo, word = self.check, self.undo, memory.read_data
+        m.d.comb += self.word.eq(word)
 
-        # A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
-        total, firm_total = Signal(self.width + 1), Signal(self.width + 1)
+        # What is read: the lane's limit until a check begins, then both sums and the firm's limit, and the sums once
+        # more when they may be written. An undoing reads both sums.
+        row, firm, sums = Signal(ROW), Signal(), Signal()
         m.d.sync += [
-            total.eq(self.released + self.notional),
-            firm_total.eq(self.firm_released + self.notional),
-            self.over_lane.eq((self.limit - total)[-1]),
-            self.over_firm.eq((self.firm_limit - firm_total)[-1]),
+            firm.eq(check[:2].any() | check[3] | undo[0]),
+            sums.eq(check[0] | check[2:4].any() | undo[:2].any()),
         ]
+        m.d.comb += row.eq(Cat(Mux(firm, 0, self.lane), firm, ~(sums | check[0] | undo[0])))
+        with m.If(self.hosting):
+            m.d.comb += row.eq(self.row)
+        m.d.comb += memory.read_addr.eq(row)
 
-        # Undoing may follow undoing in three or four cycles: what was read then lacks what the one before it writes.
-        undone = Signal(4)
-        lane, before = Signal(LANE_BITS), Signal(LANE_BITS)
-        same, source, left, lane_below = Signal(), Signal(self.width), Signal(self.width), Signal()
-        firm_left, firm_below = Signal(self.width), Signal()
-        m.d.comb += [
-            source.eq(Mux(same, left, self.released)),
-            Cat(firm_left, firm_below).eq(self.firm_released - self.undo_notional),
-        ]
+        # The adder. What an undoing reads lacks what one that began three or four cycles earlier writes: its results,
+        # the lane's first, are on `earlier` when they are needed.
+        undone, subtract = Signal(5), Signal()
+        before, forward = Signal(LANE_BITS), Signal()
         m.d.sync += [
-            undone.eq(Cat(self.undo, undone)),
-            lane.eq(self.lane),
-            same.eq(undone[2:].any() & (lane == before)),
+            undone.eq(Cat(undo[2], undone)),
+            subtract.eq(undo[2] | undone[0]),
+            forward.eq(
+                (undone[2:4].any() & (self.lane == before)) | (undone[0] & undone[3:].any()),
+            ),
         ]
-        with m.If(undone[0]):
-            m.d.sync += [before.eq(lane), Cat(left, lane_below).eq(source - self.undo_notional)]
-
-        empty = Signal()
+        with m.If(undo[2]):
+            m.d.sync += before.eq(self.lane)
+        released, earlier, result = Signal(self.width), Signal(self.width), Signal(self.width + 1)
+        m.d.sync += released.eq(Mux(self.hosting, 0, word))
+        source, amount, total = Signal(self.width), Signal(NOTIONAL_BITS), Signal(self.width + 2)
+        with m.If(~self.load):
+            m.d.comb += amount.eq(Mux(subtract, ~self.undo_notional, self.notional))
         m.d.comb += [
-            empty.eq(self.clear | self.zero),
-            released.write_en.eq(self.reserve | undone[1] | self.clear),
-            released.write_addr.eq(Mux(undone[1], before, self.lane)),
-            released.write_data.eq(Mux(empty, 0, Mux(undone[1], left, total))),
-            limits.write_en.eq(self.load | (self.clear & self.wipe)),
-            limits.write_addr.eq(self.lane),
-            limits.write_data.eq(Mux(self.load, self.data, 0)),
+            source.eq(Mux(forward, earlier, released) | self.data),
+            # One bit more, for the carry in.
+            total.eq(Cat(C(1, 1), source) + Cat(subtract, amount, subtract.replicate(self.width + 1 - NOTIONAL_BITS))),
         ]
-        below = Signal()
-        m.d.sync += below.eq(undone[0] & firm_below)
-        m.d.comb += self.below.eq(below | (undone[1] & lane_below))
-        with m.If(self.reserve | undone[0] | self.clear):
-            m.d.sync += self.firm_released.eq(Mux(empty, 0, Mux(undone[0], firm_left, firm_total)))
-        with m.If(self.load_firm | (self.clear & self.wipe)):
-            m.d.sync += self.firm_limit.eq(Mux(self.load_firm, self.data, 0))
+        with m.If(undone[:2].any() | check[3:5].any() | check[6:].any() | self.load):
+            m.d.sync += [result.eq(total[1:]), earlier.eq(result)]
+        with m.If(self.zero):
+            m.d.sync += result.eq(0)
+        m.d.comb += self.below.eq(undone[1:3].any() & result[-1])
+
+        # The comparator. A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
+        allowed, over = Signal(self.width), Signal()
+        with m.If(check[1] | check[4]):
+            m.d.sync += allowed.eq(word)
+        m.d.comb += [over.eq((allowed - result)[-1]), self.over_firm.eq(over)]
+        m.d.sync += self.over_lane.eq(over)
+
+        # What is written: a result, to the row that was presented two cycles before, or to the firm's.
+        presented, target, written = Signal(ROW), Signal(ROW), Signal(ROW)
+        cleared, hosted, reserved, of_firm = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            presented.eq(row),
+            target.eq(presented),
+            cleared.eq(self.clear & (self.wipe | ~self.row.limit)),
+            hosted.eq(cleared | self.load),
+            reserved.eq(self.reserve),
+        ]
+        m.d.comb += [
+            of_firm.eq(undone[2] | reserved),
+            written.lane.eq(Mux(of_firm, 0, target.lane)),
+            written.firm.eq(of_firm | (hosted & target.firm)),
+            written.limit.eq(hosted & target.limit),
+            memory.write_en.eq(undone[1] | self.reserve | of_firm | hosted),
+            memory.write_addr.eq(written),
+            memory.write_data.eq(result),
+        ]
         return m

@@ -11,6 +11,8 @@ from hdl.filter.memory import Memory
 from hdl.filter.multiplier import NOTIONAL_BITS, QUANTITY_BITS
 
 ENTRIES = 1 << PLACE_BITS
+ERA_BITS = 7
+TAPS = (6, 5)  # x^7 + x^6 + 1 is primitive: an era comes again when all but 0 have come
 MOST = (1 << COUNT_BITS) - 1  # of one frame; the longest frame has 29 orders
 
 ENTRY = data.StructLayout(
@@ -33,7 +35,7 @@ class Journal(wiring.Component):
 
     The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame
     buffer, which are 163 orders; and a failed frame's entries are undone faster than 93 orders can come in (3 cycles
-    each, against 50).
+    each, against 50). An entry that was annulled 127 times would count again, but the control link is not so fast.
 
     Members
     -------
@@ -51,8 +53,10 @@ class Journal(wiring.Component):
     taken : In(1)
         Only with ``due``; not in the cycle of ``frame_end``, but for an urgent one.
     entry : Out(ENTRY)
-    clear, place : In(1), In(8)
-        Empties the entry at ``place``, so that undoing it changes nothing; not together with ``reserve``.
+    void : Out(1)
+        ``entry`` was reserved before an ``annul``: undoing it must change nothing.
+    annul : In(1)
+        Annuls all entries; not together with ``reserve``.
     """
 
     reserve: In(1)
@@ -68,21 +72,26 @@ class Journal(wiring.Component):
     active: Out(1)
     taken: In(1)
     entry: Out(ENTRY)
-    clear: In(1)
-    place: In(PLACE_BITS)
+    void: Out(1)
+    annul: In(1)
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.ring = ring = Memory(ENTRY.size, ENTRIES)
+        m.submodules.ring = ring = Memory(ENTRY.size + ERA_BITS, ENTRIES)
         m.submodules.failures = failures = FailureQueue()
         wiring.connect(m, wiring.flipped(self.failed), failures.i)
+
+        # An entry knows the era in which it was reserved, and counts in no other.
+        era = Signal(ERA_BITS, init=1)
+        with m.If(self.annul):
+            m.d.sync += era.eq(Cat(era[TAPS[0]] ^ era[TAPS[1]], era))
 
         # The current frame.
         write = Signal(PLACE_BITS)
         m.d.comb += [
-            ring.write_en.eq(self.reserve | self.clear),
-            ring.write_addr.eq(Mux(self.clear, self.place, write)),
-            ring.write_data.eq(Mux(self.clear, 0, self.reserved)),
+            ring.write_en.eq(self.reserve),
+            ring.write_addr.eq(write),
+            ring.write_data.eq(Cat(self.reserved, era)),
             self.full.eq(self.reservations == MOST),
         ]
         entries, behind = Signal(COUNT_BITS), Signal(PLACE_BITS)
@@ -117,7 +126,11 @@ class Journal(wiring.Component):
 
         # The ring's read address changes with these events, and its word is on `entry` three cycles later.
         event = Signal(2)
-        m.d.sync += [event.eq(Cat(drop | self.taken | (fail & ~self.urgent), event)), self.entry.eq(ring.read_data)]
+        m.d.sync += [
+            event.eq(Cat(drop | self.taken | (fail & ~self.urgent), event)),
+            self.entry.eq(ring.read_data),
+            self.void.eq(ring.read_data[ENTRY.size :] != era),
+        ]
         m.d.comb += [
             self.active.eq(self.urgent | holding | failures.o.valid),
             self.due.eq(~event.any() & (self.urgent | holding)),

@@ -1,25 +1,25 @@
 """Quantity times price, two bits of the quantity in a cycle."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 QUANTITY_BITS = 20
 PRICE_BITS = 32
 NOTIONAL_BITS = QUANTITY_BITS + PRICE_BITS
-DIGITS = QUANTITY_BITS // 2
-LATENCY = DIGITS + 2
+DIGITS = QUANTITY_BITS // 2 + 1
+LATENCY = DIGITS + 1
 
 
 class Multiplier(wiring.Component):
     """Multiplies a quantity by a price.
 
-    ``start`` in cycle p gives ``product`` from cycle p+12 on (``LATENCY``), until the next ``start``. ``quantity`` is
-    taken in p, and ``price`` must be held from p to p+10. Every ``start`` begins anew, whether the product before was
-    finished or not.
+    ``start`` in cycle p takes both and gives ``product`` from cycle p+12 on (``LATENCY``), until the next ``start``.
+    Every ``start`` begins anew, whether the product before was finished or not.
 
-    Three times the price is added up first; then each pair of the quantity's bits selects a multiple in one cycle,
-    and the next cycle adds it on top of the sum so far, which moves down by two bits: 34 bits are added in a cycle.
+    Each pair of the quantity's bits, lowest first, adds a multiple of the price on top of the sum so far, which moves
+    down by two bits then. Instead of three times the price, it is taken away once and the next pair is one more: so
+    there are eleven pairs.
 
     Members
     -------
@@ -36,24 +36,30 @@ class Multiplier(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        digits = Signal(QUANTITY_BITS)
-        triple, multiple, total = Signal(PRICE_BITS + 2), Signal(PRICE_BITS + 2), Signal(PRICE_BITS + 2)
-        high, low = Signal(PRICE_BITS), Signal(QUANTITY_BITS)
+        price, low, high = Signal(PRICE_BITS), Signal(2 * DIGITS), Signal(PRICE_BITS + 1)
         step = Signal(range(LATENCY + 1), init=LATENCY)  # n in p+n
+        # A digit of 3 stands for -1: the complement, and one more as carry in.
+        pair, more, digit, next_digit, carry = Signal(2), Signal(), Signal(2), Signal(3), Signal()
+        m.d.comb += [
+            pair.eq(Mux(self.start, self.quantity[:2], low[2:4])),
+            more.eq(carry & ~self.start),
+            next_digit.eq(pair + more),
+        ]
+        m.d.sync += [digit.eq(next_digit), carry.eq(next_digit >= 3)]
 
-        multiples = Array([0, self.price, self.price << 1, triple])
-        m.d.sync += [digits.eq(digits >> 2), multiple.eq(multiples[digits[:2]])]
-        m.d.comb += total.eq(high + multiple)
+        multiple, total = Signal(PRICE_BITS + 3), Signal(PRICE_BITS + 4)
+        multiples = Array([0, price, price << 1, ~Cat(price, C(0, 3))])
+        m.d.comb += [
+            multiple.eq(multiples[digit]),
+            total.eq(Cat(C(1, 1), high, high[-1].replicate(2)) + Cat(digit == 3, multiple)),
+        ]
         with m.If(step != LATENCY):
-            m.d.sync += step.eq(step + 1)
-        with m.If((step > 1) & (step != LATENCY)):
-            m.d.sync += [high.eq(total >> 2), low.eq(Cat(low[2:], total[:2]))]
-        with m.If(self.start):
             m.d.sync += [
-                step.eq(1),
-                digits.eq(self.quantity),
-                triple.eq(self.price + (self.price << 1)),
-                high.eq(0),
+                step.eq(step + 1),
+                low.eq(Cat(low[2:], total[1:3])),
+                high.eq(total[3:]),
             ]
+        with m.If(self.start):
+            m.d.sync += [step.eq(1), price.eq(self.price), low.eq(self.quantity), high.eq(0)]
         m.d.comb += self.product.eq(Cat(low, high))
         return m

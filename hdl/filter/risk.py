@@ -10,14 +10,14 @@ from hdl.filter.context import WORD_BITS, WORDS
 from hdl.filter.directory import Directory
 from hdl.filter.exposure import ROW_BITS, ROWS, Exposure
 from hdl.filter.failures import COUNT_BITS, FAILURE, PLACE_BITS
-from hdl.filter.gross import LANE_BITS, Gross
-from hdl.filter.journal import ENTRY, Journal
+from hdl.filter.gross import CHECK_CYCLES, LANE_BITS, ROW, Gross
+from hdl.filter.journal import Journal
 from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
 from hdl.filter.tables import Tables
 from hdl.wire.registers import KEY_BITS
 
 CHECK_BEGINS = 9  # cycles after `price_ready`
-CHECK_CYCLES, UNDO_CYCLES, ACCESS_CYCLES = 8, 3, 3
+UNDO_CYCLES, ACCESS_CYCLES = 3, 3
 UNDO_WRITES = 4  # cycles after an undoing began
 
 
@@ -175,10 +175,10 @@ class Risk(wiring.Component):
         with m.If(self.price_ready | self.frame_end):
             m.d.sync += [soon.eq(0), due.eq(0), check.eq(0), goes_on.eq(undo[:-2].any() | access[:-3].any())]
         # An undoing writes behind its three cycles, which only the next one allows for.
-        clean, writing = Signal(), Signal(2)
-        m.d.sync += writing.eq(Cat(undo[-1], writing))
+        clean, writing = Signal(), Signal()
+        m.d.sync += writing.eq(undo[-1])
         m.d.comb += [
-            clean.eq(free & ~undo[-1] & ~writing[0]),
+            clean.eq(free & ~undo[-1] & ~writing),
             go_check.eq(clean & due),
             go_undo.eq(free & journal.due & (journal.urgent | ~(soon | self.frame_end))),
             go_access.eq(clean & tables.wanted & ~(journal.active | waiting | self.frame_end)),
@@ -186,13 +186,12 @@ class Risk(wiring.Component):
         ]
 
         # The order, held while it is checked.
-        row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
+        row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), self.lane[:LANE_BITS]
         known = Signal()
         with m.If(go_check):
             m.d.sync += [
                 row.eq(Cat(~self.buy, directory.index)),
                 quantity.eq(self.quantity),
-                lane.eq(self.lane),
                 known.eq(directory.done & directory.found),
             ]
         m.d.comb += self.index.eq(row[1:])
@@ -220,18 +219,30 @@ class Risk(wiring.Component):
         entry, undoing, accessing = journal.entry, Signal(), Signal()
         m.d.sync += [undoing.eq(go_undo | undo[:-1].any()), accessing.eq(go_access | access[:-2].any())]
         undo_quantity, undo_notional = Signal(QUANTITY_BITS), Signal(NOTIONAL_BITS)
-        m.d.sync += [undo_quantity.eq(entry.quantity), undo_notional.eq(entry.notional)]
-        m.d.comb += [exposure.row.eq(row), gross.lane.eq(lane)]
+        with m.If(undo[-1]):
+            m.d.sync += [
+                undo_quantity.eq(Mux(journal.void, 0, entry.quantity)),
+                undo_notional.eq(Mux(journal.void, 0, entry.notional)),
+            ]
+        m.d.comb += [
+            exposure.row.eq(row),
+            gross.lane.eq(lane),
+            gross.row.eq(Mux(sweep, tables.place, tables.gross_row)),
+            gross.hosting.eq(accessing | sweep),
+            gross.check.eq(check),
+            gross.undo.eq(undo),
+            exposure.add.eq(check[3]),
+            exposure.undo.eq(undo[-1]),
+        ]
         with m.If(undoing):
             m.d.comb += [exposure.row.eq(Cat(entry.sell, entry.index)), gross.lane.eq(entry.lane)]
         with m.If(accessing):
-            m.d.comb += [exposure.row.eq(tables.row), gross.lane.eq(tables.row)]
+            m.d.comb += exposure.row.eq(tables.row)
         with m.If(sweep):
-            m.d.comb += [exposure.row.eq(tables.place), gross.lane.eq(tables.place)]
+            m.d.comb += exposure.row.eq(tables.place)
         for budget in (exposure, gross):
             m.d.comb += [
                 budget.reserve.eq(reserve),
-                budget.undo.eq(undo[-1]),
                 budget.clear.eq(sweep),
                 budget.wipe.eq(tables.wiping),
                 budget.zero.eq(tables.sweeping),
@@ -245,7 +256,6 @@ class Risk(wiring.Component):
             gross.notional.eq(multiplier.product),
             gross.undo_notional.eq(undo_notional),
             gross.load.eq(tables.load_gross),
-            gross.load_firm.eq(tables.load_firm),
             gross.data.eq(tables.data),
             journal.reserve.eq(reserve),
             journal.reserved.index.eq(row[1:]),
@@ -254,17 +264,15 @@ class Risk(wiring.Component):
             journal.reserved.quantity.eq(quantity),
             journal.reserved.notional.eq(multiplier.product),
             journal.taken.eq(go_undo),
-            journal.clear.eq(sweep),
-            journal.place.eq(tables.place),
+            journal.annul.eq(tables.cleared),
             tables.swept.eq(sweep),
             tables.step.eq(access),
             tables.released.eq(exposure.released),
             tables.limit.eq(exposure.limit),
-            tables.gross.eq(Mux(tables.firm, gross.firm_released, gross.released)),
-            tables.gross_limit.eq(Mux(tables.firm, gross.firm_limit, gross.limit)),
+            tables.gross.eq(gross.word),
         ]
 
-        with m.If(writing[1] & ~tables.sweeping & (exposure.below | gross.below)):
+        with m.If(exposure.below | gross.below):
             m.d.sync += self.fault.eq(1)
         m.d.comb += [
             self.clearing.eq(tables.sweeping | directory.clearing),
@@ -276,5 +284,4 @@ class Risk(wiring.Component):
         return m
 
 
-assert ROWS >= 1 << PLACE_BITS  # one sweep covers the journal as well
-assert ENTRY.size <= 3 * 36  # of three block RAMs
+assert ROWS >= 1 << ROW.size  # one sweep covers gross notional as well

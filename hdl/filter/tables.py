@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.bus import Bus
+from hdl.filter.bus import Bus, prefix
 from hdl.filter.exposure import ROW_BITS, ROWS, SHARE_BITS
-from hdl.filter.gross import GROSS_BITS
+from hdl.filter.gross import GROSS_BITS, ROW
 from hdl.wire.registers import Reg
 from hdl.wire.verdict import LANES
 
@@ -17,10 +17,10 @@ class Tables(wiring.Component):
     """Turns bus accesses into accesses of the risk engine's tables, and counts through them when they are zeroed.
 
     The engine gives an access four cycles when it has time; ``step`` has a bit for each. In the last one the words
-    that ``row`` (and ``firm``) select are there, a loaded one is written, and the answer follows in the next cycle. A
-    64-bit value is two words, low word first: reading the low word latches the high one, for whichever is read next;
-    writing the low word holds it until a high word is written. Rows 9 to 15 of the gross tables are not there: they
-    read 0 and can't be written.
+    that ``row`` and ``gross_row`` select must be there, one to be loaded comes in the last but one, and the answer
+    follows behind the last. A 64-bit value is two words, low word first: reading the low word latches the high one, for
+    whichever is read next; writing the low word holds it until a high word is written. Rows 9 to 15 of the gross tables
+    are not there: they can't be written, and read 0 as they do in the memory, where nobody else writes them.
 
     A write to CLEAR_EXPOSURE is answered at once and begins a sweep, as a reset does: ``sweeping`` until the engine
     has given 1024 cycles to it (``swept``). Meanwhile exposure and gross read 0. After a reset limits are zeroed too
@@ -33,13 +33,10 @@ class Tables(wiring.Component):
     wanted : Out(1)
         An access waits or is under way.
     step : In(4)
-    row : Out(10)
-        Of the exposure tables; its low bits are the lane of the gross tables.
-    firm : Out(1)
-        The firm's row is meant, not a lane's.
-    released, limit, gross, gross_limit : In
-    load_exposure, load_gross, load_firm, data : Out(1), Out(1), Out(1), Out(64)
-        A limit becomes ``data``.
+    row, gross_row : Out(10), Out(ROW)
+    released, limit, gross : In
+    load_exposure, load_gross, data : Out(1), Out(1), Out(64)
+        A limit becomes ``data``: for ``load_exposure`` that of two cycles later. It is 0 in every other cycle.
     sweeping, wiping : Out(1)
     swept, place : In(1), Out(10)
         ``place`` is being zeroed.
@@ -51,14 +48,12 @@ class Tables(wiring.Component):
     wanted: Out(1)
     step: In(4)
     row: Out(ROW_BITS)
-    firm: Out(1)
+    gross_row: Out(ROW)
     released: In(SHARE_BITS)
     limit: In(SHARE_BITS)
     gross: In(GROSS_BITS)
-    gross_limit: In(GROSS_BITS)
     load_exposure: Out(1)
     load_gross: Out(1)
-    load_firm: Out(1)
     data: Out(GROSS_BITS)
     sweeping: Out(1, init=1)
     wiping: Out(1, init=1)
@@ -74,7 +69,7 @@ class Tables(wiring.Component):
 
         # Which table; the address is stable, so this may take the cycles that the access waits.
         def within(first, words):
-            return (address >= first) & (address < first + words)
+            return address.matches(prefix(first, first + words - 1))
 
         is_limit, is_released, is_gross_limit, is_gross, is_clear = (Signal() for _ in range(5))
         readable, writable, nobody = Signal(), Signal(), Signal()
@@ -84,47 +79,47 @@ class Tables(wiring.Component):
             is_released.eq(within(Reg.EXPOSURE, 2 * ROWS)),
             is_gross_limit.eq(within(Reg.GROSS_LIMIT, 2 * GROSS_ROWS)),
             is_gross.eq(within(Reg.GROSS, 2 * GROSS_ROWS)),
-            is_clear.eq(address == Reg.CLEAR_EXPOSURE),
-            self.firm.eq(row == LANES),
+            is_clear.eq(within(Reg.CLEAR_EXPOSURE, 1)),
             nobody.eq(row > LANES),
         ]
         m.d.comb += [
             self.row.eq(address[1:]),
+            self.gross_row.eq(Cat(row, is_gross_limit)),
             readable.eq(is_limit | is_released | is_gross_limit | is_gross),
             writable.eq(is_limit | (is_gross_limit & ~nobody) | is_clear),
         ]
 
-        write, answer, content = Signal(), Signal(), Signal(GROSS_BITS)
-        held, latched = Signal(32), Signal(32)
-        m.d.comb += write.eq(self.step[2] & self.bus.write)
-        m.d.sync += [answer.eq(self.step[3]), content.eq(0)]
-        with m.If(is_limit):
-            m.d.sync += content.eq(self.limit)
-        with m.If(is_released & ~self.sweeping):
-            m.d.sync += content.eq(self.released)
-        with m.If(is_gross_limit & ~nobody):
-            m.d.sync += content.eq(self.gross_limit)
-        with m.If(is_gross & ~nobody & ~self.sweeping):
-            m.d.sync += content.eq(self.gross)
-
+        # Reading: what is not meant is 0.
+        answer, latched = Signal(), Signal(32)
+        limit, released, gross, high = Signal(SHARE_BITS), Signal(SHARE_BITS), Signal(GROSS_BITS), Signal(32)
+        content = Signal(GROSS_BITS)
+        m.d.comb += content.eq(limit | released | gross)
         m.d.sync += [
+            answer.eq(self.step[3]),
+            limit.eq(Mux(is_limit & ~is_high, self.limit, 0)),
+            released.eq(Mux(is_released & ~is_high & ~self.sweeping, self.released, 0)),
+            gross.eq(Mux((is_gross_limit | (is_gross & ~self.sweeping)) & ~is_high, self.gross, 0)),
+            high.eq(Mux(is_high, latched, 0)),
             self.bus.ack.eq(answer),
             self.bus.error.eq(~Mux(self.bus.write, writable, readable)),
-            self.bus.value.eq(Mux(is_high, latched, content[:32])),
+            self.bus.value.eq(content[:32] | high),
         ]
         with m.If(answer & ~self.bus.write & ~is_high):
             m.d.sync += latched.eq(content[32:])
-        with m.If(write & ~is_high & ~is_clear):
-            m.d.sync += held.eq(self.bus.data)
-        load = Signal()
+
+        # Writing.
+        held, load = Signal(32), Signal()
         m.d.comb += [
-            load.eq(write & is_high),
-            self.data.eq(Cat(held, self.bus.data)),
-            self.load_exposure.eq(load & is_limit),
-            self.load_gross.eq(load & is_gross_limit & (row < LANES)),
-            self.load_firm.eq(load & is_gross_limit & self.firm),
-            self.cleared.eq(write & is_clear),
+            load.eq(self.step[1] & self.bus.write & is_high),
+            self.load_exposure.eq(self.step[0] & self.bus.write & is_high & is_limit),
+            self.cleared.eq(self.step[2] & self.bus.write & is_clear),
         ]
+        m.d.sync += [
+            self.load_gross.eq(load & is_gross_limit & ~nobody),
+            self.data.eq(Mux(load, Cat(held, self.bus.data), 0)),
+        ]
+        with m.If(self.step[2] & self.bus.write & ~is_high & ~is_clear):
+            m.d.sync += held.eq(self.bus.data)
 
         with m.If(self.swept):
             m.d.sync += self.place.eq(self.place + 1)
