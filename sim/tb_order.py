@@ -77,7 +77,7 @@ async def decode(dut, messages, *, order_size=1000, dialect=0, **options):
     for message in messages:
         starts.append(len(table))
         table += rows(message, **options)
-    table[0] |= {"order_size": order_size, "dialect": dialect, "load": 0, "message_gone": 0}
+    table[0] |= {"order_size": order_size, "dialect": dialect, "load": 0, "word": 0, "message_gone": 0, "over": 0}
     record = await play(dut, table, OUTPUTS)
     ends = [start + len(message) for start, message in zip(starts, messages, strict=True)]
     assert [cycle for cycle, row in enumerate(record) if row["message_end"]] == ends

@@ -206,7 +206,8 @@ def check(octets, record):
 
 async def begin(dut):
     await reset(dut)
-    rows = [{"valid": 0, "start": 0, "end": 0, "policy": 0, "enable": 0, "tcp_lanes": 0}]
+    quiet = {"octet": 0, "valid": 0, "start": 0, "end": 0, "length": 0}
+    rows = [quiet | {"policy": 0, "enable": 0, "tcp_lanes": 0, "write": 0, "word": 0, "data": 0}]
     for lane in range(8):
         outer, inner, server, _ = TABLE.get(lane, (0xFFF, 0, 0, False))
         key = struct.pack(

@@ -8,6 +8,7 @@ import pytest
 
 from hdl.wire.reports import Report
 from host.book import Book
+from host.book42 import Book42
 from host.client import Client, wait_for
 from host.soup import encode
 from host.venue import Venue
@@ -15,13 +16,13 @@ from host.venue import Venue
 USERS = {f"user{number}": "secret" for number in range(1, 9)}
 
 
-def on_a_venue(scenario, *, fills=True):
+def on_a_venue(scenario, *, fills=True, kind=Book):
     """Run `scenario(venue, connect)`; `connect` returns a socket to the venue."""
 
     async def run():
         listener = socket.create_server(("127.0.0.1", 0))
         address = listener.getsockname()
-        async with Venue(Book(["AAA"], fills=fills), USERS) as venue:
+        async with Venue(kind(["AAA"], fills=fills), USERS) as venue:
             await venue.listen(listener)
 
             async def connect():
@@ -63,6 +64,20 @@ def test_a_cancel_is_acknowledged():
         await client.close()
 
     on_a_venue(scenario, fills=False)
+
+
+def test_in_ouch_42_an_order_is_known_by_the_same_number():
+    async def scenario(venue, connect):
+        client = await Client("user1", "secret", dialect="4.2").log_in(await connect())
+        assert [client.enter("AAA", 100, 10_000) for _ in range(2)] == [1, 2]
+        client.cancel(2)
+        await client.wait_report(2, Report.CANCELED)
+        assert client.reports_on(1) == [Report.ACCEPTED]
+        assert [arrival.is_order for arrival in venue.arrivals] == [True, True, False]
+        assert [arrival.message[1:15] for arrival in venue.orders()] == [b"user1-1       ", b"user1-2       "]
+        await client.close()
+
+    on_a_venue(scenario, fills=False, kind=Book42)
 
 
 def test_a_session_that_breaks_is_cancelled_and_told_at_the_next_login():

@@ -6,7 +6,6 @@ from sim.ingress import Ingress
 from sim.play import Packed
 
 
-@pytest.mark.simulators("verilator")  # Icarus 11 shows X in the first cycles of a bench
 @pytest.mark.parametrize("back", [False, True])
 def test_segment(run_cocotb, back):
     run_cocotb(Packed(Ingress(back=back)), testbench="sim.tb_segment", env={"BACK": str(int(back))})

@@ -15,6 +15,7 @@ class Message(IntEnum):
 
 
 ORDERS = (Message.ENTER, Message.REPLACE)
+MARKET_HOURS = 99_998  # a time in force
 
 ENTER = Format(
     "ouch42_enter", "big", "type:1", "token:14:a", "side:1", "quantity:4", "symbol:8:a", "price:4", "time_in_force:4",

@@ -7,14 +7,18 @@ it: the namespaces have no names.
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import re
 import time
 
+from hdl.wire import ouch, ouch42
 from hdl.wire.board import Side
 from hdl.wire.reports import Report
-from host import config, loader, segments
+from hdl.wire.soup import Client as Packet
+from host import config, loader, segments, soup
 from host.book import Book
+from host.book42 import Book42
 from host.bridge import Bridge
 from host.client import Client
 from host.device import ALL_LANES, Device
@@ -45,6 +49,7 @@ LANE = """
 number = {lane}
 server = "server{lane}"
 protocol = "tcp"
+dialect = "{dialect}"
 action = "{action}"
 source = "10.1.0.{lane}"
 destination = "10.9.0.1"
@@ -53,20 +58,24 @@ gross = 1_000_000
 """
 
 
-def limits(action):
-    return config.parse(LIMITS + "".join(LANE.format(lane=lane, action=action) for lane in LANES))
+def limits(action, dialect):
+    return config.parse(LIMITS + "".join(LANE.format(lane=lane, action=action, dialect=dialect) for lane in LANES))
 
 
 class Bed:
     """Namespaces, board, bridge, exchange and eight clients that are not connected yet; every lane is open.
 
-    `left` is what left the board towards the exchange: (time, frame with FCS).
+    `left` is what left the board towards the exchange, `answered` what the exchange sent into it, and `returned` what
+    left it towards the servers: (time, frame with FCS).
     """
 
-    def __init__(self, action: str):
-        self.image = loader.build(limits(action))
-        self.clients = {lane: Client(f"serv{lane}", "secret") for lane in LANES}
+    def __init__(self, action: str, dialect: str = "5.0"):
+        self.image = loader.build(limits(action, dialect))
+        self.dialect = dialect
+        self.clients = {lane: Client(f"serv{lane}", "secret", dialect=dialect) for lane in LANES}
         self.left: list[tuple[float, bytes]] = []
+        self.answered: list[tuple[float, bytes]] = []
+        self.returned: list[tuple[float, bytes]] = []
         self.bridge: Bridge
         self.venue: Venue
         self.device: Device
@@ -103,7 +112,8 @@ class Bed:
             listener.bind((VENUE, PORT))
             listener.listen()
             users = {client.user: "secret" for client in self.clients.values()}
-            self.venue = await things.enter_async_context(Venue(Book([SYMBOL]), users))
+            book = Book42([SYMBOL]) if self.dialect == "4.2" else Book([SYMBOL])
+            self.venue = await things.enter_async_context(Venue(book, users))
             await self.venue.listen(listener)
             for client in self.clients.values():
                 things.push_async_callback(client.close)
@@ -157,27 +167,37 @@ class Bed:
     def arrived(self):
         """Return the (lane, UserRefNum) of the orders that reached the exchange, in order."""
         return [
-            (int(arrival.user.removeprefix("serv")), int.from_bytes(arrival.message[1:5], "big"))
-            for arrival in self.venue.orders()
+            (int(arrival.user.removeprefix("serv")), self._number(arrival.message)) for arrival in self.venue.orders()
         ]
 
     def on_the_wire(self, orders):
-        """Return those of the orders that left the board in any frame, told by their ClOrdID."""
+        """Return those of the orders that left the board in any frame, told by their ClOrdID or token."""
         marks = {order: f"serv{order[0]}-{order[1]}".encode().ljust(14) for order in orders}
         return [order for order, mark in marks.items() if any(mark in frame for _, frame in self.left)]
 
     def neutralised(self):
         """Return where in which stream an order left the board as a Debug packet: {(address, sequence number)}.
 
-        Such a packet has the length of a packet with one Enter Order, 48, and 47 spaces behind its type.
+        Such a packet has the length of a packet with one Enter Order, 48 or 50, and spaces behind its type.
         """
+        size = 1 + (ouch42.ENTER.size if self.dialect == "4.2" else ouch.ENTER.size)
+        shape = re.escape(soup.encode(Packet.DEBUG, b" " * (size - 1)))
         found = set()
         for _, frame in self.left:
             if parts := segments.unpack(frame):
                 source, _, _, _, segment = parts
-                for packet in re.finditer(rb"\x00\x30\+ {47}", segment.payload):
+                for packet in re.finditer(shape, segment.payload):
                     found.add((source, segment.sequence + packet.start()))
         return found
+
+    def of_lane(self, seen, lane, since_s=0.0):
+        """Return those of `left`, `answered` or `returned` that are a lane's right TCP segments, from a time on."""
+        address = ipaddress.IPv4Address(f"10.1.0.{lane}").packed
+        found = [segments.unpack(frame) for at_s, frame in seen if at_s >= since_s]
+        return [parts[-1] for parts in found if parts and address in (parts[0], parts[2])]
+
+    def _number(self, message):
+        return int(message[1:15].split(b"-")[1]) if self.dialect == "4.2" else int.from_bytes(message[1:5], "big")
 
     async def _log_in(self, lane):
         client = self.clients[lane]
@@ -185,8 +205,10 @@ class Bed:
         assert client.session.accepted, f"lane {lane}: login refused {client.session.refused!r}, {client.how}"
 
     def _watch(self, side, into, frame):
-        if side == Side.EXCHANGE and not into:
-            self.left.append((time.monotonic(), frame))
+        if side == Side.EXCHANGE:
+            (self.answered if into else self.left).append((time.monotonic(), frame))
+        elif not into:
+            self.returned.append((time.monotonic(), frame))
 
     async def _beat(self):
         while True:

@@ -5,6 +5,7 @@ Nothing here is fast or exact in time: waits are bounded, and only what arrived 
 
 import asyncio
 import os
+import time
 
 import pytest
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.skipif(bool(LACKING), reason=str(LACKING))
 CI = bool(os.environ.get("BREAKWIRE_NO_SKIPS"))
 KILLED_S = 60 if CI else 3  # of killed time in which the sessions must stay up; a peer gives up after 15 s
 MOST_S = 240  # of one scenario
+FLIGHT_S = 0.2  # in which what was on its way has left the board
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,11 +32,11 @@ def _compiled():
     VirtualRig().close()
 
 
-def play(scenario, action):
+def play(scenario, action, dialect="5.0"):
     """Run a scenario on a bed whose lanes have an action."""
 
     async def run():
-        async with asyncio.timeout(MOST_S), Bed(action) as bed:
+        async with asyncio.timeout(MOST_S), Bed(action, dialect) as bed:
             await scenario(bed)
 
     asyncio.run(run())
@@ -48,7 +50,8 @@ async def trade(bed, lanes=LANES, *, fills=True):
     return orders
 
 
-def test_nothing_stale_arrives_and_the_sessions_live_on():
+@pytest.mark.parametrize("dialect", ["5.0", "4.2"])
+def test_nothing_stale_arrives_and_the_sessions_live_on(dialect):
     """P9, NEUTRALISE: orders sent while killed never reach the exchange, neither then nor after re-arming.
 
     A cancel that is sent behind them is acknowledged during the kill, and heartbeats keep all eight sessions up.
@@ -74,10 +77,11 @@ def test_nothing_stale_arrives_and_the_sessions_live_on():
         await bed.arm()
         again = await trade(bed)
         assert sorted(bed.arrived()) == sorted(passed + resting + again)
-        assert bed.on_the_wire(blocked) == [] and bed.on_the_wire(passed + resting + again) != []
+        assert bed.on_the_wire(blocked) == []
+        assert sorted(bed.on_the_wire(passed + resting + again)) == sorted(passed + resting + again)
         assert bed.venue.ends == []
 
-    play(scenario, "neutralise")
+    play(scenario, "neutralise", dialect)
 
 
 def test_a_retransmission_of_what_was_neutralised_is_neutralised_again():
@@ -153,3 +157,47 @@ def test_a_fence_resets_both_ends_and_a_new_session_begins_clean():
         assert [client.how for client in bed.clients.values()] == [""] * 8
 
     play(scenario, "fence")
+
+
+def test_a_cut_lets_nothing_through_and_a_new_session_begins_clean():
+    """P9, CUT: no octet of a killed lane passes in either direction, no RST either, so both ends give up in silence.
+
+    Lane 2 stays killed until then. Lane 1 is armed while both its ends still repeat what was cut: nothing of it leaves
+    all the same, until a new session opens. The other six trade on (P7).
+    """
+
+    async def scenario(bed):
+        cut, others = LANES[:2], LANES[2:]
+        await bed.log_in()
+        passed = await trade(bed, fills=False)
+        await bed.kill(0b11)
+        await asyncio.sleep(FLIGHT_S)
+        killed_s = time.monotonic()
+        blocked = bed.enter(cut, count=2)
+        for lane in cut:
+            bed.clients[lane].cancel(1)
+        passed += await trade(bed, others)
+        with pytest.raises(TimeoutError):
+            await bed.connect(1, timeout_s=2)
+        for lane in cut:
+            assert bed.of_lane(bed.answered, lane, killed_s) != []
+            assert bed.of_lane(bed.returned, lane, killed_s) == [] == bed.of_lane(bed.left, lane, killed_s)
+        opened, shut = await bed.ask(bed.device.sessions)
+        assert (opened & 0b11111100, shut) == (0b11111100, 0b11)
+
+        await bed.arm(0b01)
+        await wait_for(lambda: len(bed.venue.ends) == 2, CONNECT_S)
+        assert sorted(bed.venue.ends) == [("serv1", "silent"), ("serv2", "silent")]
+        assert await bed.clients[2].wait_end(CONNECT_S) == "silent"
+        assert bed.of_lane(bed.returned, 2, killed_s) == []
+        assert bed.of_lane(bed.left, 1, killed_s) == [] == bed.of_lane(bed.left, 2, killed_s)
+
+        await bed.arm(0b11)
+        await bed.log_in(cut)
+        await bed.reported([(lane, 1) for lane in cut], Report.CANCELED)  # on disconnect, replayed at the login
+        passed += await trade(bed)
+        assert sorted(bed.arrived()) == sorted(passed)
+        assert bed.on_the_wire(blocked) == []
+        assert [client.how for client in bed.clients.values()] == [""] * 8
+
+    play(scenario, "cut")
