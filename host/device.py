@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hdl.wire import control, registers
 from hdl.wire.control import Op, Status
 from hdl.wire.digest import map_hash
-from hdl.wire.event import EVENT, Kind
+from hdl.wire.event import EVENT, Kind, Loss
 from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import FIRM, LANES, Reason, Refusal, Source
 from host import cobs
@@ -138,6 +138,8 @@ class Event:
                 return f"{lane}: fenced, {name_reason(self.reason)}"
             case Kind.SESSION:
                 return f"{lane}: a new session from port {self.user_ref}"
+            case Kind.EVIDENCE_LOST:
+                return f"{lane}: what the exchange reports is lost, {Loss(self.reason).name}"
 
 
 class Device:

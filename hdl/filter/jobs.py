@@ -26,6 +26,8 @@ class JobQueue(wiring.Component):
         The queue is not empty. Combinational from registers.
     pop : In(1)
         Only while ``some``; the next head is there two cycles later, ``some`` is low in between.
+    full : Out(1)
+        Combinational from registers.
     overrun : Out(1)
     """
 
@@ -41,6 +43,7 @@ class JobQueue(wiring.Component):
                 "waiting": Out(1),
                 "head": Out(shape),
                 "pop": In(1),
+                "full": Out(1),
                 "overrun": Out(1),
             }
         )
@@ -53,8 +56,9 @@ class JobQueue(wiring.Component):
         write, read = memory.write_port(), memory.read_port(domain="comb")
         bits = (self.depth - 1).bit_length()
         into, out_of = Signal(bits + 1), Signal(bits + 1)
-        full = (into ^ out_of) == self.depth
+        full = self.full
         m.d.comb += [
+            full.eq((into ^ out_of) == self.depth),
             write.addr.eq(into[:bits]),
             write.data.eq(self.job),
             write.en.eq(self.push & ~full),
