@@ -12,7 +12,7 @@ from hdl.wire.event import Kind
 from hdl.wire.registers import Reg
 from hdl.wire.verdict import LANES, Reason, Source
 from sim import packets
-from sim.duel import ALL, FREE, LEAVE, LOOP_CYCLES, Duel, request
+from sim.duel import ALL, FREE, LEAVE, LOOP_CYCLES, SERIAL_CYCLES, Duel, request
 from sim.engine import Carrier as Wire
 from sim.model import Config
 from sim.packets import PREAMBLE, cancel, datagram, enter, packet
@@ -411,6 +411,18 @@ def events_are_never_lost_silently(engine):
     duel.play(carriers(*[order(0)] * 20))
 
 
+def two_kills_are_two_events(engine):
+    """P11: a command kills one lane and the loop, up to 14 cycles later, the others: both edges are told."""
+    duel = Duel(Stand(), engine)
+    octets = 10 * len(request(Op.KILL, 0, [8]))
+    edge = (octets - 1) * engine.uart_divisor + engine.uart_divisor // 2 + SERIAL_CYCLES
+    for later in range(1, 15):
+        duel.arm()
+        duel.play([], kills=[(0, 8)], loop=[(edge - LOOP_CYCLES + later, 1)])
+        told = [(event.reason, event.user_ref) for event in duel.model.events()[-2:]]
+        assert told == [(Source.SERIAL, 8), (Source.LOOP, ALL & ~8)]
+
+
 def noise_stops_nothing(engine):
     """P12: after carriers of anything, and anything on the control link, the next frame and request are as ever."""
     traffic = Traffic(12)
@@ -447,5 +459,6 @@ SCENES = (
     a_check_that_comes_too_late,
     watchdog,
     events_are_never_lost_silently,
+    two_kills_are_two_events,
     noise_stops_nothing,
 )

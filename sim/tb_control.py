@@ -35,7 +35,7 @@ class Bench:
         self.line, self.ear = Sender(dut.rx, DIVISOR), Receiver(dut.tx, DIVISOR)
         self.table, self.accesses, self.refused, self.delay = {}, [], set(), 0
         self.strobes, self.sticky, self.sequence = [], sticky, 0
-        for name in ("table__ack", "table__error", "event__valid", "event__age", "kill_at", "aborts"):
+        for name in ("table__ack", "table__error", "event__valid", "event__at", "kill_at", "aborts"):
             getattr(dut, name).value = 0
         for name in ("loop_open", "fault", "watchdog_expired", "tables_busy"):
             getattr(dut, name).value = 0

@@ -1,15 +1,15 @@
 """The payload of the return path, kept until it is known to count, and then until it is read."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.jobs import JobQueue
 from hdl.filter.memory import Memory
 from hdl.wire.verdict import LANES
 
 DEPTH = 2048
 QUEUED = 32
+_CHUNK = data.StructLayout({"lane": 3, "fresh": 1, "hole": 1})
 _NEARLY = 4  # places of the ring that are left when it counts as full: more than come in while that is found out
 
 
@@ -44,7 +44,7 @@ class Chunks(wiring.Component):
         Strobe: its payload without the first ``skip`` octets, which are fewer than all, is a chunk.
     began, began_lane : In(1), In(3)
         Strobe: a new session; the lane's next chunk is its first.
-    some, chunk : Out(1), Out(CHUNK)
+    some, chunk : Out(1), Out
         The oldest chunk; from two cycles behind its commit on.
     take : In(1)
         Strobe, while ``some``: it is read. Its first octet comes three cycles later, and one with every cycle.
@@ -64,7 +64,7 @@ class Chunks(wiring.Component):
     began: In(1)
     began_lane: In(3)
     some: Out(1)
-    chunk: Out(data.StructLayout({"lane": 3, "fresh": 1, "hole": 1}))
+    chunk: Out(_CHUNK)
     take: In(1)
     read_octet: Out(8)
     read_valid: Out(1)
@@ -80,8 +80,6 @@ class Chunks(wiring.Component):
         m = Module()
         place = range(self.depth)
         m.submodules.ring = ring = Memory(9, self.depth)
-        head = data.StructLayout({"chunk": self.chunk.shape(), "begin": place})
-        m.submodules.queue = queue = JobQueue(head, self.queued)
 
         # Write. `base`: behind what is committed. `whole`: the frame's payload is there to its last octet.
         write, base, unread = Signal(place), Signal(place), Signal(place)
@@ -100,15 +98,17 @@ class Chunks(wiring.Component):
             m.d.sync += [write.eq(base), inside.eq(1), whole.eq(0), over.eq(0)]
 
         # Commit.
-        fresh, committed = Signal(LANES), Signal()
+        fresh, committed, full = Signal(LANES), Signal(), Signal()
+        entry, head = (
+            Signal(data.StructLayout({"chunk": _CHUNK, "begin": place}), name=name) for name in ("entry", "head")
+        )
         m.d.comb += [
-            committed.eq(self.commit & whole & ~over & ~queue.full),
+            committed.eq(self.commit & whole & ~over & ~full),
             self.overran.eq(self.commit & ~committed),
-            queue.push.eq(committed),
-            queue.job.chunk.lane.eq(self.lane),
-            queue.job.chunk.fresh.eq(fresh.bit_select(self.lane, 1)),
-            queue.job.chunk.hole.eq(self.holes.bit_select(self.lane, 1)),
-            queue.job.begin.eq(base + self.skip),
+            entry.chunk.lane.eq(self.lane),
+            entry.chunk.fresh.eq(fresh.bit_select(self.lane, 1)),
+            entry.chunk.hole.eq(self.holes.bit_select(self.lane, 1)),
+            entry.begin.eq(base + self.skip),
         ]
         with m.If(self.commit):
             m.d.sync += self.holes.bit_select(self.lane, 1).eq(~committed)
@@ -117,12 +117,30 @@ class Chunks(wiring.Component):
         with m.If(self.began):
             m.d.sync += fresh.bit_select(self.began_lane, 1).eq(1)
 
+        # The queue, of look-up tables.
+        m.submodules.queue = queue = memory.Memory(
+            shape=len(entry.as_value()), depth=self.queued, init=[], attrs={"ram_style": "distributed"}
+        )
+        into, out_of = Signal(range(2 * self.queued)), Signal(range(2 * self.queued))
+        put, get = queue.write_port(), queue.read_port(domain="comb")
+        m.d.comb += [
+            full.eq(into ^ out_of == self.queued),
+            put.en.eq(committed),
+            put.addr.eq(into),
+            put.data.eq(entry),
+            get.addr.eq(out_of),
+            self.chunk.eq(head.chunk),
+        ]
+        m.d.sync += [
+            head.eq(get.data),
+            self.some.eq((into != out_of) & ~self.take),
+            into.eq(into + committed),
+            out_of.eq(out_of + self.take),
+        ]
+
         # Read; behind the last octet what is on its way is dropped.
         read, reading, coming, ends = Signal(place), Signal(), Signal(), Signal()
         m.d.comb += [
-            self.some.eq(queue.some),
-            self.chunk.eq(queue.head.chunk),
-            queue.pop.eq(self.take),
             ring.read_addr.eq(read),
             self.read_octet.eq(ring.read_data[:8]),
             self.read_last.eq(ring.read_data[8]),
@@ -137,5 +155,5 @@ class Chunks(wiring.Component):
         with m.If(self.read_valid):
             m.d.sync += unread.eq(unread + 1)
         with m.If(self.take):
-            m.d.sync += [read.eq(queue.head.begin), unread.eq(queue.head.begin), reading.eq(1)]
+            m.d.sync += [read.eq(head.begin), unread.eq(head.begin), reading.eq(1)]
         return m

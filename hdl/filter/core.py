@@ -1,5 +1,7 @@
 """The filter: between eight servers and the exchange, at GMII level."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
@@ -20,7 +22,7 @@ from hdl.filter.history import History
 from hdl.filter.kill import KillLatch, KillSources
 from hdl.filter.lanes import Lanes
 from hdl.filter.link import Link
-from hdl.filter.log import Log
+from hdl.filter.log import MOMENT, Log
 from hdl.filter.marks import Mark
 from hdl.filter.order import Order
 from hdl.filter.queue import EgressQueue
@@ -132,7 +134,7 @@ class Filter(wiring.Component):
         m.submodules.controller = controller = Controller()
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
-        m.submodules.log = log = Log(["kill", "arm", "gate", "verdict", "block", "notice", "session"])
+        m.submodules.log = log = Log(["kill", "control", "gate", "verdict", "block", "session"])
         parts = (Session, ContextStore, Rewrite, Addresses, Reset)
         session, store, rewrite, addresses, reset = (part() if self.tcp else Absent(part) for part in parts)
         m.submodules.session, m.submodules.store, m.submodules.rewrite = session, store, rewrite
@@ -480,7 +482,7 @@ class Filter(wiring.Component):
         m.d.comb += [
             counters.judged.eq(verdict.judged & ~runt),
             counters.runt.eq(verdict.judged & runt),
-            counters.now.eq(self.now[:16]),
+            counters.now.eq(self.now[:MOMENT]),
             counters.log_ready.eq(log.gate.ready),
         ]
         m.d.comb += counters.reason.eq(Mux(verdict.passed, Reason.PASSED, verdict.reason))
@@ -489,31 +491,47 @@ class Filter(wiring.Component):
 
     def _tell(self, m, log, sources, latch, arming, controller, counters, verdict, risk, session):
         """Write the events."""
-        edge, edge_sources = Signal(LANES), Signal.like(sources.sources)
-        opened, refused = Signal(LANES), Signal()
+        ago = [self.now[:MOMENT], *(Signal(MOMENT, name=f"ago_{cycles}") for cycles in (1, 2, 3))]
+        m.d.sync += [later.eq(moment) for moment, later in pairwise(ago)]
+
+        # Kills can follow each other closely: one waits here while another is being written. Of three the log is told,
+        # so that it counts the loss.
+        edge, edge_sources, some_edge = Signal(LANES), Signal.like(sources.sources), Signal()
         m.d.sync += [edge.eq(sources.request & ~latch.killed), edge_sources.eq(sources.sources)]
-        lowest, killed_lanes = Signal(4), Signal(LANES)
-        for source in reversed(range(len(edge_sources))):
-            with m.If(edge_sources[source]):
-                m.d.sync += lowest.eq(source)
-        m.d.sync += [log.kill.valid.eq(edge.any()), killed_lanes.eq(edge)]
+        lowest, killed_lanes, killed_at, kill_waits = Signal(4), Signal(LANES), Signal(MOMENT), Signal()
+        m.d.comb += some_edge.eq(edge.any())
+        with m.If(some_edge):
+            for source in reversed(range(len(edge_sources))):
+                with m.If(edge_sources[source]):
+                    m.d.sync += lowest.eq(source)
+            m.d.sync += [killed_lanes.eq(edge), killed_at.eq(ago[1])]
+        m.d.sync += kill_waits.eq(some_edge | (kill_waits & ~log.kill.ready))
+
+        opened, refused = Signal(LANES), Signal()
         m.d.comb += [
             opened.eq(arming.open),
             refused.eq(arming.refusal != Refusal.NONE),
             log.now.eq(self.now),
-            log.kill.age.eq(2),
-            log.arm.valid.eq(arming.done),
-            log.gate.valid.eq(counters.booked & ((counters.booked_kind != OutcomeKind.SENT) | counters.booked_all)),
-            log.gate.age.eq(counters.booked_age),
+            log.kill.valid.eq(kill_waits & (log.kill.ready | some_edge)),
+            log.kill.at.eq(killed_at),
+            log.control.valid.eq(arming.done | risk.cleared | controller.config_begun),  # the link does one at a time
+            log.control.at.eq(ago[0]),
+            log.gate.valid.eq(counters.booked),
+            log.gate.at.eq(counters.booked_at),
             log.verdict.valid.eq(verdict.logged),
-            log.verdict.age.eq(3),
-            log.block.age.eq(2),
-            log.notice.valid.eq(controller.config_begun | risk.cleared),
+            log.verdict.at.eq(ago[3]),
+            log.block.at.eq(ago[2]),
+            log.session.at.eq(ago[1]),
         ]
         record(m, log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
+        control_kind = Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG)
         record(
-            m, log.arm, kind=Mux(refused, Kind.ARM_REFUSED, Kind.ARM), reason=arming.refusal, user_ref=opened
-        )  # fmt: skip
+            m,
+            log.control,
+            kind=Mux(arming.done, Mux(refused, Kind.ARM_REFUSED, Kind.ARM), control_kind),
+            reason=Mux(arming.done, arming.refusal, 0),
+            user_ref=opened,
+        )
         gate_kind, gate_reason = Signal(Kind), Signal(Reason)
         m.d.comb += [gate_kind.eq(Kind.DROP), gate_reason.eq(Reason.KILLED)]
         with m.Switch(counters.booked_kind):
@@ -550,12 +568,10 @@ class Filter(wiring.Component):
             session_lane.eq(session.began_lane),
             session_port.eq(session.began_port),
         ]
-        m.d.comb += log.session.age.eq(1)
         record(m, log.session, kind=Kind.SESSION, lane=session_lane, user_ref=session_port)
         block_lane = Signal(4)
         m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
         record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)
-        record(m, log.notice, kind=Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG))
 
 
 class Absent(wiring.Component):

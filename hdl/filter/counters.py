@@ -1,27 +1,49 @@
 """The counters: every frame and every order is booked once, in a row for its lane."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus
 from hdl.filter.gate import Outcome, OutcomeKind
 from hdl.filter.jobs import JobQueue
+from hdl.filter.log import MOMENT
 from hdl.filter.memory import Memory
 from hdl.wire.registers import COUNTERS_PER_ROW, Count
 from hdl.wire.verdict import NO_LANE, Reason
 
 ROWS = 16
 USED_ROWS = NO_LANE + 1
-ADDRESS = (ROWS * COUNTERS_PER_ROW - 1).bit_length()
-ADDITIONS = 6  # of a job at most
-READ_CYCLES = 2
+CELL = (COUNTERS_PER_ROW - 1).bit_length()
+ADDRESS = CELL + (ROWS - 1).bit_length()
+RUNTS = 6  # bits
+AMOUNT = 8  # bits, with a sign
+LAST_STEP = 7
+COUNTED = (Reason.PASSED, *range(Reason.KILLED, 64))  # reasons of frames whose orders count
 
-Judged = data.StructLayout({"row": 4, "reason": 6, "orders": 7, "failing_is_order": 1, "fenced": 1})
-Left = data.StructLayout(
-    {"kind": OutcomeKind, "lane": 4, "orders": 7, "stopped": 7, "reason": 6, "reset": 1, "all": 1, "moment": 16}
-)
-Addition = data.StructLayout({"cell": 7, "amount": 16})
+
+class What(enum.Enum, shape=2):
+    """What a job is about."""
+
+    LOST = 0  # a frame that was kept and did not leave
+    FORCED = 1  # one that left with its orders overwritten by a kill
+    LEFT = 2  # one that left as its verdict had it, or an RST
+    CAME = 3  # a verdict, or runts
+
+
+# As wide as a block RAM. `reason` is the low half of a reason: of LEFT and FORCED it is KILLED or higher, so that tells
+# all of it; of LOST and CAME the other two bits are the lowest of `stopped`. Only of LOST and FORCED the log wants to
+# know when they came: of LEFT and CAME the lowest bits of `moment` tell what they are. Whatever does not apply is 0.
+Job = data.StructLayout({"what": What, "lane": 4, "orders": 7, "stopped": 7, "reason": 4, "moment": MOMENT})
+BY_ORDER, FENCED = 2, 3  # bits of `stopped` of LOST and CAME: the failing message is an order; the lane was fenced
+INJECTED = 0  # bit of `moment` of LEFT
+DROPPED, RUNTS_CAME = 0, 1  # of CAME; runts: as many as `orders` says
+
+LOST_FOR = {
+    OutcomeKind.DISCARDED: Reason.KILLED,
+    OutcomeKind.ABORTED: Reason.ABORTED,
+    OutcomeKind.STALE: Reason.ROLLED_BACK,
+}
 
 
 class Counters(wiring.Component):
@@ -37,13 +59,14 @@ class Counters(wiring.Component):
       count for KILLED. An RST is FRAMES_INJECTED and FRAMES_OUT. DISCARDED is a drop for KILLED, ABORTED for ABORTED,
       STALE for ROLLED_BACK, in both FRAME_DROP and ORDER_DROP: of the orders one has that reason, the others SIBLING;
     - runts, which can come every other cycle: they are added up, and booked in the row of no lane when nothing else
-      waits.
+      waits, or when there are 32.
 
-    Nothing is lost: 32 verdicts and 64 outcomes wait in queues, and a job takes at most 36 cycles. Should a queue run
-    over all the same, or 65,535 runts wait, ``fault`` stays high until reset. Reset zeroes all counters, which takes
-    1152 cycles in which jobs wait.
+    Nothing is lost: 126 jobs wait in one queue, and each takes 11 cycles, so that none waits for 2^11 if the log is
+    ready in time. An outcome can come in every cycle; a verdict waits for a cycle without one. Should the queue run
+    over all the same, a verdict come while one waits like this, or 63 runts wait, ``fault`` stays high until reset.
+    Reset zeroes all counters, which takes 1152 cycles in which jobs wait.
 
-    The bus target (a row's 128 counters one after another, rows 9 and up always 0) answers between two jobs, within 40
+    The bus target (a row's 128 counters one after another, rows 9 and up always 0) answers between two jobs, within 20
     cycles, or after reset when the counters are zero. Writes are errors.
 
     Members
@@ -53,14 +76,14 @@ class Counters(wiring.Component):
         A verdict. A runt has no verdict.
     runt : In(1)
     outcome_valid, outcome : In(1), In(Outcome)
-    now : In(16)
+    now : In(12)
         Low bits.
     log_ready : In(1)
-        An outcome is booked only then.
-    booked, booked_kind, booked_lane, booked_orders, booked_all, booked_age : Out(1), …
-        Strobe: an outcome is being booked, which came ``booked_age`` cycles ago; ``booked_orders`` are those that it
-        did not let go. For the event log: in a burst the gate has an outcome in every cycle, this strobe follows at the
-        pace of the log.
+        A job is begun only then.
+    booked, booked_kind, booked_lane, booked_orders, booked_at : Out(1), …
+        Strobe: an outcome is being booked that the event log tells of, one that is not SENT, or is SENT with ``all``;
+        ``booked_orders`` are those that it did not let go, ``booked_at`` is ``now`` when it came. In a burst the gate
+        has an outcome in every cycle, this strobe follows at the pace of the log.
     fault : Out(1)
     busy : Out(1)
         Jobs wait or are being booked, or the counters are being zeroed.
@@ -76,169 +99,208 @@ class Counters(wiring.Component):
     runt: In(1)
     outcome_valid: In(1)
     outcome: In(Outcome)
-    now: In(16)
+    now: In(MOMENT)
     log_ready: In(1, init=1)
     booked: Out(1)
     booked_kind: Out(OutcomeKind)
     booked_lane: Out(4)
     booked_orders: Out(7)
-    booked_all: Out(1)
-    booked_age: Out(16)
+    booked_at: Out(MOMENT)
     fault: Out(1)
     busy: Out(1, init=1)
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = Memory(32, ROWS * COUNTERS_PER_ROW)
-        m.submodules.verdicts = verdicts = JobQueue(Judged, 32)
-        m.submodules.outcomes = outcomes = JobQueue(Left, 64)
+        m.submodules.jobs = jobs = JobQueue(Job)
+        pending = self._queue(m, jobs)
+        step, running, sweeping, asked = Signal(3), Signal(), Signal(init=1), Signal()
+        cell, act, amount = self._plan(m, jobs.head, running, step)
+
+        # What is read in one cycle is written three cycles later: no step comes so soon after another of its cell.
+        sweep, inquiry, place = Signal(ADDRESS), Signal(ADDRESS), Signal(ADDRESS)
+        places, amounts, acts, sweeps = Signal(2 * ADDRESS), Signal(3 * AMOUNT), Signal(3), Signal(2)
+        total = Signal(32)
         m.d.comb += [
-            verdicts.push.eq(self.judged),
-            verdicts.job.row.eq(self.row),
-            verdicts.job.reason.eq(self.reason),
-            verdicts.job.orders.eq(self.counted_orders),
-            verdicts.job.failing_is_order.eq(self.failing_is_order),
-            verdicts.job.fenced.eq(self.fenced),
-            outcomes.push.eq(self.outcome_valid),
-        ]
-        for name in ("kind", "lane", "orders", "stopped", "reason", "reset", "all"):
-            m.d.comb += outcomes.job[name].eq(self.outcome[name])
-        with m.If(self.outcome.reset):  # the orders are those of the frame that it replaces
-            m.d.comb += [outcomes.job.orders.eq(0), outcomes.job.stopped.eq(0)]
-
-        before = Signal(16)
-        # `now` runs evenly while anything is under way: one less here makes up for the cycle that `booked` comes later.
-        m.d.sync += before.eq(self.now)
-        m.d.comb += outcomes.job.moment.eq(before)
-
-        runts, overflow = Signal(16), Signal()
-        take_runts = Signal()
-        m.d.sync += runts.eq(Mux(take_runts, 0, runts) + self.runt)
-        m.d.sync += [overflow.eq(overflow | runts.all()), self.fault.eq(verdicts.overrun | outcomes.overrun | overflow)]
-
-        # What a verdict books, one cycle behind the head of its queue.
-        judged = verdicts.head
-        dropped, ordered, one, others = Signal(), Signal(), Signal(), Signal(7)
-        m.d.sync += [
-            dropped.eq(judged.reason != Reason.PASSED),
-            ordered.eq((judged.reason == Reason.PASSED) | (judged.reason >= Reason.KILLED)),
-            one.eq((judged.reason >= Reason.KILLED) & judged.failing_is_order & (judged.orders != 0)),
-            others.eq(judged.orders - (judged.failing_is_order & (judged.orders != 0))),
-        ]
-        # What an outcome books. A frame that did not leave has all its orders dropped for one reason; of one that did,
-        # some may have been overwritten, and then those let go have the cell ORDERS_OUT, or KILLED at the gate.
-        left = outcomes.head
-        sent, orders, siblings, rewritten = Signal(), Signal(7), Signal(7), Signal()
-        frame_cell, order_cell, other_cell = Signal(7), Signal(7), Signal(7)
-        dropped_for = Signal(6)
-        with m.Switch(left.kind):
-            with m.Case(OutcomeKind.ABORTED):
-                m.d.comb += dropped_for.eq(Reason.ABORTED)
-            with m.Case(OutcomeKind.STALE):
-                m.d.comb += dropped_for.eq(Reason.ROLLED_BACK)
-            with m.Default():
-                m.d.comb += dropped_for.eq(Reason.KILLED)
-        m.d.comb += [sent.eq(left.kind == OutcomeKind.SENT), orders.eq(left.orders + left.stopped)]
-        m.d.sync += [
-            rewritten.eq(sent & (left.all | (left.stopped != 0))),
-            siblings.eq(orders - 1),
-            frame_cell.eq(Mux(sent, Count.FRAMES_OUT, Count.FRAME_DROP + dropped_for)),
-            order_cell.eq(Mux(sent & ~left.all, Count.ORDERS_OUT, Count.ORDER_DROP + dropped_for)),
-            other_cell.eq(Count.ORDER_DROP + Mux(sent, left.reason, Reason.SIBLING)),
-        ]
-
-        # A job is a row and up to six additions to cells of that row; none of zero is made.
-        row, additions = Signal(4), Signal(data.ArrayLayout(Addition, ADDITIONS))
-
-        def load(lane, *pairs):
-            m.d.sync += row.eq(lane)
-            for number in range(ADDITIONS):
-                cell, amount = pairs[number] if number < len(pairs) else (0, 0)
-                m.d.sync += [additions[number].cell.eq(cell), additions[number].amount.eq(amount)]
-
-        address, amount, total = Signal(ADDRESS), Signal(16), Signal(32)
-        step, to_do, asked = Signal(2), Signal(range(ADDITIONS + 1)), Signal()
-        m.d.sync += [self.booked.eq(0), self.bus.ack.eq(0), self.bus.error.eq(self.bus.write)]
-        with m.If(self.bus.request):
-            m.d.sync += asked.eq(1)
-        m.d.comb += [
-            memory.read_addr.eq(address),
-            memory.write_addr.eq(address),
+            memory.read_addr.eq(place | inquiry | sweep),  # at most one of them is not 0
             memory.write_data.eq(total),
             self.bus.value.eq(total),
         ]
-        with m.FSM() as machine:
-            with m.State("sweep"):
-                m.d.comb += memory.write_en.eq(1)
-                m.d.sync += address.eq(address + 1)
-                with m.If(address == USED_ROWS * COUNTERS_PER_ROW - 1):
-                    m.next = "rest"
-            with m.State("rest"):
-                m.d.sync += [step.eq(0), amount.eq(0), to_do.eq(ADDITIONS)]
-                with m.If(asked):
-                    m.d.sync += [address.eq(self.bus.address), asked.eq(0)]
-                    m.next = "look"
-                with m.Elif(outcomes.some & self.log_ready):
-                    m.next = "outcome"
-                with m.Elif(verdicts.some):
-                    m.next = "verdict"
-                with m.Elif(runts.any()):
-                    m.next = "runts"
-            with m.State("look"):
-                m.d.sync += [step.eq(step + 1), total.eq(memory.read_data)]
-                with m.If(step == READ_CYCLES):
-                    m.d.sync += self.bus.ack.eq(1)
-                    m.next = "rest"
+        m.d.sync += [
+            place.eq(Mux(running, Cat(cell, jobs.head.lane), 0)),
+            amounts.eq(Cat(amount, amounts)),
+            Cat(places, memory.write_addr).eq(Cat(memory.read_addr, places)),
+            Cat(acts, memory.write_en).eq(Cat(act, acts[0] | sweeping, acts[1:])),
+            sweeps.eq(Cat(sweeping, sweeps)),
+            total.eq(Mux(sweeps[1], 0, memory.read_data + amounts[2 * AMOUNT :].as_signed())),
+        ]
+        with m.If(sweeping):
+            m.d.sync += sweep.eq(sweep + 1)
+        with m.If(sweep == USED_ROWS * COUNTERS_PER_ROW - 1):
+            m.d.sync += [sweep.eq(0), sweeping.eq(0)]
 
-            with m.State("outcome"):
-                some = orders != 0
-                load(
-                    left.lane,
-                    (frame_cell, 1),
-                    (order_cell, Mux(sent, left.orders, some)),
-                    (other_cell, Mux(sent, left.stopped, Mux(some, siblings, 0))),
-                    (Count.NEUTRALISED, rewritten),
-                    (Count.FRAMES_INJECTED, left.reset),
-                )
-                m.d.comb += outcomes.pop.eq(1)
-                m.d.sync += [self.booked.eq(1), self.booked_kind.eq(left.kind), self.booked_lane.eq(left.lane)]
-                m.d.sync += [self.booked_orders.eq(Mux(sent, left.orders, orders)), self.booked_all.eq(left.all)]
-                m.d.sync += self.booked_age.eq(self.now - left.moment)
-                m.next = "next"
-            with m.State("verdict"):
-                load(
-                    judged.row,
-                    (Count.FRAMES_IN, 1),
-                    (Count.FRAME_DROP + judged.reason, dropped),
-                    (Count.ORDERS_IN, Mux(ordered, judged.orders, 0)),
-                    (Count.ORDER_DROP + judged.reason, one),
-                    (Count.ORDER_DROP + Reason.SIBLING, Mux(ordered & dropped, others, 0)),
-                    (Count.FENCES, judged.fenced),
-                )
-                m.d.comb += verdicts.pop.eq(1)
-                m.next = "next"
-            with m.State("runts"):
-                load(NO_LANE, (Count.FRAMES_IN, runts), (Count.FRAME_DROP + Reason.RUNT, runts))
-                m.d.comb += take_runts.eq(1)
-                m.next = "next"
-
-            with m.State("next"):
-                m.d.sync += [address.eq(Cat(additions[0].cell, row)), amount.eq(additions[0].amount), step.eq(0)]
-                m.d.sync += [additions[n].eq(additions[n + 1]) for n in range(ADDITIONS - 1)]
-                m.d.sync += to_do.eq(to_do - 1)
-                with m.If(to_do == 0):
-                    m.next = "rest"
-                with m.Elif(additions[0].amount != 0):
-                    m.next = "add"
-            with m.State("add"):
-                m.d.sync += [step.eq(step + 1), total.eq(memory.read_data + amount)]
-                with m.If(step == READ_CYCLES):
-                    m.next = "store"
-            with m.State("store"):
-                m.d.comb += memory.write_en.eq(1)
-                m.next = "next"
-        m.d.sync += self.busy.eq(
-            Cat(self.judged, self.outcome_valid, self.runt, verdicts.waiting, outcomes.waiting, runts.any()).any()
-            | ~machine.ongoing("rest")
-        )
+        # Between two jobs: first what is asked, as soon as nothing is about to be written.
+        rest, look, looked, start = Signal(), Signal(), Signal(3), Signal()
+        m.d.comb += [
+            rest.eq(~sweeping & ~running),
+            look.eq(rest & asked & ~acts[1:].any()),
+            start.eq(rest & ~asked & jobs.some & self.log_ready),
+            jobs.pop.eq(step == LAST_STEP),
+        ]
+        m.d.sync += [
+            asked.eq(self.bus.request | (asked & ~look)),
+            inquiry.eq(Mux(look, self.bus.address[:ADDRESS], 0)),
+            Cat(looked, self.bus.ack).eq(Cat(look, looked)),
+            self.bus.error.eq(self.bus.write),
+            running.eq(start | (running & ~jobs.pop)),
+            step.eq(step + running),
+            self.booked.eq(start & ((jobs.head.what == What.LOST) | (jobs.head.what == What.FORCED))),
+            self.busy.eq(pending | jobs.waiting | ~rest),
+        ]
         return m
+
+    def _queue(self, m, jobs):
+        """Make jobs of what comes. Return whether any is on its way to the queue."""
+        gone, came, runts_came = (Signal(Job, name=f"{name}_job") for name in ("gone", "came", "runts"))
+        pushes = Signal(3)
+        m.d.comb += [
+            jobs.push.eq(pushes.any()),
+            jobs.job.as_value().eq(gone.as_value() | came.as_value() | runts_came.as_value()),  # two of them are 0
+        ]
+
+        # An outcome, in two cycles. Of an RST the orders are those of the frame that it replaces.
+        outcome = self.outcome
+        left, valid = Signal(Outcome), Signal()
+        moment, stopped, also_lost = Signal(MOMENT), Signal(7), Signal(7)
+        was_sent, sent, forced = Signal(), Signal(), Signal()
+        m.d.comb += was_sent.eq(outcome.kind == OutcomeKind.SENT)
+        m.d.sync += [
+            valid.eq(self.outcome_valid),
+            left.eq(outcome),
+            left.orders.eq(Mux(outcome.reset, 0, outcome.orders)),
+            stopped.eq(Mux(was_sent & ~outcome.reset, outcome.stopped, 0)),
+            also_lost.eq(Mux(was_sent, 0, outcome.stopped)),
+            sent.eq(was_sent),
+            forced.eq(was_sent & outcome.all),
+            moment.eq(self.now),
+        ]
+        reason = Signal(Reason)
+        m.d.comb += reason.eq(left.reason)
+        with m.Switch(left.kind):
+            for kind, why in LOST_FOR.items():
+                with m.Case(kind):
+                    m.d.comb += reason.eq(why)
+        m.d.sync += [pushes[0].eq(valid), gone.eq(0)]
+        with m.If(valid):
+            m.d.sync += [
+                gone.what.eq(Mux(forced, What.FORCED, Mux(sent, What.LEFT, What.LOST))),
+                gone.lane.eq(left.lane),
+                gone.orders.eq(left.orders + also_lost),
+                gone.stopped.eq(stopped | Mux(sent, 0, reason[4:] | 1 << BY_ORDER)),
+                gone.reason.eq(reason[:4]),
+                gone.moment.eq(Mux(sent & ~forced, left.reset << INJECTED, moment)),
+            ]
+
+        # A verdict waits for a cycle without an outcome, and runts for one without either.
+        verdict, waits, reason = Signal(Job), Signal(), Signal(Reason)
+        with m.If(self.judged):
+            m.d.sync += [
+                verdict.lane.eq(self.row),
+                verdict.orders.eq(self.counted_orders),
+                verdict.stopped[BY_ORDER].eq(self.failing_is_order),
+                verdict.stopped[FENCED].eq(self.fenced),
+                reason.eq(self.reason),
+            ]
+        m.d.sync += [waits.eq(self.judged | (waits & valid)), pushes[1].eq(waits & ~valid), came.eq(0)]
+        with m.If(waits & ~valid):
+            m.d.sync += [
+                came.eq(verdict),
+                came.what.eq(What.CAME),
+                came.stopped[:2].eq(reason[4:]),
+                came.reason.eq(reason[:4]),
+                came.moment[DROPPED].eq(reason != Reason.PASSED),
+            ]
+            with m.If(~Const(sum(1 << one for one in COUNTED)).bit_select(reason, 1)):
+                m.d.sync += came.orders.eq(0)
+
+        runts, take_runts = Signal(RUNTS), Signal()
+        m.d.comb += take_runts.eq((runts[-1] | (runts.any() & ~jobs.waiting)) & ~valid & ~waits)
+        m.d.sync += [runts.eq(runts + self.runt), pushes[2].eq(take_runts), runts_came.eq(0)]
+        with m.If(take_runts):
+            m.d.sync += [
+                runts.eq(self.runt),
+                runts_came.what.eq(What.CAME),
+                runts_came.lane.eq(NO_LANE),
+                runts_came.orders.eq(runts),
+                runts_came.reason.eq(Reason.RUNT),
+                runts_came.moment.eq(1 << DROPPED | 1 << RUNTS_CAME),
+            ]
+
+        m.d.sync += self.fault.eq(self.fault | jobs.overrun | (self.judged & waits & valid) | runts.all())
+        pending = Signal()
+        m.d.comb += pending.eq(Cat(self.judged, self.outcome_valid, self.runt, valid, waits, runts.any(), pushes).any())
+        return pending
+
+    def _plan(self, m, job, running, step):
+        """Return what is to be added in a step of the job: the cell, whether anything, how much."""
+        # What the job is, registered in the cycle before its first step.
+        came, sent, forced, injected, dropped = (Signal() for _ in range(5))
+        runts, one, rewritten, fenced = (Signal() for _ in range(4))
+        high = Signal(2)
+        is_lost, is_came = job.what == What.LOST, job.what == What.CAME
+        is_sent = (job.what == What.LEFT) | (job.what == What.FORCED)
+        is_dropped = is_lost | (is_came & job.moment[DROPPED])
+        m.d.sync += [
+            came.eq(is_came),
+            sent.eq(is_sent),
+            forced.eq(job.what == What.FORCED),
+            injected.eq((job.what == What.LEFT) & job.moment[INJECTED]),
+            dropped.eq(is_dropped),
+            runts.eq(is_came & job.moment[RUNTS_CAME]),
+            one.eq(is_dropped & job.stopped[BY_ORDER] & job.orders.any()),
+            rewritten.eq((job.what == What.FORCED) | (is_sent & job.stopped.any())),
+            fenced.eq(is_came & job.stopped[FENCED]),
+            high.eq(Mux(is_sent, Mux(job.reason >= Reason.KILLED & 15, 1, 2), job.stopped[:2])),
+        ]
+
+        cell, act, amount = Signal(CELL), Signal(), Signal(AMOUNT)
+        orders, stopped, single, less = (Signal() for _ in range(4))  # what is added
+        m.d.comb += amount.eq(Mux(orders, job.orders, 0) | Mux(stopped, job.stopped, 0) | single)
+        with m.If(less):
+            m.d.comb += amount.eq(~0)
+        reason = Cat(job.reason, high)
+        with m.Switch(step):
+            with m.Case(0):
+                m.d.comb += [act.eq((came & ~runts) | sent), orders.eq(1)]
+                m.d.comb += cell.eq(
+                    Mux(came, Count.ORDERS_IN, Mux(forced, Count.ORDER_DROP + Reason.KILLED, Count.ORDERS_OUT))
+                )
+            with m.Case(1):
+                m.d.comb += [act.eq(came | sent), orders.eq(runts), single.eq(~runts)]
+                m.d.comb += cell.eq(Mux(came, Count.FRAMES_IN, Count.FRAMES_OUT))
+            with m.Case(2):
+                m.d.comb += [act.eq(dropped & ~runts), orders.eq(1), cell.eq(Count.ORDER_DROP + Reason.SIBLING)]
+            with m.Case(3):
+                m.d.comb += [act.eq(dropped), orders.eq(runts), single.eq(~runts), cell.eq(Count.FRAME_DROP + reason)]
+            with m.Case(4):
+                m.d.comb += [act.eq(sent | one), stopped.eq(sent), single.eq(~sent), cell.eq(Count.ORDER_DROP | reason)]
+            with m.Case(5):
+                m.d.comb += [act.eq(injected | rewritten | fenced), single.eq(1)]
+                m.d.comb += cell.eq(Mux(injected, Count.FRAMES_INJECTED, Mux(sent, Count.NEUTRALISED, Count.FENCES)))
+            with m.Case(6):
+                m.d.comb += [act.eq(one), less.eq(1), cell.eq(Count.ORDER_DROP + Reason.SIBLING)]
+        with m.If(~running):
+            m.d.comb += [act.eq(0), orders.eq(0)]
+
+        # For the log. Of the reasons of LOST the low halves differ.
+        m.d.comb += [
+            self.booked_lane.eq(job.lane),
+            self.booked_orders.eq(job.orders),
+            self.booked_at.eq(job.moment),
+        ]
+        with m.If(job.what == What.LOST):
+            with m.Switch(job.reason):
+                for kind, why in LOST_FOR.items():
+                    with m.Case(why & 15):
+                        m.d.comb += self.booked_kind.eq(kind)
+        return cell, act, amount
