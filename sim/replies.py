@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from hdl.wire.event import Loss
 
-# Cycles from an octet to when the loss it shows is told.
-TOLD = 2
-SKIPS_TOLD = 15
+# Cycles from an octet being read to the loss that it shows; a login's number is known later.
+SHOWS = 1
+NUMBERED = 14
 LONGEST = 0x7FFF
 HIGHEST = 999_999_999  # number of a message that can be counted
 
@@ -132,11 +132,11 @@ class Replies:
             length, there = data[place] << 8 | data[place + 1], len(data) - place - 2
             if not 0 < length <= LONGEST:
                 self._broken = True
-                lose(place + 1 - before + TOLD, int(Loss.PACKET))
+                lose(place + 1 - before + SHOWS, int(Loss.PACKET))
                 break
             if there and not self._fits(data[place + 2], length):
                 self._broken = True
-                lose(place + 2 - before + TOLD, int(Loss.PACKET))
+                lose(place + 2 - before + SHOWS, int(Loss.PACKET))
                 break
             if there < length:
                 break
@@ -161,7 +161,7 @@ class Replies:
             number = int(digits) if digits.isdigit() else 0
             if not 0 < number <= HIGHEST:
                 self._broken = True
-                lose(last + TOLD, int(Loss.PACKET))
+                lose(last + SHOWS, int(Loss.PACKET))
                 return
             if name != self._name:
                 self._name, self._next = name, 1
@@ -169,15 +169,15 @@ class Replies:
             if number <= self._next:
                 self.lost = 0
             else:
-                lose(last + SKIPS_TOLD, int(Loss.SKIPPED))
+                lose(last + NUMBERED, int(Loss.SKIPPED))
         elif kind == ord("S"):
             report = read(self.lane, body, self.older)
             if report is None:
                 self._broken = True
-                lose(last + TOLD, int(Loss.MESSAGE))
+                lose(last + SHOWS, int(Loss.MESSAGE))
                 return
             if self._number > self._next or self._number > HIGHEST:
-                lose(last + TOLD, int(Loss.SKIPPED))
+                lose(last + SHOWS, int(Loss.SKIPPED))
             elif self._number == self._next:
                 self.applied.append(report)
                 self._next = (self._next + 1) % (HIGHEST + 1)  # behind the last one there is none

@@ -77,7 +77,7 @@ class Bench:
 
     def __init__(self, ctx, replies):
         self.ctx, self.replies = ctx, replies
-        self.reports, self.losses, self.counts = [], [], [0, 0, 0]
+        self.reports, self.losses, self.counts = [], [], [0, 0]
 
     async def tick(self, count: int = 1):
         ctx, replies = self.ctx, self.replies
@@ -90,7 +90,7 @@ class Bench:
                 self.losses.append((ctx.get(replies.told.lane), ctx.get(replies.told.reason)))
             if ctx.get(replies.heard_valid):
                 heard = replies.heard
-                for number, name in enumerate(("applied", "repeated", "spoilt")):
+                for number, name in enumerate(("applied", "repeated")):
                     self.counts[number] += ctx.get(heard[name])
 
     async def pulse(self, signal):
@@ -166,7 +166,7 @@ def test_every_sample_is_a_report_wherever_it_is_cut(dialect, size):
             await bench.frame(stream[at : at + size])
         await bench.rest()
         assert bench.reports == [said(*fields) for _, fields in SAMPLES[dialect]]
-        assert (bench.losses, bench.counts) == ([], [len(SAMPLES[dialect]), 0, 0])
+        assert (bench.losses, bench.counts) == ([], [len(SAMPLES[dialect]), 0])
 
     play(script, dialects=dialect << LANE)
 
@@ -192,7 +192,7 @@ def test_each_number_is_applied_once_across_logins():
         assert await bench.hear(login(1, b"DAY2") + executed(1)) == ([1], [])
         await bench.begin()
         assert await bench.hear(login(2, b"DAY1") + executed(2)) == ([], [Loss.SKIPPED])
-        assert bench.counts == [6, 4, 0]
+        assert bench.counts == [6, 4]
 
     play(script)
 
@@ -364,21 +364,6 @@ def test_an_overrun_is_told_and_hides_nothing(options, sizes):
     play(script, **options)
 
 
-def test_a_spoilt_frame_is_counted():
-    async def script(bench):
-        await bench.begin()
-        await bench.frame(login(1) + executed(1))
-        bench.ctx.set(bench.replies.spoilt_lane, 3)
-        await bench.tick(20)
-        for _ in range(3):
-            await bench.pulse(bench.replies.spoilt)
-            await bench.tick(5)
-        await bench.rest()
-        assert bench.counts == [1, 0, 3]
-
-    play(script)
-
-
 def random_message(random: Random, dialect: int) -> bytes:
     samples = [bytes.fromhex(octets) for octets, _ in SAMPLES[dialect]]
     message = bytearray(random.choice(samples))
@@ -421,7 +406,7 @@ def test_random_streams_are_read_as_the_model_reads_them(seed):
             assert [report for report in bench.reports if report.lane == lane] == models[lane].applied
         assert bench.losses == told
         assert bench.lost == sum(bool(model.lost) << model.lane for model in models)
-        assert bench.counts == [sum(len(m.applied) for m in models), sum(m.repeated for m in models), 0]
+        assert bench.counts == [sum(len(m.applied) for m in models), sum(m.repeated for m in models)]
         assert bench.counts[0] > 300
         assert {Loss.SKIPPED, Loss.MESSAGE} <= {why for _, why in told}
 

@@ -363,7 +363,7 @@ def test_a_fence_sends_resets_to_both_ends():
     assert len(backward) == 8 + 66
     (fence,) = line.events(Kind.DROP, Kind.FENCE)
     assert fence[1:] == (Kind.FENCE, 0, Reason.KILLED, 1, 7, 5, 100, 10_000)
-    assert line.model.sessions_word == 0x101
+    assert line.model.sessions_word == 0x10101
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.FENCED
     line.arm(0b10)
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.FENCED

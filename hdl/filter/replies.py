@@ -13,8 +13,8 @@ from hdl.filter.soup import ServerFramer
 from hdl.wire.event import Loss
 from hdl.wire.verdict import LANES
 
-# Counts of a chunk: a report takes 13 octets or more.
-HEARD = data.StructLayout({"lane": 3, "applied": 7, "repeated": 7, "spoilt": 1})
+# What a chunk has brought; a report takes 13 octets or more.
+HEARD = data.StructLayout({"lane": 3, "applied": 7, "repeated": 7})
 LOST = data.StructLayout({"lane": 3, "reason": Loss})
 
 _CONTEXT = len(FIELDS)  # of a lane's words in the memory, the first of the context
@@ -53,12 +53,10 @@ class Replies(wiring.Component):
         As in `Chunks`.
     dialects : In(8)
         Lanes of OUCH 4.2.
-    spoilt, spoilt_lane : In(1), In(3)
-        Strobe: a frame of the lane was spoilt, to be counted.
     report_valid, report : Out(1), Out(REPORT)
         Strobe: a report is applied, 8 cycles behind its last octet; they come at least 13 cycles apart.
     heard_valid, heard : Out(1), Out(HEARD)
-        Strobe: what is to be counted, at least two cycles apart.
+        Strobe: reports of a chunk to be counted; at least 35 cycles apart.
     lost : Out(8)
         Lanes whose evidence is lost.
     lost_valid, told : Out(1), Out(LOST)
@@ -79,8 +77,6 @@ class Replies(wiring.Component):
     began: In(1)
     began_lane: In(3)
     dialects: In(LANES)
-    spoilt: In(1)
-    spoilt_lane: In(3)
     report_valid: Out(1)
     report: Out(REPORT)
     heard_valid: Out(1)
@@ -226,21 +222,10 @@ class Replies(wiring.Component):
             m.d.sync += lost.bit_select(self.lane, 1).eq(1)
 
     def _count(self, m, lane, phase, settled, applied, repeated):
-        """Count the reports of a chunk; a frame that was spoilt waits until nothing else is told."""
-        heard, spoilt, spoilt_lane = self.heard, Signal(), Signal(3)
-        counts = Signal(heard.shape())
-        with m.If(phase == _Phase.REST):
-            m.d.sync += counts.eq(0)
-        with m.Else():
-            m.d.sync += [
-                counts.applied.eq(counts.applied + applied),
-                counts.repeated.eq(counts.repeated + repeated),
-            ]
-        m.d.sync += [self.heard_valid.eq(0), heard.eq(counts), heard.lane.eq(lane)]
-        with m.If(settled):
-            m.d.sync += self.heard_valid.eq(Cat(counts.applied, counts.repeated).any())
-        with m.Elif(spoilt):
-            m.d.sync += [self.heard_valid.eq(1), heard.eq(0), heard.lane.eq(spoilt_lane), heard.spoilt.eq(1)]
-            m.d.sync += spoilt.eq(0)
-        with m.If(self.spoilt):
-            m.d.sync += [spoilt.eq(1), spoilt_lane.eq(self.spoilt_lane)]
+        """Count the reports of a chunk."""
+        counts = self.heard
+        m.d.sync += [counts.applied.eq(counts.applied + applied), counts.repeated.eq(counts.repeated + repeated)]
+        m.d.sync += self.heard_valid.eq(settled & Cat(counts.applied, counts.repeated).any())
+        m.d.comb += counts.lane.eq(lane)
+        with m.If(phase == _Phase.LOAD):
+            m.d.sync += [counts.applied.eq(0), counts.repeated.eq(0)]
