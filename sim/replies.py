@@ -100,13 +100,13 @@ class Replies:
     """What a lane's exchange has said since reset.
 
     applied: reports, in order. repeated: how many had been applied before. lost: why the lane's evidence is lost, 0 if
-    it is not.
+    it is not. made_good: how often it became whole again.
     """
 
     def __init__(self, lane: int, older: bool):
         self.lane, self.older = lane, older
         self.applied: list[Report] = []
-        self.repeated = 0
+        self.repeated = self.made_good = 0
         self.lost = 0
         self._name: bytes | None = None
         self._next = 1  # number of the next message to be applied
@@ -167,6 +167,7 @@ class Replies:
                 self._name, self._next = name, 1
             self._number = number
             if number <= self._next:
+                self.made_good += bool(self.lost)
                 self.lost = 0
             else:
                 lose(last + NUMBERED, int(Loss.SKIPPED))

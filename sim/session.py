@@ -150,7 +150,7 @@ class Session:
         self._asked = self._before = None  # by the last SYN that was kept, the one before it: (port, number expected)
         self._asked_at = self.port = 0
         self.next = self.sent = self.acked = self.back = self.withheld = 0
-        self.heard = b""
+        self.heard, self.overlaps = b"", 0  # frames that repeated octets of the exchange before new ones
         self.finished = self.sent_finished = False
         self.context = self.sent_context = Context()
         self.template: Segment | None = None  # the last SYN that was kept
@@ -273,6 +273,7 @@ class Session:
         below, taken = signed(self.back - segment.sequence), len(segment.payload) + bool(flags & FIN)
         if 0 <= below < taken and not flags & SYN:
             self.heard = segment.payload[below:]
+            self.overlaps += below > 0
             self.back = segment.sequence + taken & MASK
         return False
 
