@@ -228,6 +228,10 @@ class Device:
         sessions = self.read(Reg.SESSIONS)[0]
         return sessions & ALL_LANES, sessions >> 8 & ALL_LANES
 
+    def evidence_lost(self) -> int:
+        """Return the lanes of which it is not known what the exchange has reported, a bit each."""
+        return self.read(Reg.SESSIONS)[0] >> 16 & ALL_LANES
+
     def tcp_lanes(self) -> int:
         """Return the lanes configured for TCP, a bit each."""
         return sum((mode & 1) << lane for lane, mode in enumerate(self.read(Reg.LANE_MODE, LANES)))

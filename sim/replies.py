@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from hdl.wire.event import Loss
 
-# Cycles from an octet being read to the loss that it shows; a login's number is known later.
+# Cycles from an octet being read to the loss that it shows: as a packet, as the end of a message, and of a login.
 SHOWS = 1
+ENDED = 2
 NUMBERED = 14
 LONGEST = 0x7FFF
 HIGHEST = 999_999_999  # number of a message that can be counted
@@ -175,10 +176,10 @@ class Replies:
             report = read(self.lane, body, self.older)
             if report is None:
                 self._broken = True
-                lose(last + SHOWS, int(Loss.MESSAGE))
+                lose(last + ENDED, int(Loss.MESSAGE))
                 return
             if self._number > self._next or self._number > HIGHEST:
-                lose(last + SHOWS, int(Loss.SKIPPED))
+                lose(last + ENDED, int(Loss.SKIPPED))
             elif self._number == self._next:
                 self.applied.append(report)
                 self._next = (self._next + 1) % (HIGHEST + 1)  # behind the last one there is none

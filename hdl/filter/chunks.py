@@ -82,9 +82,9 @@ class Chunks(wiring.Component):
         m.submodules.ring = ring = Memory(9, self.depth)
 
         # Write. `base`: behind what is committed. `whole`: the frame's payload is there to its last octet.
-        write, base, unread = Signal(place), Signal(place), Signal(place)
+        write, base, read = Signal(place), Signal(place), Signal(place)
         inside, whole, over, left = Signal(), Signal(), Signal(), Signal(place)
-        m.d.sync += left.eq(unread - write - 1)
+        m.d.sync += left.eq(read + ~write)
         m.d.comb += [
             ring.write_en.eq(self.valid & inside),
             ring.write_addr.eq(write),
@@ -110,12 +110,14 @@ class Chunks(wiring.Component):
             entry.chunk.hole.eq(self.holes.bit_select(self.lane, 1)),
             entry.begin.eq(base + self.skip),
         ]
-        with m.If(self.commit):
-            m.d.sync += self.holes.bit_select(self.lane, 1).eq(~committed)
+        goes = Signal(LANES)
+        m.d.comb += goes.eq(committed << self.lane)
+        m.d.sync += [
+            self.holes.eq((self.holes & ~goes) | (self.overran << self.lane)),
+            fresh.eq((fresh & ~goes) | (self.began << self.began_lane)),
+        ]
         with m.If(committed):
-            m.d.sync += [base.eq(write), fresh.bit_select(self.lane, 1).eq(0), whole.eq(0)]
-        with m.If(self.began):
-            m.d.sync += fresh.bit_select(self.began_lane, 1).eq(1)
+            m.d.sync += [base.eq(write), whole.eq(0)]
 
         # The queue, of look-up tables.
         m.submodules.queue = queue = memory.Memory(
@@ -138,8 +140,8 @@ class Chunks(wiring.Component):
             out_of.eq(out_of + self.take),
         ]
 
-        # Read; behind the last octet what is on its way is dropped.
-        read, reading, coming, ends = Signal(place), Signal(), Signal(), Signal()
+        # Read; behind the last octet what is on its way is dropped: two places have been asked for too many.
+        reading, coming, ends = Signal(), Signal(), Signal()
         m.d.comb += [
             ring.read_addr.eq(read),
             self.read_octet.eq(ring.read_data[:8]),
@@ -147,13 +149,11 @@ class Chunks(wiring.Component):
             ends.eq(self.read_valid & self.read_last),
         ]
         m.d.sync += [
-            read.eq(read + 1),
             reading.eq(reading & ~ends),
             coming.eq(reading & ~ends),
             self.read_valid.eq(coming & ~ends),
+            read.eq(read + (reading | ends.replicate(len(read)))),
         ]
-        with m.If(self.read_valid):
-            m.d.sync += unread.eq(unread + 1)
         with m.If(self.take):
-            m.d.sync += [read.eq(head.begin), unread.eq(head.begin), reading.eq(1)]
+            m.d.sync += [read.eq(head.begin), reading.eq(1)]
         return m

@@ -52,8 +52,10 @@ class Numbers(wiring.Component):
         Right from `TAKES` cycles behind ``login`` or ``count`` to the next one.
     settled : Out(1)
         Strobe, when ``relation`` is right behind a ``login``.
+    fresh : In(1)
+        Strobe: a new session begins, behind the loading and before its octets.
     load, word, context : In(8), In(36), Out(288)
-        Word 2 of `hdl.filter.replies`; its bit 0 is the lane's for good, the others are 0 in a new session.
+        Word 2 of `hdl.filter.replies`.
     """
 
     lane: In(3)
@@ -65,6 +67,7 @@ class Numbers(wiring.Component):
     count: In(1)
     relation: Out(Relation)
     settled: Out(1)
+    fresh: In(1)
     load: In(WORDS)
     word: In(WORD_BITS)
     context: Out(WORDS * WORD_BITS)
@@ -103,6 +106,8 @@ class Numbers(wiring.Component):
                 odd.eq(odd | ~(digit | blank) | ((self.place < _FIRST) & (number != 0))),
             ]
         m.d.comb += self.wrong.eq(odd | ~some)
+        with m.If(self.fresh):
+            m.d.sync += [differs.eq(0), odd.eq(0), digits.eq(0), some.eq(0)]
 
         # One pass over the digits for each login and each message, the lowest digit first.
         ending, adds, anew, equal, carry = Signal(3), Signal(), Signal(), Signal(), Signal()

@@ -1,6 +1,6 @@
 """What the exchange says to the servers: reports, each applied once."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,11 +17,12 @@ from hdl.wire.verdict import LANES
 HEARD = data.StructLayout({"lane": 3, "applied": 7, "repeated": 7})
 LOST = data.StructLayout({"lane": 3, "reason": Loss})
 
-_CONTEXT = len(FIELDS)  # of a lane's words in the memory, the first of the context
-_WORDS = 3
+_CONTEXT, _WORDS = 5, 3  # of a lane's words in the memory: the first one of the context, how many
 _LOADED = _WORDS + 2  # cycles in which a context is loaded
 _SETTLES = 16  # cycles behind the last octet until all that follows from it is in the context
 _LATENCY = 2  # of the memory
+_LOW = 24  # bits of the last three octets
+_SHIFT = WORD_BITS - 7  # where the bits of `Numbers` stand
 
 
 class _Phase(enum.Enum):
@@ -54,14 +55,14 @@ class Replies(wiring.Component):
     dialects : In(8)
         Lanes of OUCH 4.2.
     report_valid, report : Out(1), Out(REPORT)
-        Strobe: a report is applied, 8 cycles behind its last octet; they come at least 13 cycles apart.
+        Strobe: a report is applied, 9 cycles behind its last octet; they come at least 13 cycles apart.
     heard_valid, heard : Out(1), Out(HEARD)
         Strobe: reports of a chunk to be counted; at least 35 cycles apart.
     lost : Out(8)
         Lanes whose evidence is lost.
     lost_valid, told : Out(1), Out(LOST)
-        Strobe: the evidence of a lane was whole, and is lost. For PACKET and MESSAGE two cycles behind the octet that
-        shows it.
+        Strobe: the evidence of a lane was whole, and is lost. Two cycles behind the octet that shows it for PACKET,
+        three for MESSAGE.
     busy : Out(1)
         Chunks wait or are being read.
     """
@@ -96,7 +97,7 @@ class Replies(wiring.Component):
         m.submodules.framer = framer = ServerFramer()
         m.submodules.reader = reader = ReportReader()
         m.submodules.numbers = numbers = Numbers()
-        # Of a lane: words 0 to 3 the fields of the message that is being read, and the context from 4 on.
+        # Of a lane: the slots of the message that is being read, words 0 to 4, and the context from 5 on.
         m.submodules.memory = memory = Memory(WORD_BITS, LANES * 8)
         for name in ("soon", "octet", "valid", "last", "end", "commit", "lane", "skip", "began", "began_lane"):
             m.d.comb += getattr(chunks, name).eq(getattr(self, name))
@@ -134,6 +135,7 @@ class Replies(wiring.Component):
             ended.eq(reader.ended & reader.right),
             framer.octet.eq(chunks.read_octet),
             framer.valid.eq(chunks.read_valid),
+            framer.fresh.eq(loads & fresh),
             framer.stop.eq(
                 (loads & hole & ~fresh) | (framer.accepted & numbers.wrong) | (reader.ended & ~reader.right)
             ),
@@ -141,45 +143,50 @@ class Replies(wiring.Component):
             reader.valid.eq(framer.message),
             reader.place.eq(framer.place),
             reader.left.eq(framer.left),
+            reader.last.eq(framer.last),
             numbers.octet.eq(chunks.read_octet),
             numbers.valid.eq(framer.login),
             numbers.place.eq(framer.place),
             numbers.count.eq(ended),
         ]
-        m.d.sync += numbers.login.eq(accepted)
+        m.d.sync += [numbers.login.eq(accepted), numbers.fresh.eq(loads & fresh)]  # its context is loaded last
 
         # A report: its fields are read back, one a cycle.
         applies, send = Signal(), Signal(range(len(FIELDS) + _LATENCY + 1))
-        has = Signal(len(FIELDS))
+        has, slots = Signal(len(FIELDS)), Signal.like(reader.slots)
         m.d.comb += applies.eq(ended & (numbers.relation == Relation.EQUAL))
         with m.If(applies):
-            m.d.sync += [send.eq(1), has.eq(reader.has), self.report.lane.eq(lane)]
+            m.d.sync += [send.eq(1), has.eq(reader.has), slots.eq(reader.slots), self.report.lane.eq(lane)]
             m.d.sync += [self.report.kind.eq(reader.kind), self.report.dead.eq(reader.dead)]
         with m.Elif(send == len(FIELDS) + _LATENCY):
             m.d.sync += send.eq(0)
         with m.Elif(send != 0):
             m.d.sync += send.eq(send + 1)
         for number, name in enumerate(FIELDS):
-            with m.If(send == number + 1 + _LATENCY):
-                m.d.sync += self.report[name].eq(Mux(has[number], memory.read_data, 0))
+            with m.If(applies):
+                m.d.sync += self.report[name].eq(0)
+            with m.Elif((send == number + 1 + _LATENCY) & has[number]):
+                m.d.sync += self.report[name].eq(memory.read_data)
         m.d.sync += self.report_valid.eq(send == len(FIELDS) + _LATENCY)
 
-        # The memory.
-        saves, word = Signal(), Signal(2)
-        parts = (framer, reader, numbers)
-        context = (framer.context | reader.context | numbers.context)[: _WORDS * WORD_BITS]
+        # The memory. The low bits of the reader's word are the last octets, as in a slot; the last word has none there.
+        saves, save = Signal(), Signal(_WORDS)
+        contexts = [framer.context[:WORD_BITS], reader.context[WORD_BITS : 2 * WORD_BITS]]
+        contexts.append(Cat(Const(0, _SHIFT), numbers.context[2 * WORD_BITS : 3 * WORD_BITS - _SHIFT]))
+        high = Mux(save[1], contexts[1][_LOW:], Mux(save[2], contexts[2][_LOW:], reader.recent[_LOW:]))
         m.d.comb += [
-            saves.eq((phase == _Phase.SETTLE) & (step >= _SETTLES - _WORDS)),
-            word.eq(step - (_SETTLES - _WORDS)),
-            memory.write_en.eq(saves | reader.field_end),
-            memory.write_addr.eq(Cat(Mux(saves, word, reader.field), saves, lane)),
-            memory.write_data.eq(Mux(saves, context.word_select(word, WORD_BITS), reader.recent)),
-            memory.read_addr.eq(Cat(Mux(send == 0, step[:2], (send - 1)[:2]), send == 0, lane)),
+            save.eq(Cat((phase == _Phase.SETTLE) & (step == _SETTLES - _WORDS + word) for word in range(_WORDS))),
+            saves.eq(save.any()),
+            memory.write_en.eq(saves | reader.slot_end),
+            memory.write_addr.eq(Cat(Mux(saves, (_CONTEXT + save[1:])[:3], reader.slot), lane)),
+            memory.write_data.eq(Mux(save[0], contexts[0], Cat(reader.recent[:_LOW], high))),
+            memory.read_addr.eq(Cat(Mux(send == 0, (_CONTEXT + step)[:3], slots[(send - 1)[:2]]), lane)),
+            framer.word.eq(memory.read_data),
+            reader.word.eq(memory.read_data),
+            numbers.word.eq(memory.read_data[_SHIFT:]),
         ]
-        for part in parts:
-            m.d.comb += part.word.eq(memory.read_data & Mux(fresh, 1, (1 << WORD_BITS) - 1))
-            for number in range(_WORDS):
-                m.d.comb += part.load[number].eq((phase == _Phase.LOAD) & (step == number + _LATENCY))
+        for word, part in enumerate((framer, reader, numbers)):
+            m.d.comb += part.load[word].eq((phase == _Phase.LOAD) & (step == word + _LATENCY))
 
         m.d.sync += self.busy.eq(self.commit | chunks.some | (phase != _Phase.REST) | self.heard_valid)
         overrun = Signal()
@@ -203,28 +210,37 @@ class Replies(wiring.Component):
         with m.If(missing):
             m.d.comb += reason.eq(Loss.SKIPPED)
 
-        lost, before = Signal(LANES), Signal()
-        m.d.comb += [self.lost.eq(lost | chunks.holes), before.eq(self.lost.bit_select(lane, 1) & ~whole)]
-        with m.If(loses | whole):
-            m.d.sync += lost.bit_select(lane, 1).eq(loses)
+        lost, here, overruns = Signal(LANES), Signal(LANES), Signal(LANES)
+        before = Signal()
+        m.d.comb += [
+            here.eq((loses | whole) << lane),
+            overruns.eq(chunks.overran << self.lane),
+            self.lost.eq(lost | chunks.holes),
+            before.eq(self.lost.bit_select(lane, 1) & ~whole),
+        ]
+        m.d.sync += lost.eq(Mux(loses, lost | here, lost & ~here) | overruns)
 
         # A frame that was overrun is told when nothing else is. Its hole comes when what is before it has been read.
-        late, late_lane = Signal(), Signal(3)
-        m.d.sync += self.lost_valid.eq(0)
-        with m.If(loses & ~before):
-            m.d.sync += [self.lost_valid.eq(1), self.told.lane.eq(lane), self.told.reason.eq(reason)]
-        with m.Elif(late):
-            m.d.sync += [self.lost_valid.eq(1), self.told.lane.eq(late_lane), self.told.reason.eq(Loss.OVERRUN)]
-            m.d.sync += late.eq(0)
-        with m.If(chunks.overran & ~self.lost.bit_select(self.lane, 1)):
-            m.d.sync += [late.eq(1), late_lane.eq(self.lane)]
+        late, late_lane, tells = Signal(), Signal(3), Signal()
+        m.d.comb += tells.eq(loses & ~before)
+        m.d.sync += [
+            self.lost_valid.eq(tells | late),
+            self.told.lane.eq(Mux(tells, lane, late_lane)),
+            self.told.reason.eq(Mux(tells, reason, Loss.OVERRUN)),
+            late.eq((late & tells) | (overruns & ~self.lost).any()),
+        ]
         with m.If(chunks.overran):
-            m.d.sync += lost.bit_select(self.lane, 1).eq(1)
+            m.d.sync += late_lane.eq(self.lane)
 
     def _count(self, m, lane, phase, settled, applied, repeated):
         """Count the reports of a chunk."""
         counts = self.heard
-        m.d.sync += [counts.applied.eq(counts.applied + applied), counts.repeated.eq(counts.repeated + repeated)]
+        some = Signal(2)
+        m.d.sync += [
+            some.eq(Cat(applied, repeated)),
+            counts.applied.eq(counts.applied + some[0]),
+            counts.repeated.eq(counts.repeated + some[1]),
+        ]
         m.d.sync += self.heard_valid.eq(settled & Cat(counts.applied, counts.repeated).any())
         m.d.comb += counts.lane.eq(lane)
         with m.If(phase == _Phase.LOAD):

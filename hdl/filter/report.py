@@ -14,6 +14,12 @@ FIELDS = ("user_ref", "original_ref", "quantity", "price")
 REPORT = data.StructLayout({"lane": 3, "kind": 8, **dict.fromkeys(FIELDS, 32), "dead": 1})
 
 _EXECUTIONS = {ord(letter) for letter in "EGF"}  # G and F are of 4.2 only
+# Where four octets end that are a field of some report, by dialect: the place behind them is that of a slot.
+SLOTS = (
+    {13: 0, 17: 1, 18: 2, 22: 3, 25: 4},
+    {23: 0, 27: 1, 28: 2, 79: 3, 31: 4},
+)
+_STATES = ((48, 52), (65,))  # places behind the state of an Accepted, and of a Replaced if it is elsewhere
 _PLACE_BITS = 7
 _UPPER = ord("A") >> 5
 
@@ -34,23 +40,21 @@ class _Part(enum.Enum):
 
 
 def layouts():
-    """Return of each (letter, dialect) where its fields end, the place of its state, its fixed part and its tail."""
+    """Return of each (letter, dialect) its fields' slots, which of the states, its fixed part and its tail."""
     found = {}
     for dialect, module in enumerate((reports, reports42)):
         for kind in module.Report:
             form = module.form(kind)
-            fields = {field.name: field.offset + field.size for field in form}
-            ends = {
-                "user_ref": fields.get("user_ref", fields.get("token", 0)),
-                "original_ref": fields.get("original_ref", fields.get("original", 0)),
-                "quantity": fields.get("quantity", 0),
-            }
-            if "price" in fields and kind in _EXECUTIONS and (dialect or kind == reports.Report.EXECUTED):
-                ends["price"] = fields["price"]
+            behind = {field.name: field.offset + field.size for field in form}
+            ends = [behind.get("user_ref", behind.get("token")), behind.get("original_ref", behind.get("original"))]
+            executed = kind in _EXECUTIONS and (dialect or kind == reports.Report.EXECUTED)
+            ends += [behind.get("quantity"), behind.get("price") if executed else None]
+            slots = [None if end is None else SLOTS[dialect][end] for end in ends]
+            state = _STATES[dialect].index(behind["state"]) if "state" in behind else None
             length = None if dialect else reports.LENGTHS.get(kind)
             fixed = length.full - 2 if length else form.size
             tail = (_Tail.MAYBE if length.bare else _Tail.LENGTH) if length else _Tail.NONE
-            found[kind, dialect] = ends, fields.get("state", 0), fixed, tail
+            found[kind, dialect] = slots, state, fixed, tail
     return found
 
 
@@ -64,18 +68,19 @@ class ReportReader(wiring.Component):
     -------
     dialect : In(1)
         The lane's: OUCH 4.2, else 5.0.
-    octet, valid, place, left : In(8), In(1), In(7), In(16)
-        Of a message: octet ``place`` counted from 1, its type (127: or any one behind); ``left`` from this one on.
+    octet, valid, place, left, last : In(8), In(1), In(7), In(16), In(1)
+        Of a message: octet ``place`` counted from 1, its type (127: or any one behind); ``left`` from this one on;
+        it is the last.
     recent : Out(32)
         The last four octets, the first one highest.
-    field, field_end : Out(2), Out(1)
-        One cycle behind the last octet of a field: its number in `FIELDS`, and it is in ``recent``.
+    slot, slot_end : Out(3), Out(1)
+        ``recent`` is what belongs in a slot, whatever the message is; one cycle behind the octet.
     ended, right : Out(1), Out(1)
-        One cycle behind a message's last octet: strobe; it is a report.
-    kind, dead, has : Out(8), Out(1), Out(4)
-        Right with ``ended``; ``has`` has a bit for each of `FIELDS`.
+        Two cycles behind a message's last octet: strobe; it is a report.
+    kind, dead, has, slots : Out(8), Out(1), Out(4), Out(12)
+        Right with ``ended``; ``has`` has a bit for each of `FIELDS`, ``slots`` the slot of each that it has.
     load, word, context : In(8), In(36), Out(288)
-        Word 1 of `hdl.filter.replies`, right from two cycles behind an octet on.
+        Word 1 of `hdl.filter.replies`, right from two cycles behind an octet on; in a new session it may be anything.
     """
 
     dialect: In(1)
@@ -83,14 +88,16 @@ class ReportReader(wiring.Component):
     valid: In(1)
     place: In(_PLACE_BITS)
     left: In(16)
+    last: In(1)
     recent: Out(32)
-    field: Out(2)
-    field_end: Out(1)
+    slot: Out(3)
+    slot_end: Out(1)
     ended: Out(1)
     right: Out(1)
     kind: Out(8)
     dead: Out(1)
     has: Out(len(FIELDS))
+    slots: Out(data.ArrayLayout(3, len(FIELDS)))
     load: In(WORDS)
     word: In(WORD_BITS)
     context: Out(WORDS * WORD_BITS)
@@ -99,30 +106,39 @@ class ReportReader(wiring.Component):
         m = Module()
         # Letters are 5 bits from `@` on, which is no report.
         letter, octet, before, part, fits = Signal(5), Signal(8), Signal(24), Signal(_Part), Signal()
-        came, behind, left = Signal(), Signal(_PLACE_BITS), Signal(16)  # an octet of one cycle ago: up to it, behind it
-        m.d.sync += [came.eq(self.valid), behind.eq(self.place), left.eq(self.left - 1)]
+        # An octet of one cycle ago: octets up to it, octets behind it, none.
+        came, behind, left, is_last = Signal(), Signal(_PLACE_BITS), Signal(16), Signal()
+        m.d.sync += [came.eq(self.valid), behind.eq(self.place), left.eq(self.left - 1), is_last.eq(self.last)]
         with m.If(self.valid):
             m.d.sync += [octet.eq(self.octet), before.eq(self.recent)]
             with m.If(self.place == 1):
                 m.d.sync += letter.eq(Mux(self.octet[5:] == _UPPER, self.octet[:5], 0))
         m.d.comb += [self.recent.eq(Cat(octet, before)), self.kind.eq(Cat(letter, Const(_UPPER, 3)))]
 
-        # What the letter says.
-        fixed, tail, state = Signal(_PLACE_BITS), Signal(_Tail), Signal(_PLACE_BITS)
-        ends = [Signal(_PLACE_BITS, name=f"end_of_{name}") for name in FIELDS]
+        # What the letter says, one cycle later: no message of one octet is a report.
+        fixed, tail, dies = Signal(_PLACE_BITS), Signal(_Tail), Signal(2)
+        said = (fixed, tail, dies, self.has, self.slots)
+        m.d.sync += [value.eq(0) for value in said]
         with m.Switch(Cat(letter, self.dialect)):
-            for (kind, dialect), (places, of_state, length, follows) in layouts().items():
+            for (kind, dialect), (slots, state, length, follows) in layouts().items():
                 with m.Case(kind & 0x1F | dialect << 5):
-                    m.d.comb += [fixed.eq(length), tail.eq(follows), state.eq(of_state)]
-                    m.d.comb += [end.eq(places.get(name, 0)) for name, end in zip(FIELDS, ends, strict=True)]
-        m.d.comb += self.has.eq(Cat(end != 0 for end in ends))
+                    m.d.sync += [fixed.eq(length), tail.eq(follows), dies.eq(0 if state is None else 1 << state)]
+                    m.d.sync += [self.has[number].eq(slot is not None) for number, slot in enumerate(slots)]
+                    m.d.sync += [self.slots[number].eq(slot or 0) for number, slot in enumerate(slots)]
 
-        # One cycle behind an octet. No field ends with the first one, and `behind` is not 0 then.
-        first, is_last = Signal(), Signal()
-        m.d.comb += [first.eq(behind == 1), is_last.eq(left == 0), self.ended.eq(came & is_last)]
-        for number, end in enumerate(ends):
-            with m.If(behind == end):
-                m.d.comb += [self.field.eq(number), self.field_end.eq(came)]
+        # One cycle behind an octet.
+        first, states, right = Signal(), Signal(2), Signal()
+        m.d.comb += first.eq(behind == 1)
+        m.d.sync += [self.ended.eq(came & is_last), self.right.eq(right & is_last)]
+        for dialect in range(2):
+            with m.If(self.dialect == dialect):
+                with m.Switch(behind):
+                    for place, slot in SLOTS[dialect].items():
+                        with m.Case(place):
+                            m.d.comb += [self.slot.eq(slot), self.slot_end.eq(came)]
+                    for number, place in enumerate(_STATES[dialect]):
+                        with m.Case(place):
+                            m.d.comb += states[number].eq(octet == reports.DEAD)
         with m.If(came & first):
             m.d.sync += [part.eq(_Part.FIXED), fits.eq(0), self.dead.eq(0)]
         with m.Elif(came):
@@ -130,15 +146,15 @@ class ReportReader(wiring.Component):
                 with m.Case(_Part.FIXED):
                     with m.If(behind == fixed):
                         m.d.sync += part.eq(Mux(tail == _Tail.NONE, _Part.REST, _Part.LENGTH_HIGH))
-                        m.d.comb += self.right.eq(is_last & (tail != _Tail.LENGTH))
+                        m.d.comb += right.eq(tail != _Tail.LENGTH)
                 with m.Case(_Part.LENGTH_HIGH):
                     m.d.sync += part.eq(_Part.LENGTH_LOW)
                 with m.Case(_Part.LENGTH_LOW):
                     m.d.sync += [part.eq(_Part.REST), fits.eq(left == self.recent[:16])]
-                    m.d.comb += self.right.eq(is_last & (self.recent[:16] == 0))
+                    m.d.comb += right.eq(self.recent[:16] == 0)
                 with m.Case(_Part.REST):
-                    m.d.comb += self.right.eq(fits)
-            with m.If((behind == state) & (octet == reports.DEAD)):
+                    m.d.comb += right.eq(fits)
+            with m.If((states & dies).any()):
                 m.d.sync += self.dead.eq(1)
         kept = (octet, before[:16], letter, part, fits, self.dead)
         m.d.comb += self.context.eq(keep(m, self, {1: kept}))

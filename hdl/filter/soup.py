@@ -28,17 +28,17 @@ class ServerFramer(wiring.Component):
     octet, valid : In
     message, login : Out(1)
         This octet is of a sequenced message, or of a Login Accepted, behind the packet type. Combinational, as the next
-        two are.
-    place, left : Out(7), Out(16)
-        Of that octet: its place, counted from 1, 127 for any further one; octets from this one on.
+        three are.
+    place, left, last : Out(7), Out(16), Out(1)
+        Of that octet: its place, counted from 1, 127 for any further one; octets from this one on; there is one.
     wrong : Out(1)
         Strobe, one cycle behind the octet that is an error.
     accepted : Out(1)
         Strobe, one cycle behind the last octet of a Login Accepted.
-    stop : In(1)
-        Strobe.
+    fresh, stop : In(1), In(1)
+        Strobes: a new session begins, behind the loading and before its octets; nothing more is read.
     load, word, context : In(8), In(36), Out(288)
-        Word 0 of `hdl.filter.replies`; its bit 0 may be anything in a new session, the others are 0.
+        Word 0 of `hdl.filter.replies`.
     """
 
     octet: In(8)
@@ -47,8 +47,10 @@ class ServerFramer(wiring.Component):
     login: Out(1)
     place: Out(7)
     left: Out(16)
+    last: Out(1)
     wrong: Out(1)
     accepted: Out(1)
+    fresh: In(1)
     stop: In(1)
     load: In(WORDS)
     word: In(WORD_BITS)
@@ -58,7 +60,8 @@ class ServerFramer(wiring.Component):
         m = Module()
         state = Signal(_State)
         sequenced, signing, signed = Signal(), Signal(), Signal()  # the packet's type; a login has been accepted
-        one, fits, wrong = Signal(), Signal(), Signal()
+        fits, wrong = Signal(), Signal()
+        one = self.last
         m.d.comb += one.eq(self.left == 1)
         with m.Switch(self.octet):
             for packet, length in SERVER_FIXED.items():
@@ -91,14 +94,16 @@ class ServerFramer(wiring.Component):
                         m.d.sync += state.eq(_State.LENGTH_HIGH)
         inside = Signal()
         m.d.comb += [
-            inside.eq(self.valid & (state == _State.BODY)),
+            inside.eq(self.valid & (state == _State.BODY) & ~self.wrong),
             self.message.eq(inside & sequenced),
             self.login.eq(inside & signing),
         ]
         m.d.sync += [self.wrong.eq(wrong), self.accepted.eq(self.login & one)]
         with m.If(self.accepted):
             m.d.sync += signed.eq(1)
-        with m.If(wrong | self.stop):
+        with m.If(self.fresh):
+            m.d.sync += [state.eq(_State.LENGTH_HIGH), signed.eq(0)]
+        with m.If(self.wrong | self.stop):
             m.d.sync += state.eq(_State.BROKEN)
         kept = (self.left, self.place, state, sequenced, signing, signed)
         m.d.comb += self.context.eq(keep(m, self, {0: kept}))
