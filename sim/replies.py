@@ -10,7 +10,7 @@ from hdl.wire.event import Loss
 # Cycles from an octet being read to the loss that it shows: as a packet, as the end of a message, and of a login.
 SHOWS = 1
 ENDED = 2
-NUMBERED = 14
+NUMBERED = 15
 LONGEST = 0x7FFF
 HIGHEST = 999_999_999  # number of a message that can be counted
 
@@ -120,31 +120,39 @@ class Replies:
 
     def hear(self, octets: bytes) -> list[tuple[int, int]]:
         """Take the next octets of the session; return what was lost, as (cycles behind the first of them, Loss)."""
-        told: list[tuple[int, int]] = []
-
-        def lose(at, why):
-            if not self.lost:
-                told.append((at, why))
-            self.lost = why
-
+        effects: list[tuple[int, int]] = []  # Loss, or 0: a login from which on nothing is missing
         before, data = len(self._held), self._held + octets
         place = 0
         while not self._broken and len(data) - place >= 2:
             length, there = data[place] << 8 | data[place + 1], len(data) - place - 2
             if not 0 < length <= LONGEST:
                 self._broken = True
-                lose(place + 1 - before + SHOWS, int(Loss.PACKET))
+                effects.append((place + 1 - before + SHOWS, int(Loss.PACKET)))
                 break
             if there and not self._fits(data[place + 2], length):
                 self._broken = True
-                lose(place + 2 - before + SHOWS, int(Loss.PACKET))
+                effects.append((place + 2 - before + SHOWS, int(Loss.PACKET)))
                 break
             if there < length:
                 break
             kind, body = data[place + 2], data[place + 3 : place + 2 + length]
             place += 2 + length
-            self._packet(kind, body, place - 1 - before, lose)
+            self._packet(kind, body, place - 1 - before, effects)
         self._held = b"" if self._broken else data[place:]
+        return self._told(effects)
+
+    def _told(self, effects):
+        """Lose the evidence, or make it whole, in the order of time: an error may come before a login is done with."""
+        told, errs = [], False
+        for at, why in sorted(effects, key=lambda effect: effect[0]):
+            if why:
+                if not self.lost:
+                    told.append((at, why))
+                self.lost = why
+                errs |= why != Loss.SKIPPED
+            elif not errs:
+                self.made_good += bool(self.lost)
+                self.lost = 0
         return told
 
     def _fits(self, kind, length) -> bool:
@@ -155,31 +163,27 @@ class Replies:
             return False
         return kind in FREE or FIXED.get(kind) == length
 
-    def _packet(self, kind, body, last, lose):
+    def _packet(self, kind, body, last, effects):
         """A packet is whole, with octet `last`."""
         if kind == ord("A"):
             name, digits = body[:10], body[10:].lstrip(b" ")
             number = int(digits) if digits.isdigit() else 0
             if not 0 < number <= HIGHEST:
                 self._broken = True
-                lose(last + SHOWS, int(Loss.PACKET))
+                effects.append((last + SHOWS, int(Loss.PACKET)))
                 return
             if name != self._name:
                 self._name, self._next = name, 1
             self._number = number
-            if number <= self._next:
-                self.made_good += bool(self.lost)
-                self.lost = 0
-            else:
-                lose(last + NUMBERED, int(Loss.SKIPPED))
+            effects.append((last + NUMBERED, 0 if number <= self._next else int(Loss.SKIPPED)))
         elif kind == ord("S"):
             report = read(self.lane, body, self.older)
             if report is None:
                 self._broken = True
-                lose(last + ENDED, int(Loss.MESSAGE))
+                effects.append((last + ENDED, int(Loss.MESSAGE)))
                 return
             if self._number > self._next or self._number > HIGHEST:
-                lose(last + ENDED, int(Loss.SKIPPED))
+                effects.append((last + ENDED, int(Loss.SKIPPED)))
             elif self._number == self._next:
                 self.applied.append(report)
                 self._next = (self._next + 1) % (HIGHEST + 1)  # behind the last one there is none

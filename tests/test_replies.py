@@ -284,6 +284,23 @@ def test_an_error_ends_the_evidence_of_the_session(octets, why):
     play(script)
 
 
+@pytest.mark.parametrize("behind", [b"", soup(b"H"), soup(b"+", bytes(8)), soup(b"+", bytes(9)), soup(b"+", bytes(10))])
+def test_an_error_close_behind_a_login_counts(behind):
+    """What the login makes whole is lost again, though its number takes some cycles."""
+
+    async def script(bench):
+        await bench.begin()
+        await bench.hear(soup(b"?"))
+        await bench.begin()
+        await bench.hear(login(1) + behind + soup(b"?"))
+        assert bench.lost == 1 << LANE
+        await bench.begin()
+        assert await bench.hear(login(1) + behind) == ([], [])
+        assert bench.lost == 0
+
+    play(script)
+
+
 def test_what_says_nothing_is_skipped():
     """Debug, unsequenced and the session's packets, with letters of reports in them."""
     filling = soup(b"+", b"S" * 9) + soup(b"+") + soup(b"U", executed(1)) + soup(b"H") + soup(b"J", b"A") + soup(b"Z")

@@ -126,7 +126,6 @@ class Chunks(wiring.Component):
         into, out_of = Signal(range(2 * self.queued)), Signal(range(2 * self.queued))
         put, get = queue.write_port(), queue.read_port(domain="comb")
         m.d.comb += [
-            full.eq(into ^ out_of == self.queued),
             put.en.eq(committed),
             put.addr.eq(into),
             put.data.eq(entry),
@@ -134,6 +133,7 @@ class Chunks(wiring.Component):
             self.chunk.eq(head.chunk),
         ]
         m.d.sync += [
+            full.eq(into ^ out_of == self.queued),  # no two commits are so close that this comes too late
             head.eq(get.data),
             self.some.eq((into != out_of) & ~self.take),
             into.eq(into + committed),

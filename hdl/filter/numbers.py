@@ -9,7 +9,7 @@ from hdl.filter.memory import Memory
 from hdl.wire.soup import ACCEPTED, NUMBER_DIGITS
 from hdl.wire.verdict import LANES
 
-TAKES = 12  # cycles from `login` or `count` to `relation`
+TAKES = 13  # cycles from `login` or `count` to `relation`
 _NAME = ACCEPTED["session"].size
 _LAST = ACCEPTED["sequence"].offset + ACCEPTED["sequence"].size  # place of the last digit; the packet type has place 0
 _FIRST = _LAST - NUMBER_DIGITS + 1  # place of the first one that may be above 0
@@ -110,7 +110,7 @@ class Numbers(wiring.Component):
             m.d.sync += [differs.eq(0), odd.eq(0), digits.eq(0), some.eq(0)]
 
         # One pass over the digits for each login and each message, the lowest digit first.
-        ending, adds, anew, equal, carry = Signal(3), Signal(), Signal(), Signal(), Signal()
+        ending, adds, anew, equal, carry = Signal(4), Signal(), Signal(), Signal(), Signal()
         with m.If(self.login | self.count):
             m.d.sync += [
                 step.eq(1),
@@ -142,10 +142,12 @@ class Numbers(wiring.Component):
         ]
         with m.If(here.counts):
             m.d.sync += carry.eq(carry & nine)
-            with m.If(counted != goal):
-                m.d.sync += self.relation.eq(Mux(counted > goal, Relation.ABOVE, Relation.BELOW))
-            with m.If(ending[1] & carry & nine):
-                m.d.sync += self.relation.eq(Relation.ABOVE)
+        compares, ours, theirs = Signal(), Signal(4), Signal(4)  # a cycle later
+        m.d.sync += [compares.eq(here.counts), ours.eq(counted), theirs.eq(goal)]
+        with m.If(compares & (ours != theirs)):
+            m.d.sync += self.relation.eq(Mux(ours > theirs, Relation.ABOVE, Relation.BELOW))
+        with m.If(ending[2] & carry):
+            m.d.sync += self.relation.eq(Relation.ABOVE)
         with m.If(here.name & (Cat(stream, applied) != here.octet)):
             m.d.sync += differs.eq(1)
         with m.If(self.settled):

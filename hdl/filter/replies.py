@@ -201,7 +201,7 @@ class Replies(wiring.Component):
         m.d.comb += [
             # Also by a message behind the last number.
             missing.eq((numbers.settled | ended) & (numbers.relation == Relation.ABOVE)),
-            whole.eq(numbers.settled & ~missing),
+            whole.eq(numbers.settled & ~missing & ~framer.broken),
             loses.eq(missing | overrun | framer.wrong | framer.stop),
             reason.eq(Mux(reader.ended, Loss.MESSAGE, Loss.PACKET)),
         ]

@@ -58,6 +58,19 @@ def layouts():
     return found
 
 
+def tables() -> list[int]:
+    """Return of each bit that a letter decides in which of 64 cases it is 1: 5 bits of the letter, and the dialect."""
+    words = {}
+    for (kind, dialect), (slots, state, fixed, tail) in layouts().items():
+        parts = [(fixed, _PLACE_BITS), (tail.value, 2), (0 if state is None else 1 << state, 2)]
+        parts += [(slot is not None, 1) for slot in slots] + [(slot or 0, 3) for slot in slots]
+        word = at = 0
+        for value, bits in parts:
+            word, at = word | value << at, at + bits
+        words[kind & 0x1F | dialect << 5] = word
+    return [sum((word >> bit & 1) << case for case, word in words.items()) for bit in range(at)]
+
+
 class ReportReader(wiring.Component):
     """Reads one message after the other, an octet a cycle, and tells at its end whether it is a report.
 
@@ -68,9 +81,10 @@ class ReportReader(wiring.Component):
     -------
     dialect : In(1)
         The lane's: OUCH 4.2, else 5.0.
-    octet, valid, place, left, last : In(8), In(1), In(7), In(16), In(1)
-        Of a message: octet ``place`` counted from 1, its type (127: or any one behind); ``left`` from this one on;
-        it is the last.
+    octet, valid, place, last : In(8), In(1), In(7), In(1)
+        Of a message: octet ``place`` counted from 1, its type (127: or any one behind); it is the last.
+    left : In(16)
+        One cycle later: octets behind that one.
     recent : Out(32)
         The last four octets, the first one highest.
     slot, slot_end : Out(3), Out(1)
@@ -87,8 +101,8 @@ class ReportReader(wiring.Component):
     octet: In(8)
     valid: In(1)
     place: In(_PLACE_BITS)
-    left: In(16)
     last: In(1)
+    left: In(16)
     recent: Out(32)
     slot: Out(3)
     slot_end: Out(1)
@@ -106,9 +120,9 @@ class ReportReader(wiring.Component):
         m = Module()
         # Letters are 5 bits from `@` on, which is no report.
         letter, octet, before, part, fits = Signal(5), Signal(8), Signal(24), Signal(_Part), Signal()
-        # An octet of one cycle ago: octets up to it, octets behind it, none.
-        came, behind, left, is_last = Signal(), Signal(_PLACE_BITS), Signal(16), Signal()
-        m.d.sync += [came.eq(self.valid), behind.eq(self.place), left.eq(self.left - 1), is_last.eq(self.last)]
+        # An octet of one cycle ago: octets up to it, none behind it.
+        came, behind, is_last = Signal(), Signal(_PLACE_BITS), Signal()
+        m.d.sync += [came.eq(self.valid), behind.eq(self.place), is_last.eq(self.last)]
         with m.If(self.valid):
             m.d.sync += [octet.eq(self.octet), before.eq(self.recent)]
             with m.If(self.place == 1):
@@ -117,14 +131,8 @@ class ReportReader(wiring.Component):
 
         # What the letter says, one cycle later: no message of one octet is a report.
         fixed, tail, dies = Signal(_PLACE_BITS), Signal(_Tail), Signal(2)
-        said = (fixed, tail, dies, self.has, self.slots)
-        m.d.sync += [value.eq(0) for value in said]
-        with m.Switch(Cat(letter, self.dialect)):
-            for (kind, dialect), (slots, state, length, follows) in layouts().items():
-                with m.Case(kind & 0x1F | dialect << 5):
-                    m.d.sync += [fixed.eq(length), tail.eq(follows), dies.eq(0 if state is None else 1 << state)]
-                    m.d.sync += [self.has[number].eq(slot is not None) for number, slot in enumerate(slots)]
-                    m.d.sync += [self.slots[number].eq(slot or 0) for number, slot in enumerate(slots)]
+        for bit, ones in zip(Cat(fixed, tail, dies, self.has, self.slots), tables(), strict=True):
+            m.d.sync += bit.eq(Const(ones, 64).bit_select(Cat(letter, self.dialect), 1))
 
         # One cycle behind an octet.
         first, states, right = Signal(), Signal(2), Signal()
@@ -150,7 +158,7 @@ class ReportReader(wiring.Component):
                 with m.Case(_Part.LENGTH_HIGH):
                     m.d.sync += part.eq(_Part.LENGTH_LOW)
                 with m.Case(_Part.LENGTH_LOW):
-                    m.d.sync += [part.eq(_Part.REST), fits.eq(left == self.recent[:16])]
+                    m.d.sync += [part.eq(_Part.REST), fits.eq(self.left == self.recent[:16])]
                     m.d.comb += right.eq(self.recent[:16] == 0)
                 with m.Case(_Part.REST):
                     m.d.comb += right.eq(fits)

@@ -35,6 +35,8 @@ class ServerFramer(wiring.Component):
         Strobe, one cycle behind the octet that is an error.
     accepted : Out(1)
         Strobe, one cycle behind the last octet of a Login Accepted.
+    broken : Out(1)
+        Nothing more is read.
     fresh, stop : In(1), In(1)
         Strobes: a new session begins, behind the loading and before its octets; nothing more is read.
     load, word, context : In(8), In(36), Out(288)
@@ -50,6 +52,7 @@ class ServerFramer(wiring.Component):
     last: Out(1)
     wrong: Out(1)
     accepted: Out(1)
+    broken: Out(1)
     fresh: In(1)
     stop: In(1)
     load: In(WORDS)
@@ -94,6 +97,7 @@ class ServerFramer(wiring.Component):
                         m.d.sync += state.eq(_State.LENGTH_HIGH)
         inside = Signal()
         m.d.comb += [
+            self.broken.eq(state == _State.BROKEN),
             inside.eq(self.valid & (state == _State.BODY) & ~self.wrong),
             self.message.eq(inside & sequenced),
             self.login.eq(inside & signing),
