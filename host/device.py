@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hdl.wire import control, registers
 from hdl.wire.control import Op, Status
 from hdl.wire.digest import map_hash
-from hdl.wire.event import EVENT, Kind
+from hdl.wire.event import EVENT, Kind, Loss
 from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import FIRM, LANES, Reason, Refusal, Source
 from host import cobs
@@ -138,6 +138,8 @@ class Event:
                 return f"{lane}: fenced, {name_reason(self.reason)}"
             case Kind.SESSION:
                 return f"{lane}: a new session from port {self.user_ref}"
+            case Kind.EVIDENCE_LOST:
+                return f"{lane}: what the exchange reports is lost, {Loss(self.reason).name}"
 
 
 class Device:
@@ -225,6 +227,10 @@ class Device:
         """Return the TCP lanes that have a session open, and those that are fenced, a bit each."""
         sessions = self.read(Reg.SESSIONS)[0]
         return sessions & ALL_LANES, sessions >> 8 & ALL_LANES
+
+    def evidence_lost(self) -> int:
+        """Return the lanes of which it is not known what the exchange has reported, a bit each."""
+        return self.read(Reg.SESSIONS)[0] >> 16 & ALL_LANES
 
     def tcp_lanes(self) -> int:
         """Return the lanes configured for TCP, a bit each."""

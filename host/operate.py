@@ -17,12 +17,16 @@ from host.stats import table
 def status(device: Device, args: argparse.Namespace) -> None:
     """Tell whether lanes are open, what killed them, and what the board counted."""
     state, counters, gross = device.state(), device.counters(), device.gross()
-    sessions = _sessions(device)
+    sessions, lost = _sessions(device), device.evidence_lost()
     if args.json:
         rows = [
             {
                 "lane": row + 1 if row < LANES else None,
                 "session": sessions.get(row),
+                "evidence": ("lost" if lost >> row & 1 else "whole") if row in sessions else None,
+                "reports": counts[Count.REPORTS],
+                "reports_repeated": counts[Count.REPORTS_REPEATED],
+                "return_gaps": counts[Count.RETURN_GAPS],
                 "frames_in": counts[Count.FRAMES_IN],
                 "frames_out": counts[Count.FRAMES_OUT],
                 "frames_neutralised": counts[Count.NEUTRALISED],
@@ -39,13 +43,14 @@ def status(device: Device, args: argparse.Namespace) -> None:
         return
     print(_in_words(device, state))
     rows_of_text: list[list[object]] = [
-        ["lane", "state", "session", "frames in", "out", "orders in", "out", "gross $", "dropped"]
+        ["lane", "state", "session", "reports", "frames in", "out", "orders in", "out", "gross $", "dropped"]
     ]
     for row, counts in enumerate(counters):
         dropped = ", ".join(f"{name.lower()} {n:,}" for name, n in reasons_of(counts, Count.FRAME_DROP).items())
         numbers = [counts[at] for at in (Count.FRAMES_IN, Count.FRAMES_OUT, Count.ORDERS_IN, Count.ORDERS_OUT)]
         name: list[object] = [row + 1, "killed" if state.killed >> row & 1 else "open"] if row < LANES else ["none", ""]
         name.append(sessions.get(row, "-"))
+        name.append(("lost" if lost >> row & 1 else f"{counts[Count.REPORTS]:,}") if row in sessions else "-")
         money = f"{gross[row] / 10_000:,.2f}" if row < LANES else ""
         rows_of_text.append([*name, *(f"{n:,}" for n in numbers), money, dropped])
     print(table(rows_of_text, left=3))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from hdl.wire.event import Kind, Loss
 from hdl.wire.registers import Count
 from hdl.wire.verdict import Action, Reason
 from sim.model import Model
@@ -39,6 +40,10 @@ ROWS = {
     "fence": ["FENCE", R.FENCED, "an RST left"],
     "starve": ["STARVE"],
     "cut": ["CUT"],
+    "reports once": ["applied", "applied, OUCH 4.2", "had been applied", "overlap"],
+    "evidence": [
+        "a gap spoilt", "evidence lost: PACKET", "evidence lost: MESSAGE", "evidence lost: SKIPPED", "whole again",
+    ],
 }  # fmt: skip
 
 
@@ -79,6 +84,15 @@ class Coverage:
             self._seen["discarded"] += row[Count.FRAME_DROP + R.KILLED]
         self._seen["rolled back in the queue"] -= judged[R.ROLLED_BACK]
         self._seen["discarded"] -= judged[R.KILLED]
+        for replies, session in zip(model.replies, model.sessions, strict=True):
+            self._seen["applied, OUCH 4.2" if replies.older else "applied"] += len(replies.applied)
+            self._seen["had been applied"] += replies.repeated
+            self._seen["whole again"] += replies.made_good
+            self._seen["overlap"] += session.overlaps
+        for event in model.ledger.events:
+            if event.kind == Kind.EVIDENCE_LOST:
+                self._seen[f"evidence lost: {Loss(event.reason).name}"] += 1
+        self._seen["a gap spoilt"] += sum(row[Count.RETURN_GAPS] for row in model.counters[:8])
         opened = Counter(event.lane for event in model.ledger.events if event.kind == 11)
         self._seen["another session"] += sum(count - 1 for count in opened.values())
 

@@ -26,7 +26,10 @@ WATCHDOG = (1 << 32) - 1
 SERIAL_CYCLES = 9  # from the middle of a kill command's last stop bit to the kill edge
 WIDE = {Reg.KILL_AT, Reg.AFTER_END, Reg.PASS_START, Reg.BREACH_AT}
 READ, FREE, LEAVE = "read", "free", "leave"
-PREDICTED = {Kind.DROP, Kind.ABORT, Kind.KILL, Kind.ARM, Kind.BLOCK, Kind.NEUTRALISE, Kind.FENCE, Kind.SESSION}
+PREDICTED = {
+    Kind.DROP, Kind.ABORT, Kind.KILL, Kind.ARM, Kind.BLOCK, Kind.NEUTRALISE, Kind.FENCE, Kind.SESSION,
+    Kind.EVIDENCE_LOST,
+}  # fmt: skip
 
 
 class Difference(AssertionError):

@@ -16,6 +16,9 @@ FRAMES_IN, FRAMES_OUT, FRAMES_INJECTED, ORDERS_IN, ORDERS_OUT, NEUTRALISED, FENC
         "ORDER_DROP",
     )
 )  # fmt: skip
+REPORTS, REPORTS_REPEATED, RETURN_GAPS = (
+    int(Count[name]) for name in ("REPORTS", "REPORTS_REPEATED", "RETURN_GAPS")
+)  # fmt: skip
 FRAMING, KILLED, ROLLED_BACK, SIBLING, ABORTED = (
     int(Reason[name]) for name in ("FRAMING", "KILLED", "ROLLED_BACK", "SIBLING", "ABORTED")
 )
@@ -84,6 +87,18 @@ class Ledger:
 
     def opened(self, at: int, lane: int, port: int) -> None:
         self.events.append(Event(at, Kind.SESSION, lane, user_ref=port))
+
+    def heard(self, lane: int, applied: int, repeated: int) -> None:
+        """Reports of the exchange have come."""
+        self.counters[lane][REPORTS] += applied
+        self.counters[lane][REPORTS_REPEATED] += repeated
+
+    def gap(self, lane: int) -> None:
+        """A frame of the return path was spoilt, since octets before it are missing."""
+        self.counters[lane][RETURN_GAPS] += 1
+
+    def evidence_lost(self, at: int, lane: int, why: int) -> None:
+        self.events.append(Event(at, Kind.EVIDENCE_LOST, lane, why))
 
     def sent(self, kept: Kept, cycle: int) -> None:
         """A frame has left, as it came or rewritten."""

@@ -3,7 +3,8 @@
 Plain Python from the rules; it shares the declarations of `hdl.wire` with the gateware and nothing else. Time is in
 cycles of 8 ns as the pins see them. `sim.parse` reads one frame, `sim.session` keeps a lane's TCP session,
 `sim.ruling` says what becomes of a segment's orders, `sim.budget` keeps what was released, `sim.egress` has the kill
-over time and the way out, `sim.wayback` the return path, `sim.ledger` counts and tells; here they are joined.
+over time and the way out, `sim.wayback` the return path, `sim.replies` what is said on it, `sim.ledger` counts and
+tells; here they are joined.
 
     model = Model(config)
     model.open(100, 0xFF)                      # an arm: the lanes show open in cycle 101
@@ -20,14 +21,16 @@ symbols, fences) is predicted.
 
 from heapq import heappop, heappush
 from itertools import zip_longest
+from typing import NamedTuple
 
 from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
-from hdl.wire.verdict import LANES, Action, Reason, Source
+from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source
 from sim.budget import FIRM_GROSS, LANE_GROSS, POSITION, QUIET, READS, RESERVED, Budget
 from sim.egress import ACCOUNTED, EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
-from sim.parse import Config, Parsed
+from sim.parse import Config, Parsed, Segment
+from sim.replies import Replies
 from sim.ruling import BLOCKED, BUSY, KILLED, MOST_RUNS, rule
 from sim.session import FENCED, FENCES, NO_SESSION, ROLLED_BACK, Session, rewritable, signed
 from sim.wayback import WayBack, spoilt, within
@@ -49,6 +52,9 @@ EVIDENCE = 7  # cycles from the last octet of a return frame to its effect, whic
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
 CONTINUED = 6  # cycles from the sampling to the check of an order whose price came in an earlier frame
 JUDGED = 21  # cycles from there to when such an order is judged at the earliest: before the verdict, or it is BUSY
+HEARD = 8  # cycles from that effect to the reading of its first new octet
+READ_AGAIN = 23  # cycles from the last octet that is read to the first one of the next frame
+GAP_KNOWN = 1  # octets before the payload from which on a frame is spoilt, whose predecessor is missing
 SPOILS = 2  # cycles from an octet of the return path to where it can be spoilt, one cycle after the kill shows
 
 OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
@@ -56,6 +62,17 @@ OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
 )
 TAGGED = frozenset((int(Reason.PEGGED), int(Reason.CHANNEL)))
 BREACHES = frozenset((POSITION, LANE_GROSS, FIRM_GROSS))
+
+
+class Passing(NamedTuple):
+    """A carrier of the return path: octets behind which it is spoilt by a kill, and by a gap if there is one."""
+
+    start: int
+    octets: bytes
+    er: tuple[int, int]
+    killed: int
+    gap: int
+    segment: Segment | None
 
 
 class Model:
@@ -77,9 +94,12 @@ class Model:
         self.sessions = [Session(lane, config) for lane in range(LANES)]
         self.egress = Egress(self.kills, self._outcome, lambda lane: self.sessions[lane].reset())
         self.way_back = WayBack()
+        self.replies = [Replies(lane, bool(config.modes[lane] & 2)) for lane in range(LANES)]
         self.left, self.returned = self.egress.left, self.way_back.passed
         self._lanes = config.lane_of()
-        self._news = []  # a heap: (cycle, number, lane, segment of the return path), or (…, lanes, None): an arm
+        # A heap: (cycle, number, lane, segment of the return path or its carrier), or (…, lanes, None): an arm.
+        self._news = []
+        self._reads = 0  # the next octets of the return path are read from this cycle on
         self._told = 0  # news so far
         self._settling = 0  # up to here the last outcome of a segment keeps news waiting
         self._lifts = []  # cycles of arms that lift blocks, to come
@@ -89,7 +109,8 @@ class Model:
     def sessions_word(self) -> int:
         """What the register SESSIONS holds."""
         opened = sum(session.open << session.lane for session in self.sessions)
-        return opened | sum(session.fenced << session.lane for session in self.sessions) << 8
+        fenced = sum(session.fenced << session.lane for session in self.sessions)
+        return opened | fenced << 8 | sum(bool(reply.lost) << reply.lane for reply in self.replies) << 16
 
     def kill(self, cycle: int, lanes: int, source: int = Source.LOOP) -> None:
         """A kill edge from outside: `killed` shows it in `cycle` + 1."""
@@ -115,19 +136,25 @@ class Model:
     def back(self, start: int, octets: bytes, er: tuple[int, int] | None = None) -> None:
         """Receive a run of dv from the exchange."""
         begin, error = octets.find(START) + 1, within(er, len(octets))
+        end = start + len(octets) - 1
+        whole = killed = gap = len(octets)
+        lane, segment, known = NO_LANE, None, end
         if begin:
-            end = start + len(octets) - 1
             answer = Parsed(octets[begin:], error[1] > 0, self.config, self._lanes, backward=True)
             lane, segment = answer.lane, answer.segment
             if segment and not answer.link and answer.net in (0, TCP_FLAGS):
                 self._tell(end + EVIDENCE, lane, segment)
             if self.config.cuts(lane) and answer.ports is not None:
-                known = start + begin + answer.ports + PORT + SAMPLED
+                shown = start + begin + answer.ports + PORT + SAMPLED
                 self.kills.settle(end + 2)
-                killed = self.kills.first(lane, known - 1, end + 1)
-                if killed is not None:
-                    octets, error = spoilt(octets, error, killed + 1 - SPOILS - start)
-        self.way_back.carrier(start, octets, error)
+                edge = self.kills.first(lane, shown - 1, end + 1)
+                killed = whole if edge is None else edge + 1 - SPOILS - start
+            if segment and segment.some and begin + segment.payload_at - GAP_KNOWN <= whole:
+                gap = begin + segment.payload_at - GAP_KNOWN
+                known = start + gap
+            else:
+                segment = None
+        self._tell(known, lane, Passing(start, octets, error, killed, gap, segment))
 
     def rest(self, until: int = 0) -> None:
         """Let everything leave that is on its way, and come at least to cycle `until`."""
@@ -157,6 +184,9 @@ class Model:
         while self._news and self._news[0][0] < until:
             cycle, number, lane, segment = heappop(self._news)
             self.egress.run(cycle)
+            if isinstance(segment, Passing):
+                self._pass(lane, segment)
+                continue
             if segment is not None and cycle <= self._settling:
                 heappush(self._news, (cycle + 1, number, lane, segment))
                 continue
@@ -167,6 +197,28 @@ class Model:
             elif self.sessions[lane].hear(segment, cycle):
                 self.egress.flip(lane, cycle + FLIPPED)
                 self.ledger.opened(cycle, lane, self.sessions[lane].port)
+                self.replies[lane].begin()
+            elif self.sessions[lane].heard:
+                self._read(cycle, lane, self.sessions[lane].heard)
+
+    def _pass(self, lane, passing):
+        """A carrier of the return path passes; it is known whether octets before it are missing."""
+        start, octets, er, killed, gap, segment = passing
+        if segment and self.sessions[lane].lacks(segment):
+            self.ledger.gap(lane)
+            killed = min(killed, gap)
+        if killed < len(octets):
+            octets, er = spoilt(octets, er, killed)
+        self.way_back.carrier(start, octets, er)
+
+    def _read(self, cycle, lane, octets):
+        """Octets of the exchange have come, in order: they are read as soon as those before them have been."""
+        replies, first = self.replies[lane], max(cycle + HEARD, self._reads)
+        self._reads = first + len(octets) - 1 + READ_AGAIN
+        applied, repeated = len(replies.applied), replies.repeated
+        for behind, why in replies.hear(octets):
+            self.ledger.evidence_lost(first + behind, lane, why)
+        self.ledger.heard(lane, len(replies.applied) - applied, replies.repeated - repeated)
 
     def _frame(self, start, octets, error):
         parsed = Parsed(octets, error, self.config, self._lanes)

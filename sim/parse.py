@@ -82,6 +82,7 @@ class Segment:
     """What a TCP segment of a lane says, if its header can be read.
 
     at, payload_at: numbers of its first octet and of its payload's. payload: as far as the packet goes and the frame.
+    some: the packet has payload.
     head: the octets before the IPv4 header. addresses: source and destination.
     """
 
@@ -96,11 +97,13 @@ class Segment:
         "payload_at",
         "port",
         "sequence",
+        "some",
     )
 
     def __init__(self, octets: bytes, base: int, at: int, size: int, end: int):
         header = octets[at : at + 16]
         self.at, self.payload_at, self.payload = at, at + size, octets[at + size : end]
+        self.some = end > at + size
         self.port, self.destination_port = header[0] << 8 | header[1], header[2] << 8 | header[3]
         self.sequence = int.from_bytes(header[4:8], "big")
         self.acknowledgment = int.from_bytes(header[8:12], "big")
@@ -113,8 +116,8 @@ class Parsed:
 
     lane: 0 to 7, 8 if none. messages: those of a lane's datagram, also behind a failure, as far as the frame goes.
     ports: number of the octet at which they begin, if they are there. segment: of a lane's TCP segment, if its header
-    can be read. backward: the frame is of the return path; its lane is
-    the one of the frames that it answers.
+    can be read. backward: the frame is of the return path; its lane is the one of the frames that it answers, and what
+    there is of a runt is read as if zeros followed.
     """
 
     __slots__ = ("_backward", "lane", "length", "link", "messages", "net", "ports", "segment")
@@ -122,9 +125,12 @@ class Parsed:
     def __init__(self, octets: bytes, error: bool, config: Config, lanes, backward: bool = False):
         self.length, self.lane, self.messages, self.net = len(octets), NO_LANE, [], 0
         self.segment, self.ports, self._backward = None, None, backward
-        if self.length < SHORTEST:
+        runt = self.length < SHORTEST
+        if runt:
             self.link = RUNT
-            return
+            if not backward:
+                return
+            octets = octets.ljust(SHORTEST, b"\0")
         at, vids = 12, b""
         ethertype = octets[12] << 8 | octets[13]
         while ethertype in _TAGS and at < 12 + 4 * MOST_TAGS:
@@ -132,7 +138,9 @@ class Parsed:
             at += 4
             ethertype = octets[at] << 8 | octets[at + 1]
         longest = LONGEST + at - 12
-        if error:
+        if runt:
+            pass
+        elif error:
             self.link = RX_ERROR
         elif self.length > longest:
             self.link = GIANT

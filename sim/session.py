@@ -149,6 +149,7 @@ class Session:
         self._asked = self._before = None  # by the last SYN that was kept, the one before it: (port, number expected)
         self._asked_at = self.port = 0
         self.next = self.sent = self.acked = self.back = self.withheld = 0
+        self.heard, self.overlaps = b"", 0  # frames that repeated octets of the exchange before new ones
         self.finished = self.sent_finished = False
         self.context = self.sent_context = Context()
         self.template: Segment | None = None  # the last SYN that was kept
@@ -236,8 +237,19 @@ class Session:
         if self.fenced:
             self.fenced = self.open = False
 
+    def lacks(self, segment: Segment) -> bool:
+        """Tell whether a segment of the return path has payload and octets before it are missing."""
+        ours = self.open and segment.destination_port == self.port
+        return ours and segment.some and signed(self.back - segment.sequence) < 0
+
     def hear(self, segment: Segment, cycle: int) -> bool:
-        """Learn from a segment of the return path; return whether it opens a session."""
+        """Learn from a segment of the return path; return whether it opens a session.
+
+        `heard` are the octets of its payload that go on with the exchange's stream.
+        """
+        self.heard = b""
+        if self.lacks(segment):
+            return False
         flags, port = segment.flags, segment.destination_port
         if flags & SYN and flags & ACK and not flags & RST:
             expected = segment.acknowledgment
@@ -257,8 +269,11 @@ class Session:
             beyond = signed(segment.acknowledgment - self.sent)
             if signed(segment.acknowledgment - self.acked) > 0 and beyond <= 0:
                 self.acked = segment.acknowledgment
-        if segment.sequence == self.back:
-            self.back = self.back + len(segment.payload) + bool(flags & FIN) & MASK
+        below, taken = signed(self.back - segment.sequence), len(segment.payload) + bool(flags & FIN)
+        if 0 <= below < taken and not flags & SYN:
+            self.heard = segment.payload[below:]
+            self.overlaps += below > 0
+            self.back = segment.sequence + taken & MASK
         return False
 
     @property

@@ -9,7 +9,7 @@ import cocotb
 from sim.serial import reset, start
 
 # By hand from hdl.wire: counters of a row, reasons, kinds of outcome.
-FRAMES_IN, FRAMES_OUT, INJECTED, ORDERS_IN, ORDERS_OUT, NEUTRALISED, FENCES = range(7)
+FRAMES_IN, FRAMES_OUT, INJECTED, ORDERS_IN, ORDERS_OUT, NEUTRALISED, FENCES, REPORTS, REPEATED, GAPS = range(10)
 FRAME_DROP, ORDER_DROP = 16, 64
 RUNT, NO_LANE, ROLLED_BACK, KILLED, BUSY, SIBLING, ABORTED = 1, 13, 21, 29, 44, 45, 46
 SENT, DISCARDED, ABORT, STALE = range(4)
@@ -85,6 +85,7 @@ class Bench:
         self.dut, self.expected, self.now = dut, Counter(), random.getrandbits(12)
         self.leaving, self.left, self.booked = None, [], []  # outcomes for the log: (kind, lane, orders, when)
         dut.judged.value = dut.runt.value = dut.account_valid.value = dut.bus__request.value = 0
+        dut.heard.value = dut.spoilt.value = 0
         dut.log_ready.value = 1
         dut.now.value = self.now
         self.lazy_log = False
@@ -131,6 +132,16 @@ class Bench:
         self.dut.runt.value = 1
         self.expected += booking(8, (FRAMES_IN, 1), (FRAME_DROP + RUNT, 1))
 
+    def hear(self, lane, applied, repeated):
+        """Offer the reports of a chunk in this cycle."""
+        self.dut.heard.value, self.dut.heard_lane.value = 1, lane
+        self.dut.applied.value, self.dut.repeated.value = applied, repeated
+        self.expected += booking(lane, (REPORTS, applied), (REPEATED, repeated))
+
+    def spoil(self, lane):
+        self.dut.spoilt.value, self.dut.spoilt_lane.value = 1, lane
+        self.expected += booking(lane, (GAPS, 1))
+
     async def cycle(self):
         """End a cycle in which jobs were offered."""
         await self.dut.clk.falling_edge
@@ -139,6 +150,7 @@ class Bench:
             self.leaving = None
         await self.dut.clk.rising_edge
         self.dut.judged.value = self.dut.account_valid.value = self.dut.runt.value = 0
+        self.dut.heard.value = self.dut.spoilt.value = 0
 
     async def rest(self):
         await self.cycles(2)
@@ -195,6 +207,8 @@ async def every_kind_of_job_is_booked_once(dut):
     jobs += [(bench.leave, (any_outcome(),)) for _ in range(200)]
     jobs += [(bench.judge, (3, BUSY, 2, True, True))]
     jobs += [(bench.run, ())]
+    jobs += [(bench.hear, (lane, *counts)) for lane in (0, 7) for counts in ((1, 0), (0, 1), (113, 13), (127, 127))]
+    jobs += [(bench.spoil, (lane,)) for lane in range(8)]
     random.shuffle(jobs)
     for job, arguments in jobs:
         job(*arguments)
@@ -205,7 +219,8 @@ async def every_kind_of_job_is_booked_once(dut):
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def nothing_is_lost_at_line_rate(dut):
-    """P8: a verdict every 65 cycles, outcomes as often and in bursts of 32, runts every other cycle, and the bus."""
+    """P8: a verdict every 65 cycles, outcomes as often and in bursts of 32, runts every other cycle, what comes back
+    three times as often as a frame, and the bus."""
     bench = Bench(dut)
     await bench.start()
     waits = []
@@ -222,6 +237,10 @@ async def nothing_is_lost_at_line_rate(dut):
             bench.judge(*any_verdict())
         if cycle % 65 == 40 or cycle % 6500 < 32:
             bench.leave(any_outcome())
+        if cycle % 65 in (0, 39):
+            bench.hear(random.randrange(8), random.randrange(128), random.randrange(128))
+        if cycle % 65 == 0:
+            bench.spoil(random.randrange(8))
         if cycle % 2 and cycle % 1000 > 300:
             bench.run()
         await bench.cycle()
@@ -310,18 +329,24 @@ async def a_queue_that_runs_over_is_a_fault(dut, jobs):
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
-@cocotb.parametrize(what=["verdicts", "runts"])
+@cocotb.parametrize(what=["verdicts", "runts", "reports", "gaps"])
 async def what_finds_no_place_beside_outcomes_is_a_fault(dut, what):
-    """P4: while they come in every cycle one verdict and 62 runts wait, and are booked; one more is told."""
+    """P4: while they come in every cycle one of each and 62 runts wait, and are booked; one more is told."""
     bench = Bench(dut)
     await bench.start()
-    room = {"verdicts": 1, "runts": 62}[what]
+    room = 62 if what == "runts" else 1
+    offer = {
+        "verdicts": lambda: bench.judge(3, 0, 1, False),
+        "runts": bench.run,
+        "reports": lambda: bench.hear(3, 5, 6),
+        "gaps": lambda: bench.spoil(3),
+    }[what]
 
     async def burst(number):
         for cycle in range(80):
             bench.leave(Outcome(3, SENT, 1))
             if cycle < number:
-                bench.run() if what == "runts" else bench.judge(3, 0, 1, False)
+                offer()
             await bench.cycle()
 
     await bench.rest()

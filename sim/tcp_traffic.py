@@ -2,10 +2,11 @@
 
 Eight lanes, most of them of TCP, in both dialects and with every action; the others, and strangers, are those of
 `sim.traffic`. Each TCP lane is a client with a stream of Soup packets, cut anywhere, sent in order or not, repeated
-with the same boundaries or others, altered now and then; and an exchange that acknowledges late, wrongly, or not at
-all.
+with the same boundaries or others, altered now and then; and an exchange (`sim.venue`) that acknowledges late, wrongly,
+or not at all, and whose own stream is cut and repeated likewise, with holes in it.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from hdl.wire.verdict import Action
@@ -13,6 +14,7 @@ from sim import packets
 from sim.packets import ACK, FIN, PSH, RST, SYN, URG
 from sim.session import HISTORY, signed
 from sim.traffic import Carrier, Traffic
+from sim.venue import Venue
 
 MASK = (1 << 32) - 1
 ANSWER = 150, 700  # cycles from a SYN's end to its answer's begin
@@ -60,6 +62,9 @@ class Client:
         self.stream: Stream | None = None
         self.port = 0
         self.number = 0  # the exchange's next one
+        self.venue = Venue(self.random, self.dialect42)
+        self.said: Stream | None = None  # by the exchange, in this session
+        self._ended = False  # by a FIN of the exchange
         self.next = self.acked = 0
         self.stuck = 0  # rounds in which nothing got further
         self._seen = 0
@@ -71,6 +76,7 @@ class Client:
         random = self.random
         self._kinds = [self._data] * 26 + [self._repeat] * 5 + [self._swap] * 2 + [self._lose] + [self._break] * 2
         self._kinds += [self._bare, self._alive, self._probe, self._stray] + [self._odd] * 2 + [self._resume] * 4
+        self._kinds += [self._reports] * 5
         random.shuffle(self._kinds)
 
     def settle(self, session) -> None:
@@ -221,7 +227,8 @@ class Client:
         self.port, self.stream = port, Stream(isn, self._packet)
         self.streams.setdefault(port, []).append(self.stream)
         self.next = self.acked = self.stuck = self._seen = 0
-        self.number = random.getrandbits(32)
+        self.number = random.choice((random.getrandbits(32), -random.randrange(1, 3000) & MASK))
+        self.said, self._ended = Stream(self.number - 1 & MASK, self.venue.session()), False
         fields, tag = {"options": b"\2\4\5\xb4\4\2\1\1"}, "SYN"
         draw = random.random()
         if draw < 0.15:
@@ -415,15 +422,11 @@ class Client:
         return f"wrong {tag}", frame
 
     def _odd(self, now):
-        """Something the exchange says: data, wrong ACKs, a FIN; and an ACK of it."""
+        """Something odd of the exchange: wrong ACKs, a FIN, octets of its own; and an ACK of it."""
         random, isn = self.random, self.stream.isn
-        draw = random.randrange(8)
+        draw = random.randrange(3, 8)
         here = isn + 1 + self.next
-        if draw < 3:
-            octets = packets.packet(random.randbytes(random.randrange(60)), b"S")
-            self._answer(now, octets, sequence=self.number, acknowledgment=here, flags=ACK | PSH)
-            self.number = self.number + len(octets) & MASK
-        elif draw == 3:
+        if draw == 3:
             self._answer(now, acknowledgment=here + random.choice((1, 2, 5000)))
         elif draw == 4:
             self._answer(now, acknowledgment=isn + 1 + self.acked - random.randrange(9))
@@ -432,9 +435,36 @@ class Client:
         elif draw == 6:
             self._answer(now, b"lost", sequence=self.number + 1, acknowledgment=here)
         else:
-            flags = random.choice((FIN | ACK, FIN | ACK, RST | ACK, RST))
+            flags = random.choice((FIN | ACK, RST | ACK, RST))
             self._answer(now, sequence=self.number, acknowledgment=here, flags=flags)
-            self.number = self.number + bool(flags & FIN) & MASK
+            if flags & FIN:
+                self.number, self._ended = self.number + 1 & MASK, True
+        return self._bare(now)
+
+    def _reports(self, now):
+        """The exchange sends of its stream: in order, again, or with a hole that is filled later; and an ACK of it."""
+        random = self.random
+        if self._ended:
+            return self._bare(now)
+        begin = signed(self.number - self.said.isn - 1)
+        sizes = random.choice(((1, 2, 3), (40, 80, 200), (40, 80, 200), (1400,)))
+        cuts = [begin]
+        for _ in range(random.choice((1, 1, 2, 3))):
+            cuts.append(cuts[-1] + random.randrange(1, random.choice(sizes) + 1))
+        spans = list(pairwise(cuts))
+        draw = random.random()
+        if draw < 0.15:  # again, at other boundaries
+            spans.insert(random.randrange(len(spans) + 1), (max(0, begin - random.randrange(1, 200)), begin))
+            first = max(0, begin - random.randrange(1, 100))
+            spans[-1] = first, max(spans[-1][1], first + 1)
+        elif draw < 0.25:  # the first one comes last, or with those behind it
+            spans = [*spans[1:], spans[0] if draw < 0.2 else (begin, min(cuts[-1], begin + 1400))]
+        for when, (first, end) in enumerate(spans):
+            octets, flags = self.said.cut(first, min(end, first + 1400)), ACK | random.choice((0, PSH))
+            if end == cuts[-1] and random.random() < 0.02:
+                flags, self._ended = flags | FIN, True
+            self._answer(now + when, octets, sequence=self.said.isn + 1 + first & MASK, flags=flags)
+        self.number = self.said.isn + 1 + cuts[-1] + self._ended & MASK
         return self._bare(now)
 
     def _answer(self, when: int, octets: bytes = b"", **fields) -> None:

@@ -91,15 +91,20 @@ def test_events_as_json(port, capfd):
 
 
 def test_the_sessions_of_tcp_lanes(port, capfd):
-    """Lanes 1 to 3 are TCP, with a session, without, and fenced; the others have none to tell of."""
-    port.board.memory |= {0x110: 1, 0x111: 1, 0x112: 1 | 1 << 2, 0x14: 0x04_01}
+    """Lanes 1 to 3 are TCP, with a session, without, and fenced; the others have none to tell of. Of lane 2 the reports
+    are not known."""
+    port.board.memory |= {0x110: 1, 0x111: 1, 0x112: 1 | 1 << 2, 0x14: 0x02_04_01}
+    port.board.counters[0][7] = 1234
     code, out, _ = breakwire(capfd, "status", "--rig", port.rig)
-    assert [line.split()[:3] for line in out.splitlines()[2:6]] == [
-        ["1", "killed", "open"], ["2", "killed", "none"], ["3", "killed", "fenced"], ["4", "killed", "-"],
+    assert [line.split()[:4] for line in out.splitlines()[2:6]] == [
+        ["1", "killed", "open", "1,234"], ["2", "killed", "none", "lost"], ["3", "killed", "fenced", "0"],
+        ["4", "killed", "-", "-"],
     ]  # fmt: skip
     code, out, _ = breakwire(capfd, "status", "--json", "--rig", port.rig)
     assert code == 0
     assert [row["session"] for row in json.loads(out)["rows"]] == ["open", "none", "fenced"] + [None] * 6
+    assert [row["evidence"] for row in json.loads(out)["rows"]] == ["whole", "lost", "whole"] + [None] * 6
+    assert [row["reports"] for row in json.loads(out)["rows"]] == [1234] + [0] * 8
 
 
 def test_a_symbol_and_one_that_is_not_there(port, capfd):

@@ -6,7 +6,7 @@ import pytest
 
 from hdl.wire import control
 from hdl.wire.control import Op
-from hdl.wire.event import Kind
+from hdl.wire.event import Kind, Loss
 from hdl.wire.registers import Reg
 from hdl.wire.verdict import Reason, Refusal, Source
 from host import cobs
@@ -155,6 +155,10 @@ def test_events_are_read_in_pages_and_none_twice():
             "lane 3: dropped, lane gross, 3 orders, UserRefNum 9",
         ),
         ({"kind": Kind.ABORT, "lane": 0}, "lane 1: aborted on the egress"),
+        (
+            {"kind": Kind.EVIDENCE_LOST, "lane": 4, "reason": Loss.SKIPPED},
+            "lane 5: what the exchange reports is lost, SKIPPED",
+        ),
         ({"kind": Kind.BLOCK, "lane": 0, "symbol": 5}, "symbol 5 blocked by lane 1"),
     ],
 )

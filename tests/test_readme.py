@@ -43,7 +43,15 @@ def protocol() -> str:
     lines += [*numbers(control.Op, "d"), *numbers(control.Status, "d"), *numbers(verdict.Refusal, "d")]
     lines += ["### Registers", "", inspect.getdoc(registers), "", *numbers(registers.Reg, "#06x")]
     lines += [*numbers(registers.Count, "d"), *layout(lane.LANE_KEY)]
-    lines += ["### Events", "", inspect.getdoc(event), "", *layout(event.EVENT), *numbers(event.Kind, "d")]
+    lines += [
+        "### Events",
+        "",
+        inspect.getdoc(event),
+        "",
+        *layout(event.EVENT),
+        *numbers(event.Kind, "d"),
+        *numbers(event.Loss, "d"),
+    ]
     lines += ["### Reasons and sources", "", *numbers(verdict.Reason, "d"), *numbers(verdict.Source, "d")]
     lines += ["### Order path", "", summary(ufo), "", *numbers(ufo.Packet, "#04x")]
     return "\n".join(lines)

@@ -72,9 +72,13 @@ class Bench:
         ctx, session = self.ctx, self.session
         fields = {"lane": LANE, "port": port, "flags": flags, "sequence": sequence, "payload_length": length}
         ctx.set(session.evidence, fields | {"acknowledgment": acknowledgment % (1 << 32)})
+        await ctx.tick().repeat(2)
+        self.missing = ctx.get(session.missing)
         await self._pulse(session.evidence_valid)
-        began = None
+        began = self.skip = None
         for _ in range(6):
+            if ctx.get(session.heard):
+                self.skip = ctx.get(session.skip)
             if ctx.get(session.began):
                 began = ctx.get(session.began_lane), ctx.get(session.began_port)
                 assert ctx.get(session.flip) == 1 << LANE
@@ -311,15 +315,46 @@ def test_a_frame_cut_off_at_the_gate_shuts_the_lane(action):
 
 
 def test_the_return_path_is_counted_in_order():
+    """Octets go on with the session's once; before the last four of these frames some are missing, or are another's."""
+
     async def script(bench):
         await bench.open()
         await bench.send(FIRST, 30)
-        for sequence, length, flags, back in (
-            (BACK, 10, ACK, BACK + 10), (BACK, 10, ACK, BACK + 10), (BACK + 11, 10, ACK, BACK + 10),
-            (BACK + 10, 5, ACK | FIN, BACK + 16), (BACK + 16, 0, ACK, BACK + 16),
+        for sequence, length, flags, back, skip in (
+            (BACK, 10, ACK, BACK + 10, 0), (BACK, 10, ACK, BACK + 10, None), (BACK + 9, 0, ACK, BACK + 10, None),
+            (BACK + 9, 1, ACK, BACK + 10, None), (BACK + 4, 8, ACK, BACK + 12, 6), (BACK, 1400, ACK, BACK + 1400, 12),
+            (BACK + 1400, 5, ACK | FIN, BACK + 1406, 0), (BACK + 1400, 5, ACK | FIN, BACK + 1406, None),
+            (BACK + 1404, 2, ACK | SYN, BACK + 1406, None), (BACK + 1406, 0, ACK, BACK + 1406, None),
         ):  # fmt: skip
             await bench.evidence(flags, sequence, FIRST, length)
-            assert bench.ctx.get(bench.session.back) == back, (sequence, length)
+            found = bench.ctx.get(bench.session.back), bench.skip, bench.missing
+            assert found == (back, skip, 0), (sequence, length)
+        for sequence, port, missing in (
+            (BACK + 1407, PORT, 1), (BACK + (1 << 30), PORT, 1), (BACK - (1 << 30), PORT, 0),
+            (BACK + 1407, PORT + 1, 0),
+        ):  # fmt: skip
+            await bench.evidence(ACK, sequence, FIRST, 10, port=port)
+            assert (bench.ctx.get(bench.session.back), bench.skip, bench.missing) == (BACK + 1406, None, missing)
+
+    play(script)
+
+
+def test_a_fin_alone_brings_no_octets():
+    async def script(bench):
+        await bench.open()
+        await bench.evidence(ACK, BACK, FIRST, 10)
+        await bench.evidence(ACK | FIN, BACK, FIRST, 10)
+        assert (bench.ctx.get(bench.session.back), bench.skip) == (BACK + 11, None)
+
+    play(script)
+
+
+def test_an_answer_to_a_syn_counts_one_octet():
+    async def script(bench):
+        frame = await bench.segment(ISN, flags=SYN)
+        await bench.outcome("sent", frame)
+        assert await bench.evidence(SYN | ACK, BACK - 1, FIRST, 8) == (LANE, PORT)
+        assert bench.ctx.get(bench.session.back) == BACK
 
     play(script)
 

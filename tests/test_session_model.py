@@ -1,15 +1,18 @@
 """The golden model's TCP, worked out by hand: sessions, what is neutralised, fences, roll back; checksums by Scapy."""
 
+from zlib import crc32
+
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from hdl.wire.event import NO_SYMBOL, Kind
+from hdl.wire.event import NO_SYMBOL, Kind, Loss
 from hdl.wire.registers import Count
 from hdl.wire.verdict import Action, Reason, Source
 from sim import packets
 from sim.model import Config, Event, Model
 from sim.packets import ACK, FIN, PREAMBLE, RST, SYN, URG, cancel, enter, enter42, packet, segment
+from sim.replies import Report
 
 SERVER = packets.Address(bytes([10, 0, 0, 1]), bytes([10, 9, 0, 1]), 40_000, 26_400)
 KEY = SERVER._replace(source_port=0).key
@@ -377,7 +380,7 @@ def test_a_fence_sends_resets_to_both_ends():
     assert len(backward) == 8 + 66
     (fence,) = line.events(Kind.DROP, Kind.FENCE)
     assert fence[1:] == (Kind.FENCE, 0, Reason.KILLED, 1, 7, 5, 100, 10_000)
-    assert line.model.sessions_word == 0x101
+    assert line.model.sessions_word == 0x10101
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.FENCED
     line.arm(0b10)
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.FENCED
@@ -566,3 +569,26 @@ def test_a_malformed_order_fences_even_a_killed_lane():
     assert line.say(ORDER + wrong, sequence=FIRST) == Reason.MESSAGE
     (fence,) = line.events(Kind.FENCE)
     assert (fence.count, fence.symbol) == (2, NO_SYMBOL)
+
+
+def test_a_gap_of_the_return_path_does_not_get_past():
+    """Spoilt from the octet before its payload on: 8 of preamble, 54 of headers. What overlaps goes on."""
+    line = Line()
+    login = b"\0\x1fA      DAY1" + b"%20d" % 1
+    executed = bytes.fromhex("0025" + "53" + "4500001f1aced9f0000000000100000028000000000012d6445200000000000000630000")
+    line.answer((login + executed)[:40], sequence=BACK, acknowledgment=FIRST, flags=ACK)
+    line.answer((login + executed)[45:], sequence=BACK + 45, acknowledgment=FIRST, flags=ACK)
+    _, octets, er, count = line.model.returned[-1]
+    frame = octets[8:]
+    assert (er, count, len(frame)) == (8 + 53, len(octets) - 61, 54 + 27 + 4)
+    assert frame[53:57] == (crc32(frame[:53]) ^ 0xFFFFFFFF).to_bytes(4, "little") and frame[57:] == bytes(28)
+    assert (line.session.back, line.counters[Count.RETURN_GAPS], line.counters[Count.REPORTS]) == (BACK + 40, 1, 0)
+    line.answer((login + executed)[33:], sequence=BACK + 33, acknowledgment=FIRST, flags=ACK)
+    assert line.model.returned[-1][2] == -1
+    assert (line.session.back, line.counters[Count.REPORTS]) == (BACK + 72, 1)
+    assert line.model.replies[0].applied == [Report(0, ord("E"), 1, 0, 40, 0x12D644)]
+    line.answer(b"\0\0", sequence=BACK + 72, acknowledgment=FIRST, flags=ACK)
+    assert line.counters[Count.RETURN_GAPS] == 1
+    (lost,) = line.events(Kind.EVIDENCE_LOST)
+    assert lost[1:4] == (Kind.EVIDENCE_LOST, 0, Loss.PACKET)
+    assert line.model.sessions_word == 0x10001

@@ -27,6 +27,7 @@ from hdl.filter.marks import Mark
 from hdl.filter.order import Order
 from hdl.filter.queue import EgressQueue
 from hdl.filter.records import Records
+from hdl.filter.replies import Replies
 from hdl.filter.reset import Reset
 from hdl.filter.returns import ReturnPath
 from hdl.filter.rewrite import Rewrite
@@ -135,11 +136,11 @@ class Filter(wiring.Component):
         m.submodules.controller = controller = Controller()
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
-        m.submodules.log = log = Log(["kill", "control", "gate", "verdict", "block", "session"])
-        parts = (Session, ContextStore, Rewrite, Addresses, Reset)
-        session, store, rewrite, addresses, reset = (part() if self.tcp else Absent(part) for part in parts)
+        m.submodules.log = log = Log(["kill", "control", "gate", "verdict", "block", "session", "evidence"])
+        parts = (Session, ContextStore, Rewrite, Addresses, Reset, Replies)
+        session, store, rewrite, addresses, reset, replies = (part() if self.tcp else Absent(part) for part in parts)
         m.submodules.session, m.submodules.store, m.submodules.rewrite = session, store, rewrite
-        m.submodules.addresses, m.submodules.reset = addresses, reset
+        m.submodules.addresses, m.submodules.reset, m.submodules.replies = addresses, reset, replies
         m.submodules.history = history = History()
         m.submodules.returns = returns = ReturnPath(read=self.tcp)
         m.submodules.bus = bus = BusDecoder(TARGETS, quiet=("status", "settings"))
@@ -172,6 +173,8 @@ class Filter(wiring.Component):
             follow(m, addresses, reader, "slots", "write_en", "write_addr", "write_data")
         follow(m, gate, session, "outcome_valid", "outcome", "epochs")
         follow(m, session, gate, "flip")
+        follow(m, session, returns, "missing")
+        self._hear(m, returns, session, replies, settings, counters, log)
         follow(m, returns, session, "evidence_valid", "evidence")
         connect(m, lanes.back, returns.lookup)
         m.d.comb += [
@@ -251,7 +254,7 @@ class Filter(wiring.Component):
                 Reg.STATE: Cat(latch.killed, sources.loop_open, watchdog.expired, sources.fault, armable),
                 Reg.CONFIG_CRC: controller.config_crc,
                 Reg.FAULTS: Cat(log.lost, counters.fault, unsettled, risk.fault),
-                Reg.SESSIONS: Cat(session.opened, session.fenced),
+                Reg.SESSIONS: Cat(session.opened, session.fenced, replies.lost),
                 Reg.EVENTS: log.next,
                 Reg.EVENTS_KEPT: log.kept,
                 **capture.registers,
@@ -261,7 +264,7 @@ class Filter(wiring.Component):
         m.d.comb += status.now.eq(self.now)
         connect(m, bus.status, status.bus)
 
-        parts = (receiver, gate, records, risk, counters, log, link, controller, status)
+        parts = (receiver, gate, records, replies, risk, counters, log, link, controller, status)
         m.d.sync += self.busy.eq(Cat(returns.active, *(part.busy for part in parts)).any())
         return m
 
@@ -314,6 +317,26 @@ class Filter(wiring.Component):
         follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
         for part in (framer, order):
             follow(m, headers, part, "open")
+
+    def _hear(self, m, returns, session, replies, settings, counters, log):
+        """From the return path to what is counted and told of it."""
+        m.d.comb += [
+            replies.octet.eq(returns.payload_octet),
+            replies.valid.eq(returns.payload_valid),
+            replies.last.eq(returns.payload_last),
+            replies.commit.eq(session.heard),
+            replies.lane.eq(returns.evidence.lane),
+            replies.dialects.eq(settings.dialect_lanes),
+            counters.heard.eq(replies.heard_valid),
+            counters.heard_lane.eq(replies.heard.lane),
+            counters.applied.eq(replies.heard.applied),
+            counters.repeated.eq(replies.heard.repeated),
+        ]
+        follow(m, returns, replies, "soon", "end")
+        follow(m, session, replies, "skip", "began", "began_lane")
+        follow(m, returns, counters, "spoilt", "spoilt_lane")
+        m.d.comb += log.evidence.valid.eq(replies.lost_valid)
+        record(m, log.evidence, kind=Kind.EVIDENCE_LOST, lane=replies.told.lane, reason=replies.told.reason)
 
     def _judge(self, m, receiver, headers, session, history, framer, order, risk, verdict, buffer, queue, settings):
         """From the messages to the verdict."""
@@ -550,6 +573,7 @@ class Filter(wiring.Component):
             log.verdict.at.eq(ago[3 + LOGGED_LATER]),
             log.block.at.eq(ago[2]),
             log.session.at.eq(ago[1]),
+            log.evidence.at.eq(ago[1]),
         ]
         record(m, log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
         control_kind = Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG)

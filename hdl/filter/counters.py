@@ -29,7 +29,7 @@ class What(enum.Enum, shape=2):
     LOST = 0  # a frame that was kept and did not leave
     FORCED = 1  # one that left with its orders overwritten by a kill
     LEFT = 2  # one that left as its verdict had it, or an RST
-    CAME = 3  # a verdict, or runts
+    CAME = 3  # a verdict, or runts; or what came back
 
 
 # As wide as a block RAM. `reason` is the low half of a reason: of LEFT and FORCED it is KILLED or higher, so that tells
@@ -38,7 +38,7 @@ class What(enum.Enum, shape=2):
 Job = data.StructLayout({"what": What, "lane": 4, "orders": 7, "stopped": 7, "reason": 4, "moment": MOMENT})
 BY_ORDER, FENCED = 2, 3  # bits of `stopped` of LOST and CAME: the failing message is an order; the lane was fenced
 INJECTED = 0  # bit of `moment` of LEFT
-DROPPED, RUNTS_CAME = 0, 1  # of CAME; runts: as many as `orders` says
+DROPPED, RUNTS_CAME, HEARD, SPOILT = range(4)  # of CAME; runts: as many as `orders` says; the last two are no verdicts
 
 LOST_FOR = {
     OutcomeKind.DISCARDED: Reason.KILLED,
@@ -50,7 +50,7 @@ LOST_FOR = {
 class Counters(wiring.Component):
     """Adds up frames and orders: `hdl.wire.registers.Count` names the counters of a row; they wrap at 2^32.
 
-    Three kinds of job are booked, each whole before the next begins, so that what goes in balances what comes out:
+    Four kinds of job are booked, each whole before the next begins, so that what goes in balances what comes out:
 
     - a verdict (``judged``): FRAMES_IN of its row, FENCES if it fenced the lane; with a reason, FRAME_DROP + reason.
       Its orders are booked when it passed or its reason is KILLED or higher: ORDERS_IN, and when dropped ORDER_DROP +
@@ -60,12 +60,14 @@ class Counters(wiring.Component):
       count for KILLED. An RST is FRAMES_INJECTED and FRAMES_OUT. DISCARDED is a drop for KILLED, ABORTED for ABORTED,
       STALE for ROLLED_BACK, in both FRAME_DROP and ORDER_DROP: of the orders one has that reason, the others SIBLING;
     - runts, which can come every other cycle: they are added up, and booked in the row of no lane when nothing else
-      waits, or when there are 32.
+      waits, or when there are 32;
+    - what came back: reports are REPORTS and REPORTS_REPEATED, a frame that was spoilt for octets missing before it is
+      RETURN_GAPS. Each kind waits for a cycle in which nothing else comes, and has one place to do so.
 
     Nothing is lost: 126 jobs wait in one queue, and each takes 11 cycles, so that none waits for 2^11 if the log is
     ready in time. An outcome can come in every cycle; a verdict waits for a cycle without one. Should the queue run
-    over all the same, a verdict come while one waits like this, or 63 runts wait, ``fault`` stays high until reset.
-    Reset zeroes all counters, which takes 1152 cycles in which jobs wait.
+    over all the same, a verdict or what came back come while one waits like this, or 63 runts wait, ``fault`` stays
+    high until reset. Reset zeroes all counters, which takes 1152 cycles in which jobs wait.
 
     The bus target (a row's 128 counters one after another, rows 9 and up always 0) answers between two jobs, within 20
     cycles, or after reset when the counters are zero. Writes are errors.
@@ -76,6 +78,8 @@ class Counters(wiring.Component):
     judged, row, reason, counted_orders, failing_is_order, fenced : In
         A verdict. A runt has no verdict.
     runt : In(1)
+    heard, heard_lane, applied, repeated : In(1), In(3), In(7), In(7)
+    spoilt, spoilt_lane : In(1), In(3)
     account_valid, account : In(1), In(Account)
     now : In(12)
         Low bits.
@@ -98,6 +102,12 @@ class Counters(wiring.Component):
     failing_is_order: In(1)
     fenced: In(1)
     runt: In(1)
+    heard: In(1)
+    heard_lane: In(3)
+    applied: In(7)
+    repeated: In(7)
+    spoilt: In(1)
+    spoilt_lane: In(3)
     account_valid: In(1)
     account: In(Account)
     now: In(MOMENT)
@@ -162,11 +172,13 @@ class Counters(wiring.Component):
 
     def _queue(self, m, jobs):
         """Make jobs of what comes. Return whether any is on its way to the queue."""
-        gone, came, runts_came = (Signal(Job, name=f"{name}_job") for name in ("gone", "came", "runts"))
-        pushes = Signal(3)
+        gone, came, runts_came, back = (Signal(Job, name=f"{name}_job") for name in ("gone", "came", "runts", "back"))
+        pushes = Signal(4)
         m.d.comb += [
             jobs.push.eq(pushes.any()),
-            jobs.job.as_value().eq(gone.as_value() | came.as_value() | runts_came.as_value()),  # two of them are 0
+            jobs.job.as_value().eq(
+                gone.as_value() | came.as_value() | runts_came.as_value() | back.as_value()
+            ),  # all but one are 0
         ]
 
         # An outcome, in two cycles. Of an RST the orders are those of the frame that it replaces.
@@ -237,18 +249,40 @@ class Counters(wiring.Component):
                 runts_came.moment.eq(1 << DROPPED | 1 << RUNTS_CAME),
             ]
 
-        m.d.sync += self.fault.eq(self.fault | jobs.overrun | (self.judged & waits & valid) | runts.all())
+        # What came back waits for a cycle without anything else.
+        heard, hears, spoils, spoilt_lane = Signal(Job), Signal(), Signal(), Signal(3)
+        with m.If(self.heard):
+            m.d.sync += [heard.lane.eq(self.heard_lane), heard.orders.eq(self.applied), heard.stopped.eq(self.repeated)]
+        with m.If(self.spoilt):
+            m.d.sync += spoilt_lane.eq(self.spoilt_lane)
+        quiet, spoilt_now = Signal(), Signal()
+        m.d.comb += [quiet.eq(~valid & ~waits & ~take_runts), spoilt_now.eq(quiet & ~hears & spoils)]
+        m.d.sync += [
+            hears.eq(self.heard | (hears & ~quiet)),
+            spoils.eq(self.spoilt | (spoils & ~spoilt_now)),
+            pushes[3].eq(quiet & (hears | spoils)),
+            back.eq(0),
+        ]
+        with m.If(quiet & hears):
+            m.d.sync += [back.eq(heard), back.what.eq(What.CAME), back.moment.eq(1 << HEARD)]
+        with m.Elif(spoilt_now):
+            m.d.sync += [back.lane.eq(spoilt_lane), back.what.eq(What.CAME), back.moment.eq(1 << SPOILT)]
+
+        twice = Cat(self.judged & waits & valid, self.heard & hears & ~quiet, self.spoilt & spoils & ~spoilt_now)
+        m.d.sync += self.fault.eq(self.fault | jobs.overrun | twice.any() | runts.all())
         pending = Signal()
-        m.d.comb += pending.eq(Cat(self.judged, self.account_valid, self.runt, valid, waits, runts.any(), pushes).any())
+        comes = Cat(self.judged, self.account_valid, self.runt, self.heard, self.spoilt)
+        m.d.comb += pending.eq(Cat(comes, valid, waits, runts.any(), hears, spoils, pushes).any())
         return pending
 
     def _plan(self, m, job, running, step):
         """Return what is to be added in a step of the job: the cell, whether anything, how much."""
         # What the job is, registered in the cycle before its first step.
         came, sent, forced, injected, dropped = (Signal() for _ in range(5))
-        runts, one, rewritten, fenced = (Signal() for _ in range(4))
+        runts, one, rewritten, fenced, heard, spoilt = (Signal() for _ in range(6))
         high = Signal(2)
-        is_lost, is_came = job.what == What.LOST, job.what == What.CAME
+        is_back = job.moment[HEARD] | job.moment[SPOILT]
+        is_lost, is_came = job.what == What.LOST, (job.what == What.CAME) & ~is_back
         is_sent = (job.what == What.LEFT) | (job.what == What.FORCED)
         is_dropped = is_lost | (is_came & job.moment[DROPPED])
         m.d.sync += [
@@ -261,6 +295,8 @@ class Counters(wiring.Component):
             one.eq(is_dropped & job.stopped[BY_ORDER] & job.orders.any()),
             rewritten.eq((job.what == What.FORCED) | (is_sent & job.stopped.any())),
             fenced.eq(is_came & job.stopped[FENCED]),
+            heard.eq((job.what == What.CAME) & job.moment[HEARD]),
+            spoilt.eq((job.what == What.CAME) & job.moment[SPOILT]),
             high.eq(Mux(is_sent, Mux(job.reason >= Reason.KILLED & 15, 1, 2), job.stopped[:2])),
         ]
 
@@ -272,10 +308,12 @@ class Counters(wiring.Component):
         reason = Cat(job.reason, high)
         with m.Switch(step):
             with m.Case(0):
-                m.d.comb += [act.eq((came & ~runts) | sent), orders.eq(1)]
+                m.d.comb += [act.eq((came & ~runts) | sent | heard), orders.eq(1)]
                 m.d.comb += cell.eq(
                     Mux(came, Count.ORDERS_IN, Mux(forced, Count.ORDER_DROP + Reason.KILLED, Count.ORDERS_OUT))
                 )
+                with m.If(heard):
+                    m.d.comb += cell.eq(Count.REPORTS)
             with m.Case(1):
                 m.d.comb += [act.eq(came | sent), orders.eq(runts), single.eq(~runts)]
                 m.d.comb += cell.eq(Mux(came, Count.FRAMES_IN, Count.FRAMES_OUT))
@@ -284,10 +322,13 @@ class Counters(wiring.Component):
             with m.Case(3):
                 m.d.comb += [act.eq(dropped), orders.eq(runts), single.eq(~runts), cell.eq(Count.FRAME_DROP + reason)]
             with m.Case(4):
-                m.d.comb += [act.eq(sent | one), stopped.eq(sent), single.eq(~sent), cell.eq(Count.ORDER_DROP | reason)]
+                m.d.comb += [act.eq(sent | one | heard), stopped.eq(sent | heard), single.eq(one)]
+                m.d.comb += cell.eq(Mux(heard, Count.REPORTS_REPEATED, Count.ORDER_DROP | reason))
             with m.Case(5):
-                m.d.comb += [act.eq(injected | rewritten | fenced), single.eq(1)]
+                m.d.comb += [act.eq(injected | rewritten | fenced | spoilt), single.eq(1)]
                 m.d.comb += cell.eq(Mux(injected, Count.FRAMES_INJECTED, Mux(sent, Count.NEUTRALISED, Count.FENCES)))
+                with m.If(spoilt):
+                    m.d.comb += cell.eq(Count.RETURN_GAPS)
             with m.Case(6):
                 m.d.comb += [act.eq(one), less.eq(1), cell.eq(Count.ORDER_DROP + Reason.SIBLING)]
         with m.If(~running):

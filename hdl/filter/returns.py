@@ -22,7 +22,10 @@ class ReturnPath(wiring.Component):
     Without ``read`` it only passes it on: there is no evidence, no RST, and nothing is cut off.
 
     A frame of a TCP lane that is right in every layer is evidence, one cycle after its end. A frame of a lane that is
-    cut off and killed is spoilt from the octet on at which its lane is known; frames of no lane pass.
+    cut off and killed is spoilt from the octet on at which its lane is known. So is, from the last octet before its
+    payload on, a frame of an open session before which octets are missing; it is no evidence. Else TCP would fill the
+    hole later, and the order in which the server reads would not be the one in which octets come. Frames of no lane
+    pass.
 
     Members
     -------
@@ -33,6 +36,12 @@ class ReturnPath(wiring.Component):
     killed, actions : In(8), In
     evidence_valid, evidence : Out(1), Out(EVIDENCE)
         Right while valid and until the next frame has shown its headers.
+    missing : In(1)
+        Of `Session`, for that evidence.
+    soon, payload_octet, payload_valid, payload_last, end : Out
+        Of `Headers` and `GmiiRx`.
+    spoilt, spoilt_lane : Out(1), Out(3)
+        Strobe: a frame is spoilt, since octets before it are missing.
     request, lane, sequence, acknowledgment : In(1), In(3), In(32), In(32)
         An RST to a lane's server.
     slots, write_en, write_addr, write_data : In
@@ -52,6 +61,14 @@ class ReturnPath(wiring.Component):
     actions: In(data.ArrayLayout(2, LANES))
     evidence_valid: Out(1)
     evidence: Out(EVIDENCE)
+    missing: In(1)
+    soon: Out(1)
+    payload_octet: Out(8)
+    payload_valid: Out(1)
+    payload_last: Out(1)
+    end: Out(1)
+    spoilt: Out(1)
+    spoilt_lane: Out(3)
     request: In(1)
     lane: In(3)
     sequence: In(32)
@@ -112,12 +129,24 @@ class ReturnPath(wiring.Component):
             m.d.sync += known.eq(0)
         with m.Elif(headers.open):
             m.d.sync += known.eq(1)
-        m.d.comb += passage.spoil.eq(known & ~headers.lane[3] & cut_off.bit_select(headers.lane[:3], 1))
+        gap = Signal()
+        m.d.comb += [
+            self.spoilt.eq(headers.soon & self.missing),
+            self.spoilt_lane.eq(headers.lane),
+            passage.spoil.eq((known & ~headers.lane[3] & cut_off.bit_select(headers.lane[:3], 1)) | gap),
+            self.end.eq(receiver.end),
+        ]
+        with m.If(receiver.end):
+            m.d.sync += gap.eq(0)
+        with m.Elif(self.spoilt):
+            m.d.sync += gap.eq(1)
+        for name in ("soon", "payload_octet", "payload_valid", "payload_last"):
+            m.d.comb += getattr(self, name).eq(getattr(headers, name))
 
         # What can be wrong with a TCP frame of a lane; an answer to a SYN has flags that a server's must not have.
         wrong = Cat(headers.flags[reason] for reason in _OF_SEGMENTS).any()
         right = receiver.fcs_ok & ~receiver.error & ~receiver.runt & ~wrong
-        m.d.sync += self.evidence_valid.eq(receiver.end & right & headers.tcp & ~headers.lane[3])
+        m.d.sync += self.evidence_valid.eq(receiver.end & right & headers.tcp & ~headers.lane[3] & ~gap)
         m.d.comb += [
             self.evidence.lane.eq(headers.lane),
             self.evidence.port.eq(headers.destination_port),

@@ -90,6 +90,12 @@ class Session(wiring.Component):
     evidence_valid, evidence : In(1), In(EVIDENCE)
         A right frame of the return path has ended; they come at least 64 cycles apart. It counts three cycles later, or
         as soon as the gate has had no outcome of a segment for four.
+    missing : Out(1)
+        The frame of the return path that ``evidence`` tells of is of a lane's open session, and octets before it are
+        missing. Right from two cycles behind lane, port and sequence on, if it has payload.
+    heard, skip : Out(1), Out(11)
+        Strobe, when an evidence counts: the payload of the frame without its first ``skip`` octets goes on with the
+        session's.
     armed : In(8)
         Strobes: an arm names these lanes.
     fenced, opened : Out(8), Out(8)
@@ -140,6 +146,9 @@ class Session(wiring.Component):
     flip: Out(LANES)
     evidence_valid: In(1)
     evidence: In(EVIDENCE)
+    missing: Out(1)
+    heard: Out(1)
+    skip: Out(11)
     armed: In(LANES)
     fenced: Out(LANES)
     opened: Out(LANES)
@@ -376,16 +385,20 @@ class Session(wiring.Component):
             pending_next.eq(self._read(m, "pending_next", lane)),
         ]
         syn, ack, rst, fin = (told.flags[flag] for flag in (TcpFlag.SYN, TcpFlag.ACK, TcpFlag.RST, TcpFlag.FIN))
-        of_session, of_pending, answers, continues = Signal(), Signal(), Signal(), Signal()
+        open_, of_session, of_pending, answers = Signal(), Signal(), Signal(), Signal()
         newer, later, behind, taken = Signal(32), Signal(_NEAR), Signal(32), Signal(12)
+        known, continues, some = Signal(32), Signal(), Signal()  # `known`: octets of the frame below `back`
+        m.d.comb += of_session.eq(open_ & ~syn)
         m.d.sync += [
-            of_session.eq(self._live.bit_select(lane, 1) & (port == told.port) & ~syn),
+            open_.eq(self._live.bit_select(lane, 1) & (port == told.port)),
             of_pending.eq(self._pending.bit_select(lane, 1) & (pending_port == told.port) & syn & ack & ~rst),
             answers.eq(told.acknowledgment == pending_next),
-            continues.eq(told.sequence == back),
+            known.eq(back - told.sequence),
+            continues.eq(~known[12:].any() & (known[:12] < taken)),
+            some.eq(known[:11] < told.payload_length),
             newer.eq(told.acknowledgment - acked),
             later.eq(told.acknowledgment[:_NEAR] - sent),
-            taken.eq(told.payload_length + (syn | fin)),
+            taken.eq(Mux(syn, 1, told.payload_length + fin)),
             behind.eq(told.sequence + taken),
         ]
         acknowledges = Signal()
@@ -396,6 +409,9 @@ class Session(wiring.Component):
             self.began_lane.eq(lane),
             self.began_port.eq(told.port),
             self.flip.eq(self.began << lane),
+            self.missing.eq(open_ & known[-1]),
+            self.heard.eq(done & of_session & continues & some),
+            self.skip.eq(known[:11]),
         ]
         self._write(m, "acked", lane, acknowledges | self.began, told.acknowledgment)
         self._write(m, "back", lane, (done & of_session & continues) | self.began, behind)

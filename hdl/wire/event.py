@@ -27,3 +27,13 @@ class Kind(IntEnum):
     NEUTRALISE = 9  # orders of a lane's frame overwritten: lane, reason, count = orders; the last four: the first one's
     FENCE = 10  # as DROP, and the lane is fenced
     SESSION = 11  # the exchange accepted a new session: lane, user_ref = source port
+    EVIDENCE_LOST = 12  # from here on a lane's reports are not known: lane, reason = Loss
+
+
+class Loss(IntEnum):
+    """Why a lane's evidence is lost: what the exchange reports to it can't be booked any more."""
+
+    PACKET = 1  # SoupBinTCP: unknown type, wrong length, no number in a login, or out of place
+    MESSAGE = 2  # a report of unknown type or wrong length
+    SKIPPED = 3  # a login skipped numbers, or they have come to an end
+    OVERRUN = 4  # octets came faster than they were read

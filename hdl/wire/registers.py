@@ -34,7 +34,7 @@ class Reg(IntEnum):
     BREACH_AT = 0x002C  # RO  64 bits: `now` at which the last breach was decided
     BREACH_AFTER = 0x002E  # RO  bits 15..0 cycles from the last octet of the breaching order to that decision
 
-    SESSIONS = 0x0014  # RO  TCP lanes: bits 7..0 a session is open, 15..8 fenced
+    SESSIONS = 0x0014  # RO  TCP lanes: bits 7..0 a session is open, 15..8 fenced, 23..16 evidence lost
 
     EVENTS = 0x0030  # RO  number of the next event to be written (events are numbered from 0)
     EVENTS_KEPT = 0x0031  # RO  events waiting to be read
@@ -79,6 +79,9 @@ class Count(IntEnum):
     ORDERS_OUT = 4
     NEUTRALISED = 5  # frames out that had orders overwritten
     FENCES = 6
+    REPORTS = 7  # messages of the exchange that were applied
+    REPORTS_REPEATED = 8  # that had been applied before
+    RETURN_GAPS = 9  # frames of the return path spoilt, since octets before them were missing
     FRAME_DROP = 16
     ORDER_DROP = 64
 

@@ -8,6 +8,7 @@ order used UserRefIdx is declared without it.
 from enum import IntEnum
 
 from hdl.wire.format import Format
+from hdl.wire.ouch import Length
 
 
 class Report(IntEnum):
@@ -83,3 +84,14 @@ def form(kind: int) -> Format:
     found = globals()[Report(kind).name]
     assert isinstance(found, Format)
     return found
+
+
+def _length(kind: Report) -> Length:
+    size = form(kind).size
+    if any(field.name == "appendage" for field in form(kind)):
+        return Length(size)
+    return Length(size + 2, bare=size)
+
+
+LENGTHS = {kind: _length(kind) for kind in Report if kind != Report.SYSTEM}  # which has one length
+DEAD = ord("D")  # state of an order that was accepted or replaced, and is not live

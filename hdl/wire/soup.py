@@ -38,4 +38,5 @@ CLIENT_FIXED = {Client.LOGIN: 47, Client.HEARTBEAT: 1, Client.LOGOUT: 1}
 SERVER_FIXED = {Server.ACCEPTED: 31, Server.REJECTED: 2, Server.HEARTBEAT: 1, Server.END: 1}
 LOGIN = Format("soup_login", "big", "user:6:a", "password:10:a", "session:10:a", "sequence:20:a")
 ACCEPTED = Format("soup_accepted", "big", "session:10:a", "sequence:20:a")
+NUMBER_DIGITS = 9  # of a sequence number that the filter counts with; in front of them only spaces and zeros
 FILLER = ord(" ")  # what a neutralised order is overwritten with, behind its type DEBUG
