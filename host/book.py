@@ -34,10 +34,13 @@ class Book:
         What can be traded; an order in anything else is rejected.
     fills : bool
         Whether an order is executed whole as soon as it is accepted; otherwise it rests. May be changed at any time.
+    resting : collection of bytes
+        Times in force of the orders that rest even so.
     """
 
-    def __init__(self, symbols: Collection[str], *, fills: bool = True):
+    def __init__(self, symbols: Collection[str], *, fills: bool = True, resting: Collection[bytes] = ()):
         self.fills = fills
+        self._resting = frozenset(resting)
         self.ignored = 0  # messages that are not emulated, or too short for what they are
         self._symbols = {symbol.encode().ljust(8) for symbol in symbols}
         self._accounts: dict[Hashable, Account] = {}
@@ -99,7 +102,7 @@ class Book:
         return [_report(Report.REPLACED, at_ns, **changed), *self._fill(owner, ref, at_ns)]
 
     def _fill(self, owner: Account, ref: int, at_ns: int) -> list[bytes]:
-        if not self.fills:
+        if not self.fills or owner.working[ref]["time_in_force"] in self._resting:
             return []
         self._matches += 1
         order = owner.working.pop(ref)

@@ -34,6 +34,15 @@ class Order:
     buy: bool
 
 
+def order_of(lane: int, message: bytes) -> Order:
+    """Return what an Enter Order of a lane says."""
+    v = ouch.ENTER.unpack(message)
+    symbol = v["symbol"]
+    assert isinstance(symbol, bytes)
+    buy = v["side"] == ouch.Side.BUY
+    return Order(lane, int(v["user_ref"]), int(v["quantity"]), int(v["price"]), symbol.decode().strip(), buy)
+
+
 class Exchange:
     """Reads frames of the order path and answers them."""
 
@@ -52,19 +61,14 @@ class Exchange:
         parts = frames.udp_payload(frame)
         return self._lanes.get(parts[2:4], 0) if parts else 0
 
+    def messages(self, frame: bytes) -> list[bytes]:
+        """Return the messages of the order protocol in a frame."""
+        return _messages(frame)
+
     def orders(self, frame: bytes) -> list[Order]:
         """Return the Enter Orders in a frame."""
-        lane, found = self.lane(frame), []
-        for message in _messages(frame):
-            if message[:1] == b"O":
-                v = ouch.ENTER.unpack(message)
-                symbol = v["symbol"]
-                assert isinstance(symbol, bytes)
-                buy = v["side"] == ouch.Side.BUY
-                found.append(
-                    Order(lane, int(v["user_ref"]), int(v["quantity"]), int(v["price"]), symbol.decode().strip(), buy)
-                )
-        return found
+        lane = self.lane(frame)
+        return [order_of(lane, message) for message in _messages(frame) if message[:1] == b"O"]
 
     def answer(self, whole: Sequence[tuple[int, bytes]]) -> list[Frame]:
         """Return the reports on frames for the exchange side, each at the cycle given with its frame."""

@@ -99,6 +99,15 @@ def test_a_replacement_executes_at_its_own_price():
     assert book.working("one") == []
 
 
+def test_orders_of_a_resting_time_in_force_are_not_filled():
+    """`enter` says 0, a day order; the one that replaces it is of the same kind."""
+    book = Book(["AAPL"], resting=[b"0"])
+    assert [kind for kind, _ in read(book.take("one", enter(1), NOW))] == ["A"]
+    assert [kind for kind, _ in read(book.take("one", replace(1, 2, 60), NOW))] == ["U"]
+    at_once = enter(3)[:26] + b"3" + enter(3)[27:]
+    assert [kind for kind, _ in read(book.take("one", at_once, NOW))] == ["A", "E"] and book.working("one") == [2]
+
+
 def test_a_disconnected_accounts_orders_are_cancelled():
     book = Book(["AAPL"], fills=False)
     for account, ref in (("one", 1), ("one", 2), ("two", 1)):
