@@ -144,7 +144,7 @@ class StreamWatch:
         messages = [packet.payload for packet in found if packet.type == TYPE]
         for message in messages:
             self.seen.born.setdefault((lane, message), frame.at)
-        return [order_of(lane, message) for message in messages if message[:1] == b"O"]
+        return [order for message in messages if (order := order_of(lane, message))]
 
     def comes_out(self, frame: Frame) -> list[Order]:
         lane, port, found = self._read(self._out, frame)
@@ -156,7 +156,7 @@ class StreamWatch:
             if came and packet == came:
                 if packet.type == TYPE:
                     self.seen.passed.append(Passed(frame.end, lane, packet.payload))
-                    orders += [order_of(lane, packet.payload)] if packet.payload[:1] == b"O" else []
+                    orders += [order] if (order := order_of(lane, packet.payload)) else []
                 elif packet.type == soup.Client.HEARTBEAT:
                     self.seen.heartbeats.append((frame.end, lane))
             elif came and _is_overwritten(came, packet):

@@ -3,10 +3,24 @@
 import hashlib
 from enum import IntEnum
 
-from hdl.wire import board, control, ethernet, event, lane, ouch, ouch42, registers, reports, soup, ufo, verdict
+from hdl.wire import (
+    board,
+    control,
+    ethernet,
+    event,
+    lane,
+    ouch,
+    ouch42,
+    registers,
+    reports,
+    reports42,
+    soup,
+    ufo,
+    verdict,
+)
 from hdl.wire.format import Format
 
-MODULES = (ethernet, ufo, soup, ouch, ouch42, reports, lane, registers, control, event, verdict, board)
+MODULES = (ethernet, ufo, soup, ouch, ouch42, reports, reports42, lane, registers, control, event, verdict, board)
 
 
 def describe() -> str:
