@@ -34,10 +34,6 @@ class Datagrams:
         self._waiting: list[Frame] = []
         self._notional = dict.fromkeys(self._lanes, 0)
 
-    def connect(self, lane: int, at: int) -> None: ...
-
-    def close(self, lane: int, at: int) -> None: ...
-
     @property
     def connected(self) -> list[int]:
         return self._lanes

@@ -21,12 +21,6 @@ class Traffic(Protocol):
     protocol: str
     free: int  # first cycle at which the servers' line is free
 
-    def connect(self, lane: int, at: int) -> None:
-        """Let a server connect to the exchange, where that is done."""
-
-    def close(self, lane: int, at: int) -> None:
-        """Let a server close its connection, as happens when its process ends."""
-
     @property
     def connected(self) -> list[int]:
         """The lanes whose server can send."""
