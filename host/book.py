@@ -1,14 +1,17 @@
-"""The emulated exchange's books: OUCH 5.0 requests in, reports out. Nothing matches: an order fills at its own price.
+"""The emulated exchange's books: OUCH requests in, reports out. Nothing matches: an order fills at its own price.
 
 Rules are the specification's, of what is emulated: Enter, Replace and Cancel. Any other message is counted and ignored.
+Each account is answered in its own dialect, OUCH 5.0 or 4.2.
 """
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from hdl.wire import ouch, reports
-from hdl.wire.format import Format, Value
+from hdl.wire import ouch
+from hdl.wire.format import Value
 from hdl.wire.reports import Reject, Report
+from host.dialect import DIALECTS, Dialect
 
 USER, SYSTEM = b"U", b"Z"  # reasons of a Canceled: asked for by the user; by the exchange itself
 LIVE = b"L"  # the state of every order at its report
@@ -16,13 +19,25 @@ LIVE = b"L"  # the state of every order at its report
 
 @dataclass
 class Account:
-    """The live orders of one user by their last UserRefNum, and the highest number used.
+    """The live orders of one user by the last name they had (UserRefNum or token), and what was used of either.
 
     An order is what its reports repeat of it; orders execute whole, so all of its `quantity` is open.
     """
 
-    working: dict[int, dict[str, Value]] = field(default_factory=dict)
+    dialect: Dialect
+    working: dict[Value, dict[str, Value]] = field(default_factory=dict)
     highest: int = 0
+    tokens: set[bytes] = field(default_factory=set)
+
+    def has_used(self, name: Value) -> bool:
+        """Tell whether a name is taken for a retransmission: a number that does not rise, a token of before."""
+        return name <= self.highest if isinstance(name, int) else name in self.tokens
+
+    def use(self, name: Value) -> None:
+        if isinstance(name, int):
+            self.highest = name
+        else:
+            self.tokens.add(name)
 
 
 class Book:
@@ -34,92 +49,101 @@ class Book:
         What can be traded; an order in anything else is rejected.
     fills : bool
         Whether an order is executed whole as soon as it is accepted; otherwise it rests. May be changed at any time.
+    resting : collection of values
+        Times in force of the orders that rest even so: a letter of 5.0, seconds of 4.2.
+    dialects : mapping
+        What an account speaks, if it is not 5.0.
     """
 
-    def __init__(self, symbols: Collection[str], *, fills: bool = True):
+    def __init__(
+        self,
+        symbols: Collection[str],
+        *,
+        fills: bool = True,
+        resting: Collection[Value] = (),
+        dialects: Mapping[Any, str] | None = None,
+    ):
         self.fills = fills
+        self._resting = frozenset(resting)
         self.ignored = 0  # messages that are not emulated, or too short for what they are
         self._symbols = {symbol.encode().ljust(8) for symbol in symbols}
+        self._dialects: dict[Hashable, str] = dict(dialects or {})
         self._accounts: dict[Hashable, Account] = {}
         self._orders = 0
         self._matches = 0
 
-    def working(self, account: Hashable) -> list[int]:
-        """Return the UserRefNums of an account's live orders."""
-        return sorted(self._account(account).working)
+    def working(self, account: Hashable) -> list[Value]:
+        """Return the names of an account's live orders, in the order in which they were given."""
+        return list(self._account(account).working)
 
     def take(self, account: Hashable, message: bytes, at_ns: int) -> list[bytes]:
         """Return the reports on one message of a client; `at_ns` is what they give as their time."""
         owner = self._account(account)
-        match message[:1]:
-            case b"O" if len(message) >= ouch.ENTER.size:
-                return self._enter(owner, _terms(ouch.ENTER, message), at_ns)
-            case b"U" if len(message) >= ouch.REPLACE.size:
-                return self._replace(owner, _terms(ouch.REPLACE, message), at_ns)
-            case b"X" if len(message) >= ouch.CANCEL.size:
-                fields = ouch.CANCEL.unpack(message)
-                return self._reduce(owner, int(fields["user_ref"]), int(fields["quantity"]), at_ns, USER)
+        kind, fields = owner.dialect.read(message)
+        match kind:
+            case "enter":
+                return self._enter(owner, fields, at_ns)
+            case "replace":
+                return self._replace(owner, fields, at_ns)
+            case "cancel":
+                return self._reduce(owner, fields[owner.dialect.key], int(fields["quantity"]), at_ns, USER)
         self.ignored += 1
         return []
 
     def disconnect(self, account: Hashable, at_ns: int) -> list[bytes]:
         """Cancel an account's live orders, as an exchange does when its session breaks; return the reports."""
         owner = self._account(account)
-        return [report for ref in sorted(owner.working) for report in self._reduce(owner, ref, 0, at_ns, SYSTEM)]
+        return [report for name in list(owner.working) for report in self._reduce(owner, name, 0, at_ns, SYSTEM)]
 
     def _account(self, account: Hashable) -> Account:
-        return self._accounts.setdefault(account, Account())
+        if account not in self._accounts:
+            self._accounts[account] = Account(DIALECTS[self._dialects.get(account, "5.0")])
+        return self._accounts[account]
 
     def _enter(self, owner: Account, terms: dict[str, Value], at_ns: int) -> list[bytes]:
-        ref = int(terms["user_ref"])
-        if ref <= owner.highest:
-            return []  # taken for a retransmission
-        owner.highest = ref
+        dialect, name = owner.dialect, terms[owner.dialect.key]
+        if owner.has_used(name):
+            return []
+        owner.use(name)
         if reason := self._fault(terms):
-            order_id = terms["order_id"]
-            return [_report(Report.REJECTED, at_ns, user_ref=ref, reason=reason, order_id=order_id)]
+            return [dialect.report(Report.REJECTED, at_ns, **terms, reason=dialect.reasons[reason])]
         self._orders += 1
-        terms["order"] = self._orders
-        owner.working[ref] = terms
-        return [_report(Report.ACCEPTED, at_ns, **terms), *self._fill(owner, ref, at_ns)]
+        owner.working[name] = {**terms, "state": LIVE, "order": self._orders}
+        return [dialect.report(Report.ACCEPTED, at_ns, **owner.working[name]), *self._fill(owner, name, at_ns)]
 
     def _replace(self, owner: Account, terms: dict[str, Value], at_ns: int) -> list[bytes]:
-        old, ref = int(terms["original_ref"]), int(terms["user_ref"])
+        dialect = owner.dialect
+        old, name = terms[dialect.original], terms[dialect.key]
         order = owner.working.get(old)
-        if order is None or ref <= owner.highest:
+        if order is None or owner.has_used(name):
             return []
         changed = order | terms
         if self._fault(changed):
             return self._reduce(owner, old, 0, at_ns, USER)
-        owner.highest = ref
+        owner.use(name)
         self._orders += 1
         changed["order"] = self._orders
         del owner.working[old]
-        owner.working[ref] = changed
-        return [_report(Report.REPLACED, at_ns, **changed), *self._fill(owner, ref, at_ns)]
+        owner.working[name] = changed
+        return [dialect.report(Report.REPLACED, at_ns, **changed), *self._fill(owner, name, at_ns)]
 
-    def _fill(self, owner: Account, ref: int, at_ns: int) -> list[bytes]:
-        if not self.fills:
+    def _fill(self, owner: Account, name: Value, at_ns: int) -> list[bytes]:
+        if not self.fills or owner.working[name]["time_in_force"] in self._resting:
             return []
         self._matches += 1
-        order = owner.working.pop(ref)
-        return [
-            _report(
-                Report.EXECUTED, at_ns, user_ref=ref, quantity=order["quantity"], price=order["price"], liquidity=b"R",
-                match=self._matches, appendage=0,
-            )
-        ]  # fmt: skip
+        order = owner.working.pop(name)
+        return [owner.dialect.report(Report.EXECUTED, at_ns, **order, liquidity=b"R", match=self._matches)]
 
-    def _reduce(self, owner: Account, ref: int, quantity: int, at_ns: int, reason: bytes) -> list[bytes]:
+    def _reduce(self, owner: Account, name: Value, quantity: int, at_ns: int, reason: bytes) -> list[bytes]:
         """Reduce an order to `quantity`; nothing happens where that is no reduction."""
-        order = owner.working.get(ref)
+        order = owner.working.get(name)
         canceled = int(order["quantity"]) - quantity if order else 0
         if order is None or canceled <= 0:
             return []
         order["quantity"] = quantity
         if not quantity:
-            del owner.working[ref]
-        return [_report(Report.CANCELED, at_ns, user_ref=ref, quantity=canceled, reason=reason)]
+            del owner.working[name]
+        return [owner.dialect.report(Report.CANCELED, at_ns, **order | {"quantity": canceled}, reason=reason)]
 
     def _fault(self, terms: dict[str, Value]) -> Reject | None:
         if terms["side"] not in list(ouch.Side):
@@ -129,15 +153,3 @@ class Book:
         if terms["symbol"] not in self._symbols:
             return Reject.SYMBOL
         return None if int(terms["price"]) else Reject.PRICE
-
-
-def _terms(form: Format, message: bytes) -> dict[str, Value]:
-    """Return what an order says of itself; option tags are not emulated, and so none is given back."""
-    return {**form.unpack(message), "appendage": 0, "state": LIVE}
-
-
-def _report(kind: Report, at_ns: int, **values: Value) -> bytes:
-    """Return a report made of what it has a field for."""
-    form = reports.form(kind)
-    given = {**values, "type": kind, "timestamp": at_ns}
-    return form.pack(**{item.name: given[item.name] for item in form})

@@ -68,6 +68,10 @@ def parser() -> Parser:
     command = add("drill", runs.drill, runs.drill.__doc__)
     command.add_argument("scenario", choices=["knight"])
     command.add_argument("--out", type=Path, default=Path("build/drill"), metavar="DIR", help="where to (%(default)s)")
+    command.add_argument(
+        "--protocol", choices=config.PROTOCOLS, default="tcp", help="what every lane speaks, whatever the limits say "
+        "(%(default)s)",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=1, metavar="N", help="of the order flow (%(default)s)")
     command.add_argument("--limits", type=Path, metavar="FILE", help="other limits than the drill's own")
 

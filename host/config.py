@@ -23,6 +23,7 @@ CYCLES_PER_MS = 125_000
 PRICE_UNIT = Decimal("0.0001")
 MOST_DOLLARS = 1 << 48
 NO_AMOUNT = "expected an amount in dollars, got text"
+PROTOCOLS = ("tcp", "udp")
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Vid = Annotated[int, msgspec.Meta(ge=0, le=4094)]
@@ -124,6 +125,15 @@ def parse(text: str, name: str = "limits") -> Limits:
         raise UsageError(explain(str(error), text, name)) from None
     _check(limits, values, text, name)
     return limits
+
+
+def speaking(limits: Limits, protocol: str) -> Limits:
+    """Return the limits with every lane on one of `PROTOCOLS`. Raises UsageError for a lane that cannot."""
+    lacking = [lane.number for lane in limits.lane if not lane.source_port]
+    if protocol == "udp" and lacking:
+        raise UsageError(f"lanes {lacking} have no source_port in the limits; UDP needs one")
+    lanes = [msgspec.structs.replace(lane, protocol=protocol) for lane in limits.lane]
+    return msgspec.structs.replace(limits, lane=lanes)
 
 
 def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None:

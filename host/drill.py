@@ -5,6 +5,9 @@ eighth runs away until its gross notional reaches the lane's limit and the filte
 on. The operator kills the firm in the middle of a burst. Arming is refused while the loop is open, and then because
 the servers, asked one by one, do not run the same build. After the repair all eight trade again.
 
+Over TCP the eight sessions are up before the morning and stay up through both kills: what is cancelled meanwhile is
+cancelled, and the repaired server begins a session of its own.
+
 Facts, and which figure stands for what, are the reference's; rates and order flow are a model.
 """
 
@@ -12,20 +15,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from hdl.wire.board import Side
 from hdl.wire.event import Kind
 from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import LANES, Refusal, Source
-from host import exchange, frames, loader, router
+from host import loader, router
 from host.config import Limits
+from host.datagrams import Datagrams
 from host.device import ALL_LANES, ArmRefused, Captures, Device, Event
 from host.errors import HostError, NoBoard, UsageError, VerificationError
 from host.outcome import BAD, CYCLES_PER_S, Killed, Outcome, Script, clock
 from host.recorder import Recorder
-from host.rig import Frame, Rig, last_cycle
-from host.router import Sent, What
+from host.rig import Frame, Movement, Rig
+from host.router import Sent
+from host.streams import Streams
+from host.traffic import Traffic
 
 DAY_NS = 1_343_793_600_000_000_000  # 1 August 2012, 00:00 in New York
 PROGRESS_S = 10.0
@@ -47,21 +50,20 @@ class Drill:
         self.device = Device(rig.control, name=f"the {rig.name} board")
         self.folder = folder
         self.image = loader.build(limits)
-        self.outcome = Outcome(script, limits, seed, rig.name, rig.clock, rig.core_sha256)
+        protocol = protocol_of(limits)
+        self.outcome = Outcome(script, limits, protocol, seed, rig.name, rig.clock, rig.core_sha256)
         self.recorder = Recorder(folder, limits, epoch_ns=DAY_NS + round(script.power_s * 1e9))
         self._say = say
         self._events = (folder / EVENTS_FILE).open("w")
         self._log = (folder / LOG_FILE).open("w")
-        self._enter = {lane.number: frames.enter_template(lane) for lane in limits.lane}
-        self._cancel = {lane.number: frames.cancel_template(lane) for lane in limits.lane}
         prices = router.prices_of(sorted(limits.symbols), seed)
         self.servers = [
             router.Server(number, router.OLD_BUILD, seed, prices, script.peg_per_s) for number in range(1, LANES + 1)
         ]
         self._prices = prices
+        self.streams = Streams(limits, self._filled, seed=seed, start_s=script.power_s) if protocol == "tcp" else None
+        self.traffic: Traffic = self.streams or Datagrams(limits, self._filled)
         self._now_s = script.power_s
-        self._free = 0  # first cycle at which the servers' line is free
-        self._reports: list[Frame] = []
         self._next_event = 0
         self._killed = ALL_LANES
         self._last_pass = 0
@@ -118,6 +120,8 @@ class Drill:
         for at, parent in enumerate(router.parents_of(script.parents, self._prices, self.outcome.seed)):
             self.servers[at % LANES].take(parent)
         self.say(f"{script.parents} parent orders wait for the open, dealt round robin")
+        self._sleep(script.connect_s)
+        self._connect()
         self._sleep(script.arm_s)
         self._arm()
         self.say("armed, as on the day: on the deployer's word, no server was asked")
@@ -125,6 +129,7 @@ class Drill:
             self._sleep(min(script.open_s, self._now_s + script.step_s))
             self.device.heartbeat()
         self.outcome.opened = self._cycle(script.open_s)
+        self.outcome.connected = self.traffic.connected
         self.say("the open")
 
     def _runaway(self) -> None:
@@ -142,6 +147,7 @@ class Drill:
         self._drain()
         self._trade(self._now_s + self.outcome.script.after_kill_s)
         self.outcome.gross = self.device.gross()
+        self.outcome.notional = self.traffic.notional()
 
     def _refuse(self) -> None:
         self._sleep(self.outcome.script.pulled_s)
@@ -168,6 +174,7 @@ class Drill:
         script = self.outcome.script
         self._sleep(script.repaired_s)
         router.deploy(router.NEW_BUILD, self.servers)
+        self._restart()
         build = router.attest(self.servers)
         self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}")
         self.device.write(Reg.CLEAR_EXPOSURE, [1])
@@ -183,14 +190,16 @@ class Drill:
         self._trade(self._now_s + script.clean_s)
 
     def _close_of_drill(self) -> None:
-        begin = self._burst(LANES)
-        self.rig.loop(closed=False, at=(begin + self._free) // 2)
+        begin, end = self._burst(LANES)
+        self.rig.loop(closed=False, at=(begin + end) // 2)
         self._settle()
         self._drain()
         self.rig.loop(closed=True)
-        self._settle()
+        self._sleep(self._now_s + self.outcome.script.rest_s)
+        self._take(self.rig.run(self.rig_now() + 4000))
         self.outcome.counters = self._counters()
         self.outcome.ended = self.rig_now()
+        self.outcome.told = self.streams.told() if self.streams else None
         self.say("end of the drill: the loop was opened in a burst, every lane is killed")
 
     # The parts.
@@ -198,25 +207,58 @@ class Drill:
     def rig_now(self) -> int:
         """Record what happened until now and return the cycle."""
         moved = self.rig.run()
-        self._take(moved.now, self.recorder.take(moved), moved.frames)
+        self._take(moved)
         return moved.now
 
     def _cycle(self, day_s: float) -> int:
         return self.outcome.zero + round((day_s - self.outcome.script.power_s) * CYCLES_PER_S)
 
+    def _run(self, until: int) -> int:
+        """Let time pass until a cycle, in rounds as long as what is on its way allows; return the cycle then."""
+        now = self.rig_now()
+        while now < until:
+            end = self.traffic.horizon(now, until)
+            self._queue(now, end)
+            moved = self.rig.run(end)
+            self._take(moved)
+            now = moved.now
+        return now
+
+    def _queue(self, now: int, until: int) -> list[Frame]:
+        """Give the rig what is to be sent until a cycle."""
+        frames = self.traffic.frames(now, until)
+        if frames:
+            self.rig.send(frames)
+            self.recorder.queue(frames)
+        return frames
+
+    def _take(self, moved: Movement) -> None:
+        self.recorder.take(moved)
+        self.traffic.take(moved)
+
     def _sleep(self, day_s: float) -> None:
         """Let quiet time pass."""
-        self.rig_now()
-        moved = self.rig.run(self._cycle(day_s))
-        self._take(moved.now, self.recorder.take(moved), moved.frames)
-        self._now_s = max(day_s, self.outcome.day_s(moved.now))
+        self._now_s = max(day_s, self.outcome.day_s(self._run(self._cycle(day_s))))
 
     def _settle(self) -> None:
         """Let what is queued come out."""
-        until = max(self.rig_now(), self._free) + 4000
-        moved = self.rig.run(until)
-        self._take(moved.now, self.recorder.take(moved), moved.frames)
-        self._now_s = self.outcome.day_s(moved.now)
+        self._now_s = self.outcome.day_s(self._run(max(self.rig_now(), self.traffic.free) + 4000))
+
+    def _connect(self) -> None:
+        """Let every server that has no session log in."""
+        if self.streams:
+            for server in self.servers:
+                if server.number not in self.streams.connected:
+                    self.streams.connect(server.number, self._cycle(self._now_s))
+            self._sleep(self._now_s + 1)
+            self.say(f"{len(self.streams.connected)} of {LANES} servers are logged in, over TCP")
+
+    def _restart(self) -> None:
+        """Let the repaired server begin anew."""
+        if self.streams:
+            self.streams.close(BAD, self._cycle(self._now_s))
+            self._sleep(self._now_s + 1)
+            self._connect()
 
     def _arm(self) -> int:
         """Arm all lanes; return the cycle at which that had happened."""
@@ -230,11 +272,7 @@ class Drill:
         while self._now_s < until_s:
             end_s = min(until_s, self._now_s + self.outcome.script.step_s)
             self._send([sent for server in self.servers for sent in server.emit(self._now_s, end_s)])
-            self.rig.send(self._reports)
-            self.recorder.queue(self._reports)
-            self._reports = []
-            moved = self.rig.run(self._cycle(end_s))
-            self._take(moved.now, self.recorder.take(moved), moved.frames)
+            self._run(self._cycle(end_s))
             self._now_s = end_s
             self.device.heartbeat()
             self._look()
@@ -251,45 +289,25 @@ class Drill:
             f"the other seven offered {others[0]:,}, {others[1]:,} went out"
         )
 
-    def _burst(self, lanes: int) -> int:
-        """Let the first `lanes` servers send back to back from now on; return the first frame's cycle."""
-        begin = self._free = max(self.rig_now() + 100, self._free)
+    def _burst(self, lanes: int) -> tuple[int, int]:
+        """Let the first `lanes` servers send back to back from now on; return the first cycle of it and the last."""
+        begin = max(self.rig_now() + 100, self.traffic.free)
         now_s = self.outcome.day_s(begin)
         self._send([self.servers[at % lanes].burst(now_s) for at in range(self.outcome.script.burst)])
-        return begin
+        self._queue(begin, begin + 1)
+        return begin, self.traffic.free
 
     def _send(self, messages: list[Sent]) -> None:
-        """Turn messages into frames, each at its time or as soon as the line is free."""
-        timed = sorted(messages, key=lambda sent: sent.at_s)
-        octets: dict[int, bytes] = {}
-        for what, templates in ((What.ENTER, self._enter), (What.CANCEL, self._cancel)):
-            for lane, template in templates.items():
-                mine = [(at, sent) for at, sent in enumerate(timed) if sent.what == what and sent.lane == lane]
-                if mine:
-                    rows = _build(what, template, [sent for _, sent in mine])
-                    octets |= {at: row.tobytes() for (at, _), row in zip(mine, rows, strict=True)}
-        queued = []
-        for at, sent in enumerate(timed):
-            begin = max(self._cycle(sent.at_s), self._free)
-            queued.append(Frame(begin, Side.SERVER, octets[at]))
-            self._free = last_cycle(begin, len(octets[at])) + 13
+        """Let the servers send messages, each at its time or as soon as the line is free."""
+        timed = [(self._cycle(sent.at_s), sent) for sent in sorted(messages, key=lambda sent: sent.at_s)]
+        self.traffic.enter(timed)
+        for at, sent in timed:
             if sent.order_id.startswith(router.OLD_BUILD) and sent.parent and not self.outcome.first_bad:
-                self.outcome.first_bad = begin
-                self.say(f"lane {BAD}: Power Peg sends its first child order", begin)
-        self.rig.send(queued)
-        self.recorder.queue(queued)
+                self.outcome.first_bad = at
+                self.say(f"lane {BAD}: Power Peg sends its first child order", at)
 
-    def _take(self, now: int, whole: list[tuple[Frame, list[exchange.Order]]], arrived: list[Frame]) -> None:
-        """Let the exchange answer what reached it, and the servers book what came back."""
-        step = round(self.outcome.script.step_s * CYCLES_PER_S)
-        self._reports += self.recorder.exchange.answer(
-            [(max(now, frame.end + step), frame.octets) for frame, orders in whole if orders]
-        )
-        for frame in arrived:
-            if frame.side == Side.SERVER:
-                lane = self.recorder.exchange.lane_back(frame.octets)
-                for user_ref, quantity in exchange.executions(frame.octets):
-                    self.servers[lane - 1].filled(user_ref, quantity)
+    def _filled(self, lane: int, user_ref: int, quantity: int) -> None:
+        self.servers[lane - 1].filled(user_ref, quantity)
 
     def _look(self) -> None:
         """Read the state and a sample of the captures; read the events when a lane was killed."""
@@ -353,16 +371,11 @@ class Drill:
         ]
 
 
-def _build(what: What, template: frames.Template, messages: list[Sent]) -> frames.Octets:
-    user_ref = np.array([sent.user_ref for sent in messages])
-    if what == What.CANCEL:
-        return template.build(len(messages), user_ref=user_ref, quantity=np.zeros(len(messages), np.uint32))
-    return template.build(
-        len(messages),
-        user_ref=user_ref,
-        side=np.array([ord("B" if sent.buy else "S") for sent in messages]),
-        quantity=np.array([sent.quantity for sent in messages]),
-        symbol=np.array([sent.symbol.encode().ljust(8) for sent in messages], "S8"),
-        price=np.array([sent.price * 100 for sent in messages]),
-        order_id=np.array([sent.order_id.encode().ljust(14) for sent in messages], "S14"),
-    )
+def protocol_of(limits: Limits) -> str:
+    """Return what the lanes speak. Raises UsageError when they differ, or speak what the drill does not."""
+    spoken = {lane.protocol for lane in limits.lane}
+    if len(spoken) != 1:
+        raise UsageError(f"the drill's lanes all speak udp or all tcp; the limits have {' and '.join(sorted(spoken))}")
+    if other := [lane.number for lane in limits.lane if lane.dialect != "5.0"]:
+        raise UsageError(f"the drill speaks OUCH 5.0; the limits have lanes {other} on another dialect")
+    return spoken.pop()

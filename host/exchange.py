@@ -12,10 +12,11 @@ import numpy as np
 
 from hdl.wire import ouch, reports, ufo
 from hdl.wire.board import CYCLE_NS, Side
-from hdl.wire.format import Format
+from hdl.wire.format import Format, Value
 from host import frames
 from host.book import Book
 from host.config import Lane, Limits
+from host.dialect import DIALECTS
 from host.rig import Frame
 
 # Towards the client: the gateware reads no return path of UDP, so this is the host's alone.
@@ -24,14 +25,25 @@ SEQUENCED = Format("ufo_sequenced", "big", "length:2", "type:1", "sequence:4", "
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as the exchange read it; `price` in 10⁻⁴ dollars."""
+    """An order as the exchange read it; `price` in 10⁻⁴ dollars. In OUCH 4.2 its token stands for `user_ref`."""
 
     lane: int
-    user_ref: int
+    user_ref: Value
     quantity: int
     price: int
     symbol: str
     buy: bool
+
+
+def order_of(lane: int, message: bytes, dialect: str = "5.0") -> Order | None:
+    """Return what an Enter Order of a lane says, None of any other message."""
+    kind, v = DIALECTS[dialect].read(message)
+    if kind != "enter":
+        return None
+    symbol, buy = v["symbol"], v["side"] == ouch.Side.BUY
+    assert isinstance(symbol, bytes)
+    name = v[DIALECTS[dialect].key]
+    return Order(lane, name, int(v["quantity"]), int(v["price"]), symbol.decode().strip(), buy)
 
 
 class Exchange:
@@ -40,7 +52,8 @@ class Exchange:
     def __init__(self, limits: Limits):
         self._lanes = {frames.lane_key(lane): lane.number for lane in limits.lane}
         self._reports = {lane.number: _Reports(lane) for lane in limits.lane}
-        self._book = Book(limits.symbols)
+        self._dialects = {lane.number: lane.dialect for lane in limits.lane}
+        self._book = Book(limits.symbols, dialects=self._dialects)
 
     def lane(self, frame: bytes) -> int:
         """Return the lane that a frame of the order path came from, 0 if from none."""
@@ -52,19 +65,15 @@ class Exchange:
         parts = frames.udp_payload(frame)
         return self._lanes.get(parts[2:4], 0) if parts else 0
 
+    def messages(self, frame: bytes) -> list[bytes]:
+        """Return the messages of the order protocol in a frame."""
+        return _messages(frame)
+
     def orders(self, frame: bytes) -> list[Order]:
         """Return the Enter Orders in a frame."""
-        lane, found = self.lane(frame), []
-        for message in _messages(frame):
-            if message[:1] == b"O":
-                v = ouch.ENTER.unpack(message)
-                symbol = v["symbol"]
-                assert isinstance(symbol, bytes)
-                buy = v["side"] == ouch.Side.BUY
-                found.append(
-                    Order(lane, int(v["user_ref"]), int(v["quantity"]), int(v["price"]), symbol.decode().strip(), buy)
-                )
-        return found
+        lane = self.lane(frame)
+        dialect = self._dialects.get(lane, "5.0")
+        return [order for message in _messages(frame) if (order := order_of(lane, message, dialect))]
 
     def answer(self, whole: Sequence[tuple[int, bytes]]) -> list[Frame]:
         """Return the reports on frames for the exchange side, each at the cycle given with its frame."""

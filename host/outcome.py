@@ -1,5 +1,6 @@
 """What a drill is told to do, and what it found."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from hdl.wire.board import CYCLE_NS
@@ -15,12 +16,14 @@ class Script:
     """Times of day in seconds, and rates. `peg_per_s` is the model's rate of one bad server before any rollback."""
 
     power_s: float = 8 * 3600.0
+    connect_s: float = 9.5 * 3600 - 5
     arm_s: float = 9.5 * 3600 - 2
     open_s: float = 9.5 * 3600
     operator_s: float = 9.5 * 3600 + 30
     pulled_s: float = 9.5 * 3600 + 35
-    repaired_s: float = 9.75 * 3600
+    repaired_s: float = 9.5 * 3600 + 300
     clean_s: float = 10.0
+    rest_s: float = 3.0
     after_kill_s: float = 2.0
     step_s: float = 0.25
     peg_per_s: float = 444.4
@@ -40,12 +43,35 @@ class Killed:
     opened: int = 0  # cycle of the next arm; 0 if there was none
 
 
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """A cancel that the exchange has acknowledged; `at` is the cycle in which its server read so."""
+
+    at: int
+    lane: int
+    user_ref: int
+
+
+@dataclass
+class Told:
+    """What the ends of the sessions know by themselves, to be compared with the board and the links."""
+
+    lost: list[tuple[int, str]] = field(default_factory=list)  # (lane, how) of those that ended and no server wanted to
+    canceled: list[Canceled] = field(default_factory=list)
+    unsent: int = 0  # messages of servers without a session
+    retransmissions: int = 0  # time-outs of either end
+    reports: Counter[str] = field(default_factory=Counter)  # of the exchange, by name
+    debugs: dict[int, int] = field(default_factory=dict)  # Debug packets that came to the exchange, by lane
+    orders: dict[int, list[bytes]] = field(default_factory=dict)  # that came to the exchange, by lane
+
+
 @dataclass
 class Outcome:
     """What the drill found, for the results and the report."""
 
     script: Script
     limits: Limits
+    protocol: str
     seed: int
     rig: str
     clock: str
@@ -59,7 +85,10 @@ class Outcome:
     t_pass: list[int] = field(default_factory=list)
     t_breach: list[int] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    gross: list[int] = field(default_factory=list)  # before it was cleared
+    connected: list[int] = field(default_factory=list)  # lanes whose server could send at the open
+    gross: list[int] = field(default_factory=list)  # by the board, before it was cleared
+    notional: dict[int, int] = field(default_factory=dict)  # by the exchange, then: of the orders it got, by lane
+    told: Told | None = None  # over TCP, at the end
     counters: list[list[int]] = field(default_factory=list)
     dropped_before_kill: dict[int, int] = field(default_factory=dict)
     events_passed_over: int = 0

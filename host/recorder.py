@@ -13,9 +13,9 @@ from hdl.wire import ethernet
 from hdl.wire.board import CYCLE_NS, Side
 from host import frames
 from host.config import Limits
-from host.exchange import Exchange, Order
 from host.pcapng import INBOUND, OUTBOUND, PcapngWriter
 from host.rig import Frame, Movement
+from host.watch import watch
 
 FCS = ethernet.FCS_OCTETS
 HOLD = 16_000  # cycles: longer than the longest frame
@@ -61,13 +61,14 @@ class Recorder:
     left: list[Left] = field(default_factory=list)
     t_pass: list[int] = field(default_factory=list)  # from the frames' times, against P7's reference
     altered: int = 0  # frames that left and had not come in so, or not in that order, or not once
+    injected: int = 0  # frames that left and are the filter's own
 
     def __post_init__(self) -> None:
-        self.exchange = Exchange(self.limits)
+        self.watch = watch(self.limits)
         self._server = PcapngWriter(self.folder / SERVER_FILE, "server side", epoch_ns=self.epoch_ns)
         self._exchange = PcapngWriter(self.folder / EXCHANGE_FILE, "exchange side", epoch_ns=self.epoch_ns)
         self._queued: dict[Side, deque[Frame]] = {Side.SERVER: deque(), Side.EXCHANGE: deque()}
-        self._numbers: dict[bytes, int] = {}
+        self._inside: dict[bytes, deque[tuple[int, bytes]]] = {}  # (number, octets) of what came in, by fingerprint
         self._unwritten: list[tuple[Frame, int]] = []
         self._last_number = -1
         self._last_end = -(1 << 20)
@@ -77,22 +78,18 @@ class Recorder:
         for frame in sent:
             self._queued[frame.side].append(frame)
 
-    def take(self, moved: Movement) -> list[tuple[Frame, list[Order]]]:
-        """Record what happened; return the frames that left whole towards the exchange, with their orders."""
+    def take(self, moved: Movement) -> None:
+        """Record what happened."""
         happened = [(Frame(at, side, self._queued[side].popleft().octets), INBOUND) for side, at in moved.started]
         happened += [(frame, OUTBOUND) for frame in moved.frames]
-        whole = []
         for frame, direction in sorted(happened, key=lambda item: item[0].at):
             if frame.side == Side.SERVER and direction == INBOUND:
                 self._goes_in(frame)
             elif frame.side == Side.EXCHANGE and direction == OUTBOUND:
-                orders = self._comes_out(frame)
-                if not frame.error:
-                    whole.append((frame, orders))
+                self._comes_out(frame)
         # A frame is told when it ends, but stands in the file when it began.
         self._unwritten = sorted(self._unwritten + happened, key=lambda item: item[0].at)
         self._write(moved.now - HOLD)
-        return whole
 
     def _write(self, until: int) -> None:
         """Write the frames that began until a cycle."""
@@ -109,28 +106,38 @@ class Recorder:
         self._exchange.flush()
 
     def _goes_in(self, frame: Frame) -> None:
-        orders = self.exchange.orders(frame.octets)
-        lane = self.exchange.lane(frame.octets)
+        orders = self.watch.goes_in(frame)
+        lane = self.watch.lane(frame.octets)
         value = sum(order.quantity * order.price for order in orders)
-        self._numbers[frame.octets[:-FCS]] = len(self.offered)
+        alike = self._inside.setdefault(self.watch.fingerprint(frame.octets), deque())
+        alike.append((len(self.offered), frame.octets))
         self.offered.append(Offered(frame.at, lane, len(orders), value, len(frame.octets)))
 
-    def _comes_out(self, frame: Frame) -> list[Order]:
-        number = self._numbers.get(frame.octets[:-FCS], -1)
+    def _comes_out(self, frame: Frame) -> None:
+        number, came = self._origin(frame)
         good = frames.has_good_fcs(frame.octets) and not frame.error
-        orders = self.exchange.orders(frame.octets) if number >= 0 else []
-        if number <= self._last_number or good == frame.error:
-            self.altered += 1
-        else:
+        known = number > self._last_number and good != frame.error and self.watch.is_faithful(came, frame.octets)
+        orders = self.watch.comes_out(frame) if number >= 0 and good else []
+        if known:
             entered = self.offered[number]
             begin = max(entered.end + 5, self._last_end + ethernet.GAP_OCTETS + 1)  # P7's reference
             self.t_pass.append(4 + frame.at - begin)
             self._last_number = number
+        elif number < 0 and good and self.watch.is_injected(frame.octets):
+            self.injected += 1
+        else:
+            self.altered += 1
         self._last_end = frame.end
-        lane = self.exchange.lane(frame.octets) if number >= 0 else 0
+        lane = self.watch.lane(frame.octets) if number >= 0 else 0
         value = sum(order.quantity * order.price for order in orders)
         self.left.append(Left(frame.at, frame.end, lane, len(orders), value, good))
-        return orders
+
+    def _origin(self, frame: Frame) -> tuple[int, bytes]:
+        """Return (number, octets) of what left as `frame`, the last of several alike; (-1, b"") if nothing did."""
+        alike = self._inside.get(self.watch.fingerprint(frame.octets), deque())
+        while len(alike) > 1 and self.offered[alike[1][0]].end + 5 <= frame.at:
+            alike.popleft()
+        return alike.popleft() if alike else (-1, b"")
 
     def orders_offered(self, lane: int) -> int:
         return sum(frame.orders for frame in self.offered if frame.lane == lane)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hdl.wire.registers import Count
+from hdl.wire.verdict import LANES
 from host.charts import dollars, exposure_chart, lanes_chart, limit_usd
 from host.outcome import BAD, Outcome, clock
 from host.recorder import Recorder
@@ -16,6 +17,11 @@ the operator's word, the whole firm."""
 ON_THE_DAY = """On the day: 4 million executions, 397 million shares, 154 symbols, $6.65 bn gross position, $460 m lost
 in 45 minutes (SEC order 34-70694). Loss curve, rates, prices and order flow are a model; OUCH stands in for what
 Knight spoke."""
+SPOKEN = {
+    "tcp": "The servers speak OUCH 5.0 over TCP (SoupBinTCP), each on its session: a stopped order leaves as a Debug "
+    "packet, and the session lives on.",
+    "udp": "The servers speak OUCH 5.0 over UDP (UFO). A datagram with a stopped order is dropped.",
+}
 LOSS, SHARE = 460e6, 0.25  # of the day; of the loss that grows linearly (a model)
 EXECUTIONS = 4_000_000
 
@@ -55,7 +61,7 @@ def render(outcome: Outcome, recorder: Recorder) -> str:
         '<b class="good">passed</b>' if not wrong else '<b class="bad">failed</b>: ' + html.escape("; ".join(wrong))
     )
     parts = [
-        f"<h1>breakwire drill: Knight Capital, 1 August 2012</h1><p>{verdict}. {STORY}</p>",
+        f"<h1>breakwire drill: Knight Capital, 1 August 2012</h1><p>{verdict}. {STORY} {SPOKEN[outcome.protocol]}</p>",
         _tiles(found, outcome),
         "<h2>What happened</h2>",
         _timeline(outcome),
@@ -120,7 +126,7 @@ def _lanes_table(found: dict[str, Any], outcome: Outcome) -> str:
     rows = [["lane", "server", "build", "offered", "forwarded", "stopped", "stopped before the operator's kill", "why"]]
     for lane in found["lanes"]:
         why = ", ".join(f"{name.lower().replace('_', ' ')} {count:,}" for name, count in lane["reasons"].items())
-        numbers = [lane["offered"], lane["forwarded"], lane["dropped"], outcome.dropped_before_kill[lane["lane"]]]
+        numbers = [lane["offered"], lane["forwarded"], lane["stopped"], outcome.dropped_before_kill[lane["lane"]]]
         rows.append([str(lane["lane"]), lane["server"], lane["build"], *(f"{n:,}" for n in numbers), why])
     return _table(rows, left=(1, 2, 7), bad={BAD})
 
@@ -167,7 +173,10 @@ def _evidence(found: dict[str, Any], outcome: Outcome, recorder: Recorder) -> st
         f"+ {balance['dropped']:,} dropped + {balance['errors']} receive errors, in each row of the board's counters "
         f"and against what the links sent ({len(recorder.offered):,}) and received: {balanced}.",
         f"Orders out: {total[0]:,} by the board's counters, {total[1]:,} on the exchange's link.",
-        f"Every frame that left had come in with the same octets, in that order, once: {faithful}.",
+        f"Every frame that left had come in{_but_for(found)}, in that order, once: {faithful}.",
+        f"Orders that left after their lane had been armed again, though offered before: "
+        f"{_count(found['orders']['stale'])}, told by their content.",
+        *_session_items(found["sessions"]),
         f"T_pass of all {len(recorder.t_pass):,} frames on the links, against P7's reference: {spread[0]} to "
         f"{spread[-1]} cycles.",
         f"{outcome.events_passed_over:,} drop events of lanes known to be killed were counted and not read; the others "
@@ -176,6 +185,29 @@ def _evidence(found: dict[str, Any], outcome: Outcome, recorder: Recorder) -> st
         f"<code>{outcome.core_sha256}</code>.",
     ]
     return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+
+
+def _but_for(found: dict[str, Any]) -> str:
+    return " with the same octets" + (", but for the orders overwritten" if found["sessions"] else "")
+
+
+def _count(wrong: int) -> str:
+    return f"<b class=bad>{wrong:,}</b>" if wrong else "0"
+
+
+def _session_items(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    killed = found["while_killed"]
+    reports = ", ".join(f"{count:,} {name}" for name, count in found["reports"].items())
+    return [
+        f"Sessions: {found['open_at_the_open']} of {LANES} up at the open, {_count(found['lost'])} lost. While lanes "
+        f"were killed {sum(killed['heartbeats']):,} heartbeats of theirs passed, and the exchange acknowledged "
+        f"{killed['cancels_acknowledged']} of {killed['cancels']} cancels; those orders had passed before.",
+        f"Orders that left as Debug packets of the same length: {found['neutralised']:,}. TCP repeated octets after "
+        f"{found['retransmissions']:,} time-outs.",
+        f"The exchange's reports: {reports}.",
+    ]
 
 
 def _table(rows: Sequence[Sequence[str]], *, left: Sequence[int], bad: set[int] | None = None) -> str:

@@ -10,10 +10,11 @@ from host.outcome import BAD, CYCLES_PER_S, Outcome
 from host.recorder import Recorder
 from host.stats import summarize, table
 
-SCHEMA = "breakwire.drill/1"
+SCHEMA = "breakwire.drill/2"
 BOUND = 4  # cycles: P1
 WHOLE_S = 2700.0  # from the open to 10:15
 LOSS_SHARE = 0.0692  # of the gross position that was lost on the day
+REPEATED = (Reason.ROLLED_BACK, Reason.SIBLING, Reason.ABORTED)  # on TCP, such an order is sent again and judged again
 
 
 def completed_after_kill(outcome: Outcome, recorder: Recorder) -> int:
@@ -21,6 +22,60 @@ def completed_after_kill(outcome: Outcome, recorder: Recorder) -> int:
     return sum(
         recorder.completed_between(kill.lanes, kill.at + BOUND, kill.opened or outcome.ended) for kill in outcome.kills
     )
+
+
+def stale(outcome: Outcome, recorder: Recorder) -> int:
+    """Return the orders that left when their lane had been armed again, though first offered before that.
+
+    An order is known by its content, from the frames alone.
+    """
+    seen = recorder.watch.seen
+    return sum(
+        any(
+            kill.lanes >> (order.lane - 1) & 1 and seen.born[order.lane, order.message] < kill.opened <= order.at
+            for kill in outcome.kills
+        )
+        for order in seen.passed
+        if order.is_order
+    )
+
+
+def is_killed(outcome: Outcome, lane: int, at: int) -> bool:
+    """Tell whether a lane was killed in a cycle, by one of the drill's kills."""
+    return any(
+        kill.lanes >> (lane - 1) & 1 and kill.at < at <= (kill.opened or outcome.ended) for kill in outcome.kills
+    )
+
+
+def sessions(outcome: Outcome, recorder: Recorder) -> dict[str, Any] | None:
+    """Return what the sessions did, and what passed while lanes were killed; None over UDP."""
+    if (told := outcome.told) is None:
+        return None
+    seen = recorder.watch.seen
+    cancels = {
+        (lane, int.from_bytes(message[1:5], "big")): at
+        for (lane, message), at in seen.born.items()
+        if message[:1] == b"X" and is_killed(outcome, lane, at)
+    }
+    return {
+        "open_at_the_open": len(outcome.connected),
+        "lost": len(told.lost),
+        "unsent": told.unsent,
+        "retransmissions": told.retransmissions,
+        "neutralised": len(seen.stopped),
+        "while_killed": {
+            "heartbeats": [
+                sum(lane == number and is_killed(outcome, lane, at) for at, lane in seen.heartbeats)
+                for number in range(1, LANES + 1)
+            ],
+            "cancels": len(cancels),
+            "cancels_acknowledged": sum(
+                (item.lane, item.user_ref) in cancels and is_killed(outcome, item.lane, item.at)
+                for item in told.canceled
+            ),
+        },
+        "reports": dict(sorted(told.reports.items())),
+    }
 
 
 def reasons_of(row: list[int], first: int) -> dict[str, int]:
@@ -44,7 +99,10 @@ def conservation(counters: list[list[int]], recorder: Recorder) -> dict[str, Any
         "frames_out": total[Count.FRAMES_OUT],
         "dropped": sum(dropped),
         "errors": sum(errors),
-        "balanced": balanced and total[Count.FRAMES_IN] == len(recorder.offered) and total[Count.FRAMES_OUT] == left,
+        "balanced": balanced
+        and total[Count.FRAMES_IN] == len(recorder.offered)
+        and total[Count.FRAMES_INJECTED] == recorder.injected
+        and total[Count.FRAMES_OUT] == left,
     }
 
 
@@ -70,6 +128,9 @@ def result(outcome: Outcome, recorder: Recorder) -> dict[str, Any]:
     for number in range(1, LANES + 1):
         row = counters[number - 1]
         reasons = reasons_of(row, Count.ORDER_DROP)
+        repeated = 0
+        if outcome.protocol == "tcp":
+            repeated = sum(reasons.pop(reason.name, 0) for reason in REPEATED)
         lanes.append(
             {
                 "lane": number,
@@ -77,7 +138,8 @@ def result(outcome: Outcome, recorder: Recorder) -> dict[str, Any]:
                 "build": outcome.builds[number],
                 "offered": recorder.orders_offered(number),
                 "forwarded": recorder.orders_left(number),
-                "dropped": sum(reasons.values()),
+                "stopped": sum(reasons.values()),
+                "repeated": repeated,
                 "reasons": reasons,
             }
         )
@@ -85,6 +147,7 @@ def result(outcome: Outcome, recorder: Recorder) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "scenario": "knight",
+        "protocol": outcome.protocol,
         "rig": outcome.rig,
         "clock": outcome.clock,
         "seed": outcome.seed,
@@ -94,9 +157,11 @@ def result(outcome: Outcome, recorder: Recorder) -> dict[str, Any]:
         "orders": {
             "offered": sum(lane["offered"] for lane in lanes),
             "forwarded": sum(lane["forwarded"] for lane in lanes),
-            "dropped": sum(lane["dropped"] for lane in lanes),
+            "stopped": sum(lane["stopped"] for lane in lanes),
             "completed_after_kill": completed_after_kill(outcome, recorder),
+            "stale": stale(outcome, recorder),
         },
+        "sessions": sessions(outcome, recorder),
         "kill": {
             "source": kill.source.name.lower() if kill else None,
             "scope": "firm",
@@ -122,6 +187,8 @@ def failures(outcome: Outcome, recorder: Recorder) -> list[str]:
     wrong = []
     if after := found["orders"]["completed_after_kill"]:
         wrong.append(f"{after} orders completed after a kill")
+    if late := found["orders"]["stale"]:
+        wrong.append(f"{late} stale orders left after an arm")
     worst = found["latency_cycles"]["t_effective"]["max"]
     if worst is None or worst > BOUND:
         wrong.append(f"t_effective reached {worst} cycles, the bound is {BOUND}")
@@ -135,30 +202,77 @@ def failures(outcome: Outcome, recorder: Recorder) -> list[str]:
         wrong.append(f"lanes {touched} lost orders before the operator's kill: {outcome.dropped_before_kill}")
     for lane in found["lanes"]:
         row = outcome.counters[lane["lane"] - 1]
-        if (lane["offered"], lane["forwarded"]) != (row[Count.ORDERS_IN], row[Count.ORDERS_OUT]):
+        counted = row[Count.ORDERS_IN] - lane["repeated"], row[Count.ORDERS_OUT]
+        if (lane["offered"], lane["forwarded"]) != counted or lane["offered"] != lane["forwarded"] + lane["stopped"]:
             wrong.append(
                 f"lane {lane['lane']}: the links saw {lane['offered']} orders in and {lane['forwarded']} out, "
-                f"the board counted {row[Count.ORDERS_IN]} and {row[Count.ORDERS_OUT]}"
+                f"the board counted {counted[0]} and {counted[1]}, and {lane['stopped']} stopped"
             )
     if recorder.altered:
         wrong.append(f"{recorder.altered} frames left that had not come in so, in that order, once")
     spread = sorted(set(recorder.t_pass))
     if len(spread) > 1 or (spread and spread[0] > BOUND):
         wrong.append(f"frames on the links took F + 8 and {spread[0]} to {spread[-1]} cycles")
+    differing = [lane for lane, value in outcome.notional.items() if value != outcome.gross[lane - 1]]
+    if differing:
+        wrong.append(f"lanes {differing}: the exchange's book and the board's gross notional differ")
+    return wrong + _session_failures(found["sessions"], outcome, recorder)
+
+
+def _session_failures(found: dict[str, Any] | None, outcome: Outcome, recorder: Recorder) -> list[str]:
+    """Return what did not hold of the sessions of TCP lanes."""
+    told, seen, wrong = outcome.told, recorder.watch.seen, []
+    if told is None or found is None:
+        return []
+    if lacking := sorted(set(range(1, LANES + 1)) - set(outcome.connected)):
+        wrong.append(f"lanes {lacking} were not logged in at the open")
+    if told.lost:
+        wrong.append("sessions ended: " + ", ".join(f"lane {lane} {how}" for lane, how in told.lost))
+    if seen.altered:
+        wrong.append(f"{seen.altered} packets left that had not come in so, and were no orders overwritten whole")
+    silent = [lane for lane, count in enumerate(found["while_killed"]["heartbeats"], 1) if not count]
+    if silent:
+        wrong.append(f"lanes {silent}: no heartbeat passed while they were killed")
+    if not found["while_killed"]["cancels_acknowledged"]:
+        wrong.append("no cancel that was sent while its lane was killed was acknowledged")
+    for lane in range(1, LANES + 1):
+        let_go = [order.message for order in seen.passed if order.lane == lane and order.is_order]
+        if told.orders[lane] != let_go:
+            wrong.append(f"lane {lane}: the orders at the exchange are not the {len(let_go)} that were let go")
+        stopped = sum(order.lane == lane for order in seen.stopped)
+        row = reasons_of(outcome.counters[lane - 1], Count.ORDER_DROP)
+        counted = sum(count for name, count in row.items() if Reason[name] not in REPEATED)
+        if not stopped == counted == told.debugs[lane]:
+            wrong.append(
+                f"lane {lane}: {stopped} orders left overwritten, the board counted {counted}, the exchange got "
+                f"{told.debugs[lane]} Debug packets"
+            )
     return wrong
+
+
+def _session_lines(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    killed = found["while_killed"]
+    return [
+        f"sessions (TCP)            {found['open_at_the_open']} up at the open, {found['lost']} lost; "
+        f"{found['neutralised']:,} orders left as Debug packets",
+        f"while killed              {sum(killed['heartbeats']):,} heartbeats passed, "
+        f"{killed['cancels_acknowledged']} of {killed['cancels']} cancels were acknowledged",
+    ]
 
 
 def summary(outcome: Outcome, recorder: Recorder) -> str:
     """Return the table that a person reads."""
     found = result(outcome, recorder)
-    rows: list[list[object]] = [["lane", "server", "build", "offered", "forwarded", "dropped", "before kill", "why"]]
+    rows: list[list[object]] = [["lane", "server", "build", "offered", "forwarded", "stopped", "before kill", "why"]]
     for lane in found["lanes"]:
         why = ", ".join(f"{name.lower()} {count:,}" for name, count in lane["reasons"].items())
         before = outcome.dropped_before_kill[lane["lane"]]
         rows.append(
             [
                 *(lane[name] for name in ("lane", "server", "build")),
-                *(f"{lane[name]:,}" for name in ("offered", "forwarded", "dropped")),
+                *(f"{lane[name]:,}" for name in ("offered", "forwarded", "stopped")),
                 f"{before:,}",
                 why or "-",
             ]
@@ -178,7 +292,10 @@ def summary(outcome: Outcome, recorder: Recorder) -> str:
         lines.append(f"T_detect                  {(detect['tripped_ns'] - detect['first_bad_order_ns']) / 1e6:,.3f} ms")
     lines += [
         f"orders after a kill       {found['orders']['completed_after_kill']}",
-        f"frames                    {balance['frames_in']:,} in = {balance['frames_out']:,} out + "
+        f"stale orders after an arm {found['orders']['stale']}",
+        *_session_lines(found["sessions"]),
+        f"frames                    {balance['frames_in']:,} in + {balance['frames_injected']} injected = "
+        f"{balance['frames_out']:,} out + "
         f"{balance['dropped']:,} dropped + {balance['errors']} errors: "
         f"{'balanced' if balance['balanced'] else 'NOT BALANCED'}",
         f"lane {BAD} gross notional     ${found['exposure_usd']['with']:,.2f} with the filter, "

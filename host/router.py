@@ -9,7 +9,7 @@ model.)
 import contextlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from host.errors import VerificationError
@@ -30,7 +30,10 @@ class What(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message of a server at a time in seconds. `price` in cents; `parent` 0 is flow without a parent."""
+    """A message of a server at a time in seconds.
+
+    `price` in cents; `parent` 0 is flow without a parent; `rests`: an order that its server will cancel.
+    """
 
     at_s: float
     what: What
@@ -42,6 +45,7 @@ class Sent:
     price: int = 0
     parent: int = 0
     order_id: str = ""
+    rests: bool = False
 
     @property
     def cents(self) -> int:
@@ -151,10 +155,11 @@ class Server:
         while self._background_s < end_s:
             at_s, symbol = self._background_s, self._draw.choice(sorted(self.symbols))
             order = self._enter(at_s, symbol, self._draw.random() < 0.5, self._draw.randrange(1, LOT), 0)
-            sent.append(order)
             if self._draw.random() < CANCELLED:
+                order = replace(order, rests=True)
                 later_s = at_s + self._draw.uniform(0.05, 2)
                 self._to_cancel.append(Sent(later_s, What.CANCEL, self.number, order.user_ref))
+            sent.append(order)
             self._background_s = at_s + self._draw.expovariate(BACKGROUND_PER_S)
         due = [cancel for cancel in self._to_cancel if cancel.at_s < end_s]
         self._to_cancel = [cancel for cancel in self._to_cancel if cancel.at_s >= end_s]

@@ -28,6 +28,11 @@ def packaged_limits() -> Limits:
         return config.load(path)
 
 
+def load_limits(path: Path | None) -> Limits:
+    """Return the limits in a file, or the ones that come with the host."""
+    return config.load(path) if path else packaged_limits()
+
+
 def say(line: str) -> None:
     """Tell progress, on the error output: results have the other to themselves."""
     print(line, file=sys.stderr, flush=True)
@@ -35,7 +40,7 @@ def say(line: str) -> None:
 
 def drill(args: argparse.Namespace) -> None:
     """Run a scenario on a rig and write report.html, result.json, both sides' pcapng and the trip's waveform."""
-    limits = config.load(args.limits) if args.limits else packaged_limits()
+    limits = config.speaking(load_limits(args.limits), args.protocol)
     folder = clear_folder(args.out)
     say("starting the rig (the first time on a machine this compiles the core)")
     with places.open_rig(args.rig) as rig:
@@ -94,8 +99,8 @@ def clear_folder(folder: Path) -> Path:
 
 
 def measure_command(args: argparse.Namespace) -> None:
-    """Kill at uniformly random phase against traffic, one fresh arm each, and print the distributions."""
-    limits = config.load(args.limits) if args.limits else packaged_limits()
+    """Kill at uniformly random phase against UDP traffic, one fresh arm each, and print the distributions."""
+    limits = config.speaking(load_limits(args.limits), "udp")
     with places.open_rig(args.rig) as rig:
         measurement = measure.Measurement(rig, limits, args.source, seed=args.seed)
         try:

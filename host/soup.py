@@ -5,6 +5,7 @@ be sent collects in `outgoing`; whoever carries the octets empties it. Times are
 back.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -81,6 +82,11 @@ class Session:
             self.ended = True
         if not self.ended and now_s - self._sent_s >= HEARTBEAT_S:
             self.send(self._heartbeat, b"", now_s)
+
+    @property
+    def due_s(self) -> float:
+        """When `tick` has something to do; what is due is done a moment later."""
+        return math.inf if self.ended else min(self._sent_s + HEARTBEAT_S, self._heard_s + SILENCE_S)
 
     def is_silent(self, now_s: float) -> bool:
         """Tell whether the peer has said nothing for so long that it is given up."""
@@ -180,6 +186,10 @@ class ServerSession(Session):
         while self._journal and not self.ended and self._next < len(self._journal.messages):
             self.send(Server.SEQUENCED, self._journal.messages[self._next], now_s)
             self._next += 1
+
+    @property
+    def due_s(self) -> float:
+        return super().due_s if self._journal or self.ended else self._heard_s + SILENCE_S
 
     def tick(self, now_s: float) -> None:
         if self._journal or self.is_silent(now_s):  # a stranger gets no heartbeat

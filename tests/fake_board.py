@@ -19,6 +19,7 @@ from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import FIRM, Reason, Refusal, Source
 from host import cobs
 from host.rig import Frame, Movement, last_cycle
+from tests.fake_streams import FakeStreams, Verdict, is_tcp
 
 ALL = 0xFF
 OCTET_CYCLES = 80  # a divisor of 8
@@ -35,6 +36,7 @@ class Leaving:
     orders: int
     value: int
     entered: int  # cycle of its last octet in
+    verdict: Verdict | None = None  # of TCP
 
 
 @dataclass
@@ -63,6 +65,7 @@ class FakeBoard:
         self.events: list[bytes] = []
         self.counters = [[0] * registers.COUNTERS_PER_ROW for _ in range(9)]
         self.gross = [0] * 9
+        self.streams = FakeStreams(self)
         self.line_free = {Side.SERVER: 0, Side.EXCHANGE: 0}
         self.last_end = self.out_end = -100_000  # last octet out: of what is queued, of what has left
         self._new_arm()
@@ -216,6 +219,9 @@ class FakeBoard:
             self.moved.frames.append(Frame(begin + 4, Side.SERVER, frame.octets))
 
     def _verdict(self, octets, end):
+        if is_tcp(octets):
+            self._segment(octets, end)
+            return
         lane, orders, value = self.parse(octets)
         row = self.counters[lane]
         row[Count.FRAMES_IN] += 1
@@ -223,17 +229,12 @@ class FakeBoard:
         reason, breached = 0, 0
         if orders and self.killed >> lane & 1 and not self.leaky:
             reason = Reason.KILLED
-        elif orders and self.gross[lane] + value > self._limit(lane):
+        elif orders and self.gross[lane] + value > self.limit(lane):
             reason, breached = Reason.LANE_GROSS, 1 << lane
-        elif orders and self.gross[FIRM] + value > self._limit(FIRM):
+        elif orders and self.gross[FIRM] + value > self.limit(FIRM):
             reason, breached = Reason.FIRM_GROSS, ALL
         if not reason:
-            self.gross[lane] += value
-            self.gross[FIRM] += value
-            begin = max(end + 5, self.last_end + 13)
-            gone = last_cycle(begin, len(octets))
-            self.leaving.append(Leaving(Frame(begin, Side.EXCHANGE, octets), begin, gone, lane, orders, value, end))
-            self.last_end = gone
+            self._leave(octets, end, lane, orders, value)
             return
         row[Count.FRAME_DROP + reason] += 1
         row[Count.ORDER_DROP + reason] += orders
@@ -242,7 +243,38 @@ class FakeBoard:
             self.breach_at, self.breach_after = end + 4, 4
             self.kill(end + 4, breached, Source.BREACH)
 
-    def _limit(self, row):
+    def _segment(self, octets, end):
+        """TCP: what is stopped leaves overwritten."""
+        lane, verdict, reason = self.streams.judge(octets)
+        row = self.counters[lane]
+        row[Count.FRAMES_IN] += 1
+        row[Count.ORDERS_IN] += verdict.orders + len(verdict.stopped)
+        if reason:
+            row[Count.FRAME_DROP + reason] += 1
+            row[Count.ORDER_DROP + reason] += bool(verdict.stopped)
+            row[Count.ORDER_DROP + Reason.SIBLING] += max(0, verdict.orders + len(verdict.stopped) - 1)
+            self.event(Kind.DROP, lane=lane, reason=reason, count=len(verdict.stopped))
+            return
+        self._leave(verdict.octets, end, lane, verdict.orders, verdict.value, verdict)
+        for why in verdict.stopped:
+            row[Count.ORDER_DROP + why] += 1
+        if verdict.stopped:
+            self.event(Kind.NEUTRALISE, lane=lane, reason=verdict.stopped[0], count=len(verdict.stopped))
+        if verdict.breached:
+            self.breach_at, self.breach_after = end + 4, 4
+            self.kill(end + 4, verdict.breached, Source.BREACH)
+
+    def _leave(self, octets, end, lane, orders, value, verdict=None):
+        self.gross[lane] += value
+        self.gross[FIRM] += value
+        begin = max(end + 5, self.last_end + 13)
+        gone = last_cycle(begin, len(octets))
+        self.leaving.append(
+            Leaving(Frame(begin, Side.EXCHANGE, octets), begin, gone, lane, orders, value, end, verdict)
+        )
+        self.last_end = gone
+
+    def limit(self, row):
         low = Reg.GROSS_LIMIT + 2 * row
         return self.memory.get(low, 0) | self.memory.get(low + 1, 0) << 32
 
@@ -273,14 +305,24 @@ class FakeBoard:
             if fresh >> lane & 1:
                 self.edges[lane] = at
         self.event(Kind.KILL, at=at, reason=source, user_ref=fresh)
-        stay = deque()
+        stay, aborted = deque(), set()
         for left in self.leaving:
-            if self.leaky or not (left.orders and fresh >> left.lane & 1):
+            rolled_back = left.lane in aborted
+            if not rolled_back and (self.leaky or not (left.orders and fresh >> left.lane & 1)):
                 stay.append(left)
                 continue
             self.gross[left.lane] -= left.value
             self.gross[FIRM] -= left.value
+            if left.verdict and left.begin > at + 1 and not rolled_back:
+                self.streams.late(left, left.lane)
+                stay.append(left)
+                continue
             reason = Reason.KILLED if left.begin > at + 1 else Reason.ABORTED
+            if rolled_back:
+                reason = Reason.ROLLED_BACK
+            elif left.verdict:
+                aborted.add(left.lane)
+                self.streams.roll_back(left, left.lane)
             row = self.counters[left.lane]
             row[Count.FRAME_DROP + reason] += 1
             row[Count.ORDER_DROP + reason] += left.orders

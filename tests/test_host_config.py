@@ -111,6 +111,15 @@ def test_a_tcp_lane_needs_no_source_port():
     assert not config.parse(GOOD).lane_of(2).is_tcp
 
 
+def test_every_lane_can_be_told_what_to_speak():
+    limits = config.speaking(config.parse(GOOD), "tcp")
+    assert [lane.protocol for lane in limits.lane] == ["tcp", "tcp"] and limits.symbols["AAA"].long == 100
+    assert config.speaking(limits, "udp") == config.parse(GOOD)
+    lacking = config.parse(GOOD.replace("source_port = 26002", 'protocol = "tcp"'))
+    with pytest.raises(UsageError, match=r"^lanes \[2\] have no source_port in the limits; UDP needs one$"):
+        config.speaking(lacking, "udp")
+
+
 def test_two_tcp_lanes_differ_in_more_than_the_source_port():
     twice = (
         GOOD.replace("vlan = 100\n", "")

@@ -11,6 +11,7 @@ from hdl.wire.board import Side
 from host import config, exchange, frames
 from host.exchange import Exchange, Order
 from host.rig import Frame
+from tests.test_host_book import ENTER_42
 from tests.test_host_config import GOOD
 
 LIMITS = config.parse(GOOD)
@@ -127,6 +128,20 @@ def test_the_exchange_reads_what_a_server_sent_and_the_server_its_execution(laye
     sent_sum = decoded[layers.UDP].chksum
     del decoded[layers.UDP].chksum
     assert layers.Ether(bytes(decoded))[layers.UDP].chksum == sent_sum
+
+
+def test_a_lane_of_42_is_read_and_answered_in_42(layers):
+    """An order of 49 octets in a packet of 50; back 7 octets of header, Accepted and Executed: 2 + 66 and 2 + 40."""
+    limits = config.parse(GOOD.replace("vlan = 100", 'vlan = 100\ndialect = "4.2"').replace("AAA =", "AAPL ="))
+    place = Exchange(limits)
+    payload = layers.Raw(bytes.fromhex("003255") + ENTER_42)
+    frame = frames.close_frame(bytes(frames.packet(limits.lane_of(2), payload)))
+    token = b"TOK1          "
+    assert place.orders(frame) == [Order(2, token, quantity=100, price=1_234_500, symbol="AAPL", buy=True)]
+    (answer,) = place.answer([(1000, frame)])
+    _, _, _, _, told = frames.udp_payload(answer.octets)
+    assert told.hex().startswith("0075" + "53" + "00000001" + "0002" + "0042" + "41")
+    assert told[11 + 66 :].hex().startswith("0028" + "45")
 
 
 def test_a_frame_of_nobody_has_no_lane_and_no_orders():

@@ -57,6 +57,8 @@ def test_the_other_flow_goes_on_and_some_of_it_is_cancelled():
     assert len(orders) == pytest.approx(BACKGROUND_PER_S * 500, rel=0.1)
     assert len(cancelled) == pytest.approx(0.3 * len(orders), rel=0.15)
     assert cancelled < orders
+    resting = {message.user_ref for message in sent if message.rests}
+    assert cancelled <= resting < orders and len(resting - cancelled) < 10  # some are to be cancelled later
     assert [message.user_ref for message in sent if message.what == What.ENTER] == sorted(orders)
 
 

@@ -1,5 +1,7 @@
 """host.soup: packets however TCP cuts them, and sessions that need no socket."""
 
+import math
+
 import pytest
 
 from host.soup import ClientSession, Journal, Packet, ServerSession, SoupError, decode, encode
@@ -142,3 +144,15 @@ def test_logout_and_end_of_session_end_it():
     assert server.ended and not client.ended
     list(client.receive(encode(ord("Z")), 0.0))
     assert client.ended
+
+
+def test_a_session_says_when_it_wants_to_be_looked_at():
+    """A second behind what it sent, 15 behind what it heard; a server without a login only the latter."""
+    client, server = pair(journal(), now_s=10.0)
+    assert (client.due_s, server.due_s) == (11.0, 25.0)
+    carry(client, server, 12.0)
+    assert server.due_s == 13.0
+    server.tick(14.0)
+    assert server.outgoing.endswith(b"\0\x01H") and server.due_s == 15.0
+    server.tick(27.1)
+    assert server.ended and server.due_s == math.inf

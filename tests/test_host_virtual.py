@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from host import measure, runs
+from host import config, measure, runs
 from host.cli import main
 from host.rig import VirtualRig
 from sim import tools
-from tests.test_host_drill import SHORT
+from tests.test_host_drill import EARLY, SHORT
 from tests.test_host_pcapng import packets
 
 pytestmark = pytest.mark.skipif(bool(tools.missing(["g++"])), reason=str(tools.missing(["g++"])))
@@ -26,11 +27,14 @@ def _compiled():
     VirtualRig().close()
 
 
-def test_the_drill(tmp_path):
-    """P1, P6, P7, P8 on the links and in the counters: `play` tells which one does not hold."""
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_the_drill(tmp_path, protocol):
+    """P1, P6 to P9 on the links and in the counters: `play` tells which one does not hold."""
     with VirtualRig() as rig:
-        found, _, wrong = runs.play(rig, LIMITS, runs.clear_folder(tmp_path), seed=1, script=SHORT)
+        limits = config.speaking(LIMITS, protocol)
+        found, _, wrong = runs.play(rig, limits, runs.clear_folder(tmp_path), seed=1, script=SHORT)
     assert wrong == []
+    assert found["orders"]["stale"] == 0
     assert found["orders"]["completed_after_kill"] == 0
     assert found["latency_cycles"]["t_effective"]["max"] <= 4
     assert found["latency_cycles"]["t_pass"]["max"] == found["latency_cycles"]["t_pass"]["min"] == 4
@@ -38,6 +42,17 @@ def test_the_drill(tmp_path):
     assert found["lanes"][7]["reasons"]["LANE_GROSS"] == 1
     assert {reason for lane in found["lanes"][:7] for reason in lane["reasons"]} <= {"KILLED", "ABORTED"}
     assert (tmp_path / "trip.vcd").read_text().startswith("$version")
+
+
+def test_the_drill_on_a_lane_that_starves(tmp_path):
+    """P9 does not hold there, and the drill says so: the orders of the kill arrive after the arm."""
+    lanes = [msgspec.structs.replace(lane, action="starve") if lane.number == 3 else lane for lane in LIMITS.lane]
+    limits = config.speaking(msgspec.structs.replace(LIMITS, lane=lanes), "tcp")
+    with VirtualRig() as rig:
+        played = runs.play(rig, limits, runs.clear_folder(tmp_path), seed=1, script=EARLY)
+    stale = played.found["orders"]["stale"]
+    assert stale > 20 and f"{stale} stale orders left after an arm" in played.wrong
+    assert played.found["orders"]["completed_after_kill"] == 0
 
 
 @pytest.mark.parametrize("source", ["loop", "serial", "breach"])
