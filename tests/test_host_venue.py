@@ -8,7 +8,6 @@ import pytest
 
 from hdl.wire.reports import Report
 from host.book import Book
-from host.book42 import Book42
 from host.client import Client, wait_for
 from host.soup import encode
 from host.venue import Venue
@@ -16,13 +15,14 @@ from host.venue import Venue
 USERS = {f"user{number}": "secret" for number in range(1, 9)}
 
 
-def on_a_venue(scenario, *, fills=True, kind=Book):
+def on_a_venue(scenario, *, fills=True, dialect="5.0"):
     """Run `scenario(venue, connect)`; `connect` returns a socket to the venue."""
 
     async def run():
         listener = socket.create_server(("127.0.0.1", 0))
         address = listener.getsockname()
-        async with Venue(kind(["AAA"], fills=fills), USERS) as venue:
+        book = Book(["AAA"], fills=fills, dialects=dict.fromkeys(USERS, dialect))
+        async with Venue(book, USERS) as venue:
             await venue.listen(listener)
 
             async def connect():
@@ -77,7 +77,7 @@ def test_in_ouch_42_an_order_is_known_by_the_same_number():
         assert [arrival.message[1:15] for arrival in venue.orders()] == [b"user1-1       ", b"user1-2       "]
         await client.close()
 
-    on_a_venue(scenario, fills=False, kind=Book42)
+    on_a_venue(scenario, fills=False, dialect="4.2")
 
 
 def test_a_session_that_breaks_is_cancelled_and_told_at_the_next_login():

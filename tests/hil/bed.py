@@ -18,7 +18,6 @@ from hdl.wire.reports import Report
 from hdl.wire.soup import Client as Packet
 from host import config, loader, segments, soup
 from host.book import Book
-from host.book42 import Book42
 from host.bridge import Bridge
 from host.client import Client
 from host.device import ALL_LANES, Device
@@ -112,7 +111,7 @@ class Bed:
             listener.bind((VENUE, PORT))
             listener.listen()
             users = {client.user: "secret" for client in self.clients.values()}
-            book = Book42([SYMBOL]) if self.dialect == "4.2" else Book([SYMBOL])
+            book = Book([SYMBOL], dialects=dict.fromkeys(users, self.dialect))
             self.venue = await things.enter_async_context(Venue(book, users))
             await self.venue.listen(listener)
             for client in self.clients.values():
