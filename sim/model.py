@@ -46,7 +46,8 @@ DECIDED = RESERVED - READS - 1  # cycles from an order's check to its result
 
 # TCP. PORT: place of the destination port's low octet. SAMPLED: cycles from it to the sampling of its session.
 PORT, SAMPLED = 3, 7
-SEEN = 2  # what the gate reports is seen by the sampling of so many cycles later, or more
+SEEN = 3  # what the gate reports is seen by the sampling of so many cycles later, or more
+LEFT_SEEN = 2  # by the numbers of an RST to a server, of which the verdict came so many cycles later
 ROLLED_BACK_SEEN = 1  # and by a verdict of so many cycles later
 EVIDENCE = 7  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
@@ -291,8 +292,9 @@ class Model:
         judged, entries, breach = self._orders(flow, start, samples, verdict, lane) if readable else ([], [], None)
 
         # The verdict: of the frame, then of its messages.
-        self._advance(verdict - ROLLED_BACK_SEEN)
+        self._advance(verdict - LEFT_SEEN)
         left = session.left
+        self._advance(verdict - ROLLED_BACK_SEEN)
         rolled_back = flow.epoch != epochs[lane] and not flow.syn
         self._advance(verdict)
         killed = bool(self.kills.mask(verdict) >> lane & 1)
@@ -427,7 +429,7 @@ class Model:
     def _outcome(self, kind, kept, cycle):
         session, flow = self.sessions[kept.lane] if kept.flow else None, kept.flow
         if flow:
-            self._settling = cycle + 3
+            self._settling = cycle + 4
         if kind == "sent":
             self.ledger.sent(kept, cycle)
             if flow and flow.late:

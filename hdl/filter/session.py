@@ -84,12 +84,12 @@ class Session(wiring.Component):
     epochs : In(8)
         The gate's.
     outcome_valid, outcome : In
-        The gate's.
+        The gate's; they count two cycles later.
     flip : Out(8)
         Strobes: a new session begins, frames of the old one must not leave.
     evidence_valid, evidence : In(1), In(EVIDENCE)
         A right frame of the return path has ended; they come at least 64 cycles apart. It counts three cycles later, or
-        as soon as the gate has had no outcome of a segment for four.
+        as soon as the gate has had no outcome of a segment for five.
     missing : Out(1)
         The frame of the return path that ``evidence`` tells of is of a lane's open session, and octets before it are
         missing. Right from two cycles behind lane, port and sequence on, if it has payload.
@@ -170,6 +170,7 @@ class Session(wiring.Component):
         self._syn, self._moved = Signal(), Signal(32)  # of the segment
         self._end, self._above = Signal(32), Signal()  # of the segment: and it is above what is withheld
         self._discarded, self._unsettled = Signal(), Signal()  # of the outcome
+        self._reported, self._outcome = Signal(), Signal(Outcome)  # the gate's, a cycle late
         self._numbers = {
             name: memory.Memory(shape=bits, depth=LANES, init=[], attrs={"ram_style": "distributed"})
             for name, bits in (
@@ -182,6 +183,7 @@ class Session(wiring.Component):
         m = Module()
         for name, numbers in self._numbers.items():
             m.submodules[name] = numbers
+        m.d.sync += [self._reported.eq(self.outcome_valid), self._outcome.eq(self.outcome)]
         here = self.lane[:3]
         keeping, commit, fall_back = Signal(), Signal(), Signal()
         their = Signal(3)  # lane of the outcome
@@ -339,15 +341,19 @@ class Session(wiring.Component):
             m.d.sync += self._pending.bit_select(here, 1).eq(1)
 
     def _settle(self, m, their, commit, fall_back):
-        """What became of a frame at the gate, one cycle later; return the lane's `sent` after it."""
+        """What became of a frame at the gate, two cycles later; return the lane's `sent` after it."""
         outcome, arriving, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(), Signal(32)
         recent = Signal(2)  # what an outcome changes is read, and compared
-        m.d.comb += arriving.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset)
+        reported, coming = self._outcome, Signal()
+        m.d.comb += [
+            coming.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset),
+            arriving.eq(self._reported & reported.tcp & ~reported.reset),
+        ]
         m.d.sync += [
             recent.eq(Cat(valid, recent)),
             valid.eq(arriving),
-            outcome.eq(self.outcome),
-            sum_.eq(self._read(m, "sent", self.outcome.lane[:3]) + self.outcome.advance),
+            outcome.eq(reported),
+            sum_.eq(self._read(m, "sent", reported.lane[:3]) + reported.advance),
         ]
         m.d.comb += [
             their.eq(outcome.lane),
@@ -355,7 +361,7 @@ class Session(wiring.Component):
             commit.eq(mine & (outcome.kind == OutcomeKind.SENT)),
             fall_back.eq(mine & ((outcome.kind == OutcomeKind.ABORTED) | (outcome.kind == OutcomeKind.DISCARDED))),
             self._discarded.eq(outcome.kind == OutcomeKind.DISCARDED),
-            self._unsettled.eq(arriving | valid | recent.any()),
+            self._unsettled.eq(coming | arriving | valid | recent.any()),
             self.commit.eq(commit),
             self.commit_slot.eq(outcome.slot),
             self.commit_lane.eq(their),
@@ -427,7 +433,7 @@ class Session(wiring.Component):
     def _withhold(self, m, here, their, fall_back):
         """Move the end of what is withheld: when a lane falls back, when it is killed, when a session begins."""
         following, ahead = Signal(32), Signal(32)  # the lane's next number, and how far it is above
-        lane = self.outcome.lane[:3]
+        lane = self._outcome.lane[:3]
         fallen = self._read(m, "next", lane)
         m.d.sync += [following.eq(fallen), ahead.eq(fallen - self._read(m, "withheld", lane))]
         falls = Signal()
