@@ -352,6 +352,21 @@ def test_frames_at_line_rate_are_never_too_many():
     play(script)
 
 
+def test_a_frame_may_come_while_the_last_one_is_read_to_its_end():
+    """Whatever the cycle in which its first octet comes: reading ahead is not running over."""
+
+    async def script(bench):
+        await bench.begin()
+        await bench.frame(login(1))
+        for number in range(1, 41):
+            await bench.frame(executed(number), headers=20 + number)
+        await bench.rest()
+        assert bench.losses == []
+        assert [report.user_ref for report in bench.reports] == list(range(1, 41))
+
+    play(script)
+
+
 @pytest.mark.parametrize(("options", "sizes"), [({"depth": 256}, (3, 10, 1)), ({"queued": 2}, (30, 1, 1, 1, 1, 1, 1))])
 def test_an_overrun_is_told_and_hides_nothing(options, sizes):
     """What is lost is a hole: nothing of the session is read behind it, whole again with a login that repeats it."""

@@ -10,7 +10,9 @@ from hdl.wire.verdict import LANES
 DEPTH = 2048
 QUEUED = 32
 _CHUNK = data.StructLayout({"lane": 3, "fresh": 1, "hole": 1})
-_NEARLY = 4  # places of the ring that are left when it counts as full: more than come in while that is found out
+# The ring is full when 4 to 7 places are left: some octets come in until that is known, and at the end of the last
+# chunk reading is two places ahead, so that fewer seem to be left than there are.
+_NEARLY = 4
 
 
 class Chunks(wiring.Component):
@@ -93,7 +95,7 @@ class Chunks(wiring.Component):
         with m.If(self.end):
             m.d.sync += inside.eq(0)
         with m.If(ring.write_en):
-            m.d.sync += [write.eq(write + 1), whole.eq(self.last), over.eq(over | (left < _NEARLY))]
+            m.d.sync += [write.eq(write + 1), whole.eq(self.last), over.eq(over | (left[2:] == _NEARLY >> 2))]
         with m.If(self.soon):
             m.d.sync += [write.eq(base), inside.eq(1), whole.eq(0), over.eq(0)]
 
