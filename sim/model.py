@@ -47,7 +47,7 @@ DECIDED = RESERVED - READS - 1  # cycles from an order's check to its result
 # TCP. PORT: place of the destination port's low octet. SAMPLED: cycles from it to the sampling of its session.
 PORT, SAMPLED = 3, 7
 SEEN = 3  # what the gate reports is seen by the sampling of so many cycles later, or more
-LEFT_SEEN = 2  # by the numbers of an RST to a server, of which the verdict came so many cycles later
+LEFT_SEEN = 3  # by the numbers of an RST to a server, of which the verdict came so many cycles later
 ROLLED_BACK_SEEN = 1  # and by a verdict of so many cycles later
 EVIDENCE = 7  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
@@ -433,12 +433,12 @@ class Model:
         if kind == "sent":
             self.ledger.sent(kept, cycle)
             if flow and flow.late:
-                self.budget.owe(cycle + ACCOUNTED, kept.reservations)
+                self.budget.owe(cycle + ACCOUNTED + 1, kept.reservations)
             if flow and flow.current:
                 session.commit(flow)
             return
         self.ledger.lost(kind, kept, cycle)
-        self.budget.owe(cycle + ACCOUNTED, kept.reservations)
+        self.budget.owe(cycle + ACCOUNTED + 1, kept.reservations)
         if flow and flow.current:
             session.roll_back()
             session.fenced |= kind == "discarded" and kept.cut

@@ -112,13 +112,14 @@ async def receive(ctx, addresses, syn, lane=None):
 
 async def build(ctx, reset, lane, *, wait, **fields):
     """Return the octets of an RST without FCS, the first one fetched `wait` cycles after `begin`."""
-    ctx.set(reset.begin, 1)
-    for name, value in {"lane": lane, **fields}.items():
-        ctx.set(getattr(reset, name), value)
-    await ctx.tick()
-    for name in ("begin", "lane", *fields):
-        ctx.set(getattr(reset, name), 0)
-    await ctx.tick().repeat(wait - 1)
+    numbers = {name: fields.pop(name, 0) for name in ("sequence", "acknowledgment")}
+    for taken in ({"begin": 1, "lane": lane, **fields}, numbers):
+        for name, value in taken.items():
+            ctx.set(getattr(reset, name), value)
+        await ctx.tick()
+        for name in taken:
+            ctx.set(getattr(reset, name), 0)
+    await ctx.tick().repeat(wait - 2)
     octets = bytearray()
     for number in range(RESET_OCTETS - 4 + 3):
         ctx.set(reset.fetch, number < RESET_OCTETS - 4)

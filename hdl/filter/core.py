@@ -437,10 +437,8 @@ class Filter(wiring.Component):
         follow(m, receiver, rewrite, "octet", "valid", "start")
         follow(m, verdict, rewrite, "stop")
         descriptor, rest, books = queue.descriptor, records.new, records.new_books
-        rewritable = Signal()
-        m.d.comb += rewritable.eq(
-            session.segment & (verdict.action == Action.NEUTRALISE) & ~rewrite.old & ~framer.inside
-        )
+        may_rewrite = Signal()  # settled before the frame ends
+        m.d.sync += may_rewrite.eq(session.segment & (verdict.action == Action.NEUTRALISE) & ~framer.inside)
         overwritten, length = Signal(), Signal(11)
         m.d.sync += [overwritten.eq(verdict.overwrite), length.eq(receiver.length)]
         m.d.comb += [
@@ -449,7 +447,7 @@ class Filter(wiring.Component):
             buffer.keep.eq(verdict.keep),
             rewrite.judged.eq(verdict.judged_order),
             queue.end.eq(receiver.end),
-            queue.keep.eq(verdict.keep | verdict.reset),
+            queue.keep.eq(verdict.enter),
             descriptor.lane.eq(headers.lane),
             descriptor.length.eq(receiver.length),
             descriptor.stamp.eq(stamp),
@@ -457,7 +455,7 @@ class Filter(wiring.Component):
             descriptor.reset.eq(verdict.reset),
             descriptor.all.eq(verdict.overwrite),
             descriptor.orders.eq(verdict.lets_go),
-            descriptor.rewritable.eq(rewritable),
+            descriptor.rewritable.eq(may_rewrite & ~rewrite.old),
             descriptor.live.eq(rewrite.live),
             descriptor.cut.eq(verdict.action == Action.CUT),
             descriptor.epoch.eq(session.epoch),
@@ -503,7 +501,7 @@ class Filter(wiring.Component):
             self.exchange_tx_er.eq(gate.tx_er),
         ]
         account = records.account
-        m.d.comb += [
+        m.d.sync += [
             risk.failed.valid.eq(records.account_valid & ((account.kind != OutcomeKind.SENT) | account.all)),
             risk.failed.payload.base.eq(account.base),
             risk.failed.payload.count.eq(account.reservations),

@@ -42,7 +42,7 @@ class FailureQueue(wiring.Component):
         )
         write, read = items.write_port(), items.read_port(domain="comb")
         head, tail = Signal(ceil_log2(self.depth)), Signal(ceil_log2(self.depth))
-        waiting = Signal(range(self.depth))
+        following, waiting = Signal(ceil_log2(self.depth), init=1), Signal(range(self.depth))  # behind the head
         push, pop, room = Signal(), Signal(), Signal(init=1)
         m.d.comb += [
             self.i.ready.eq(room),
@@ -57,12 +57,13 @@ class FailureQueue(wiring.Component):
         ]
         m.d.sync += [
             tail.eq(tail + push),
-            head.eq(head + pop),
-            waiting.eq(waiting + push - pop),
-            room.eq(waiting < self.depth - 4),
+            waiting.eq(tail - head),
+            room.eq(waiting < self.depth - 5),
         ]
+        with m.If(pop):
+            m.d.sync += [head.eq(following), following.eq(following + 1)]
         with m.If(push):
             m.d.sync += self.o.valid.eq(1)
-        with m.Elif(pop & (waiting == 1)):
+        with m.Elif(pop & (following == tail)):
             m.d.sync += self.o.valid.eq(0)
         return m

@@ -110,8 +110,10 @@ class Framer(wiring.Component):
         state = Signal(_State)
         length_high, high_zero = Signal(8), Signal()
         left, one_left = Signal(16), Signal()  # of the packet behind its type; one, and it is here
-        sizes = sorted({1, *FIXED.values(), *CLIENT_FIXED.values()})
-        lengths = {number: Signal(name=f"length_is_{number}") for number in sizes}
+        one = Signal()  # the packet is its type alone
+        # The length is the one that this type has, in the protocol that is spoken.
+        fits = {packet: Signal(name=f"fits_{packet.name.lower()}") for packet in sorted({*FIXED, *CLIENT_FIXED})}
+        fits |= {packet: one for packet in fits if FIXED.get(packet) == CLIENT_FIXED.get(packet) == 1}
         unsequenced, first = Signal(), Signal()
         short = Signal()
         begun = Signal()  # the packet's type was in this frame
@@ -119,12 +121,11 @@ class Framer(wiring.Component):
 
         type_right = Signal()
         with m.Switch(octet):
-            for packet in sorted({*FIXED, *CLIENT_FIXED}):
+            for packet, right in fits.items():
                 with m.Case(packet):
-                    datagram, stream = (lengths.get(fixed.get(packet), 0) for fixed in (FIXED, CLIENT_FIXED))
-                    m.d.comb += type_right.eq(Mux(self.soup, stream, datagram))
+                    m.d.comb += type_right.eq(right)
             with m.Case(Packet.UNSEQUENCED):
-                m.d.comb += type_right.eq(~lengths[1])
+                m.d.comb += type_right.eq(~one)
             with m.Case(Client.DEBUG):
                 m.d.comb += type_right.eq(self.soup)
 
@@ -137,15 +138,19 @@ class Framer(wiring.Component):
                     m.d.sync += [length_high.eq(octet), high_zero.eq(octet == 0), state.eq(_State.LENGTH_LOW)]
                 with m.Case(_State.LENGTH_LOW):
                     m.d.sync += [left.eq(Cat(octet, length_high) - 1), state.eq(_State.TYPE)]
-                    m.d.sync += [flag.eq(high_zero & (octet == number)) for number, flag in lengths.items()]
+                    m.d.sync += one.eq(high_zero & (octet == 1))
+                    for packet in (Packet.LOGIN, Packet.RETRANSMIT):
+                        right = fits[packet]
+                        datagram, stream = (octet == fixed.get(packet, 0) for fixed in (FIXED, CLIENT_FIXED))
+                        m.d.sync += right.eq(high_zero & Mux(self.soup, stream, datagram))
                     shorter = [octet < 1 + length for length in (ouch.ENTER.size, ouch42.ENTER.size)]
                     m.d.sync += short.eq(high_zero & Mux(self.dialect, shorter[1], shorter[0]))
                     m.d.comb += wrong.eq((high_zero & (octet == 0)) | (self.soup & length_high[7]))
                 with m.Case(_State.TYPE):
                     m.d.sync += [unsequenced.eq(octet == Packet.UNSEQUENCED), first.eq(1), one_left.eq(left == 1)]
                     m.d.sync += [begun.eq(1), order.eq(0), skipped.eq(0)]
-                    m.d.sync += state.eq(Mux(lengths[1], _State.LENGTH_HIGH, _State.BODY))
-                    m.d.comb += [closes.eq(type_right & lengths[1]), wrong.eq(~type_right)]
+                    m.d.sync += state.eq(Mux(one, _State.LENGTH_HIGH, _State.BODY))
+                    m.d.comb += [closes.eq(type_right & one), wrong.eq(~type_right)]
                 with m.Case(_State.BODY):
                     m.d.sync += [left.eq(left - 1), first.eq(0), one_left.eq(left == 2)]
                     m.d.comb += closes.eq(one_left)
@@ -176,7 +181,7 @@ class Framer(wiring.Component):
             m.d.sync += skipped.eq(1)
         with m.If(self.open):
             m.d.sync += [state.eq(_State.LENGTH_HIGH), self.framing.eq(0), begun.eq(0), self.continued.eq(0)]
-        packet = (state, length_high, high_zero, left, one_left, lengths[1], lengths[CLIENT_FIXED[Client.LOGIN]])
+        packet = (state, length_high, high_zero, left, one_left, one, fits[Client.LOGIN])
         m.d.comb += self.context.eq(keep(m, self, {7: (*packet, unsequenced, first, short, order, skipped)}))
         return m
 

@@ -84,7 +84,7 @@ class Gross(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(self.width, 1 << ROW.size)
+        m.submodules.memory = memory = Memory(self.width, 1 << ROW.size, distributed=True)
         check, undo, word = self.check, self.undo, memory.read_data
         m.d.comb += self.word.eq(word)
 

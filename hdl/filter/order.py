@@ -235,11 +235,16 @@ class Order(wiring.Component):
             m.d.sync += none.eq((first | none) & zero)
             with m.If(upper):
                 m.d.sync += high.eq(((high & ~first) | ~zero) & ~self.dialect)
+        upper_above, upper_same, lower_above, high_before = (Signal() for _ in range(4))  # than the highest price
         m.d.sync += [
             self.over_size.eq(self.quantity > self.order_size),
             self.bad_quantity.eq((self.quantity == 0) | (self.quantity > MOST_SHARES)),
-            self.market.eq(high | (self.price > HIGHEST_PRICE)),
+            upper_above.eq(self.price[16:] > HIGHEST_PRICE >> 16),
+            upper_same.eq(self.price[16:] == HIGHEST_PRICE >> 16),
+            lower_above.eq(self.price[:16] > HIGHEST_PRICE & 0xFFFF),
+            high_before.eq(high),
         ]
+        m.d.comb += self.market.eq(high_before | upper_above | upper_same & lower_above)
         m.d.comb += self.zero_price.eq(none)
         return high, none
 

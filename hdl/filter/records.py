@@ -68,7 +68,7 @@ class Records(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.words = words = Memory(36, 4 * PLACES)
-        m.submodules.discarded = discarded = Memory(_DISCARDED.size, PLACES)
+        m.submodules.discarded = discarded = Memory(_DISCARDED.size, PLACES, distributed=True)
 
         # Written from end + 2 on, a word a cycle, in a place that counts if the frame is kept.
         place, number, writing, kept, ended = Signal(range(PLACES)), Signal(2), Signal(), Signal(), Signal()

@@ -45,7 +45,8 @@ class Reset(wiring.Component):
     write_en, write_addr, write_data, slots : In
         Of `Addresses`.
     begin : In(1)
-        Strobe: takes the four below; the first ``fetch`` comes 3 cycles later or after that.
+        Strobe: takes lane and direction, and the numbers a cycle later; the first ``fetch`` comes 3 cycles later or
+        after that.
     lane, to_server, sequence, acknowledgment : In(3), In(1), In(32), In(32)
     fetch : In(1)
         Takes an octet.
@@ -79,13 +80,14 @@ class Reset(wiring.Component):
         slot, swapped, numbers, tags = Signal(4), Signal(), Signal(64), Signal(2)
         place, begun = Signal(range(_PADDING + 1)), Signal(3)
         m.d.sync += begun.eq(Cat(self.begin, begun))
+        with m.If(begun[0]):
+            m.d.sync += numbers.eq(Cat(self.acknowledgment, self.sequence))
         with m.If(begun[2]):
             m.d.sync += tags.eq(memory.read_data)
         with m.If(self.begin):
             m.d.sync += [
                 slot.eq(self.slots[self.lane]),
                 swapped.eq(self.to_server),
-                numbers.eq(Cat(self.acknowledgment, self.sequence)),
                 place.eq(0),
             ]
         with m.Elif(self.fetch):

@@ -103,7 +103,7 @@ class Session(wiring.Component):
     began, began_lane, began_port : Out(1), Out(3), Out(16)
         Strobe: a session was opened.
     sent, back : Out(32), Out(32)
-        Of ``lane``: the exchange's and the server's next expected number, for an RST.
+        Of ``lane``: the exchange's and the server's next expected number, for an RST; ``sent`` as of the cycle before.
     reset_lane, reset_sent, reset_back : In(3), Out(32), Out(32)
         The same, of any lane.
     """
@@ -189,13 +189,12 @@ class Session(wiring.Component):
         their = Signal(3)  # lane of the outcome
         self._judge(m, here)
         self._accept(m, here, keeping)
-        sum_ = self._settle(m, their, commit, fall_back)
+        landed = Signal()
+        sum_ = self._settle(m, their, commit, fall_back, landed)
         self._learn(m, their, commit, sum_)
         self._withhold(m, here, their, fall_back)
 
         # The last frame of a lane is what flies longest.
-        landed = Signal()
-        m.d.comb += landed.eq(commit & (self.commit_slot == self._read(m, "last_slot", their)))
         for lane in range(LANES):
             with m.If((fall_back & (their == lane)) | (self.began & (self.began_lane == lane))):
                 m.d.sync += [self._flying[lane].eq(0), self._epochs[lane].eq(~self._epochs[lane])]
@@ -217,10 +216,12 @@ class Session(wiring.Component):
         with m.If(fall_back & self._discarded & (actions[their] == Action.CUT)):
             m.d.sync += self._fences.bit_select(their, 1).eq(1)
 
+        for lane, sent in ((here, self.sent), (self.reset_lane, self.reset_sent)):
+            number, closed = Signal(32), Signal()
+            m.d.sync += [number.eq(self._read(m, "sent", lane)), closed.eq(self._closed.bit_select(lane, 1))]
+            m.d.comb += sent.eq(number + closed)
         m.d.comb += [
-            self.sent.eq(self._read(m, "sent", here) + self._closed.bit_select(here, 1)),
             self.back.eq(self._read(m, "back", here)),
-            self.reset_sent.eq(self._read(m, "sent", self.reset_lane) + self._closed.bit_select(self.reset_lane, 1)),
             self.reset_back.eq(self._read(m, "back", self.reset_lane)),
             self.fenced.eq(self._fences),
             self.opened.eq(self._live),
@@ -340,11 +341,12 @@ class Session(wiring.Component):
         with m.If(self.learn):
             m.d.sync += self._pending.bit_select(here, 1).eq(1)
 
-    def _settle(self, m, their, commit, fall_back):
+    def _settle(self, m, their, commit, fall_back, landed):
         """What became of a frame at the gate, two cycles later; return the lane's `sent` after it."""
         outcome, arriving, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(), Signal(32)
+        sent, fallen, newest = Signal(), Signal(), Signal()  # of the lane's last frame that was kept
         recent = Signal(2)  # what an outcome changes is read, and compared
-        reported, coming = self._outcome, Signal()
+        reported, coming, lane, behind = self._outcome, Signal(), Signal(3), Signal()
         m.d.comb += [
             coming.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset),
             arriving.eq(self._reported & reported.tcp & ~reported.reset),
@@ -353,13 +355,20 @@ class Session(wiring.Component):
             recent.eq(Cat(valid, recent)),
             valid.eq(arriving),
             outcome.eq(reported),
-            sum_.eq(self._read(m, "sent", reported.lane[:3]) + reported.advance),
+            sum_.eq(self._read(m, "sent", lane) + reported.advance),
+            # The one before it may make its lane fall back in this cycle.
+            mine.eq(arriving & ~behind & (reported.epoch == self._epochs.bit_select(lane, 1))),
+            sent.eq(reported.kind == OutcomeKind.SENT),
+            fallen.eq((reported.kind == OutcomeKind.ABORTED) | (reported.kind == OutcomeKind.DISCARDED)),
+            newest.eq((reported.slot == self._read(m, "last_slot", lane)) & ~(self.save & (self.lane[:3] == lane))),
         ]
         m.d.comb += [
             their.eq(outcome.lane),
-            mine.eq(valid & (outcome.epoch == self._epochs.bit_select(their, 1))),
-            commit.eq(mine & (outcome.kind == OutcomeKind.SENT)),
-            fall_back.eq(mine & ((outcome.kind == OutcomeKind.ABORTED) | (outcome.kind == OutcomeKind.DISCARDED))),
+            lane.eq(reported.lane),
+            behind.eq(fall_back & (their == lane)),
+            commit.eq(mine & sent),
+            fall_back.eq(mine & fallen),
+            landed.eq(commit & newest),
             self._discarded.eq(outcome.kind == OutcomeKind.DISCARDED),
             self._unsettled.eq(coming | arriving | valid | recent.any()),
             self.commit.eq(commit),

@@ -69,7 +69,7 @@ class Settings(wiring.Component):
         m.d.sync += [is_begin.eq(number == Reg.CONFIG_BEGIN - FIRST), bus.error.eq(is_begin & ~bus.write)]
 
         # What is read is what was written, from a memory; of a register that was not written since reset, 0.
-        m.submodules.memory = memory = Memory(32, LAST - FIRST + 1)
+        m.submodules.memory = memory = Memory(32, LAST - FIRST + 1, distributed=True)
         written, was_written = Signal(LAST - FIRST + 1), Signal()
         m.d.sync += memory.write_data.eq(bus.data)
         for bits in sorted({len(register) for register in registers.values()}):

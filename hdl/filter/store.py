@@ -66,14 +66,16 @@ class ContextStore(wiring.Component):
 
         # Reading: a load from the cycle behind its start on, else a copy, of which nothing may arrive during a save.
         loading, load_number, slot = Signal(), Signal(range(WORDS)), Signal.like(self.load_slot)
+        asked_slot, pending_slot, redirected = Signal.like(slot), Signal(range(QUEUE)), Signal()
+        m.d.comb += slot.eq(Mux(redirected, pending_slot, asked_slot))
         asked = Signal(2)
         m.d.sync += [Cat(asked, self.load).eq(Cat(self.start_load, asked, self.load)), load_number.eq(load_number + 1)]
         with m.If(load_number == WORDS - 1):
             m.d.sync += loading.eq(0)
         with m.If(self.start_load):
-            m.d.sync += [loading.eq(1), load_number.eq(0), slot.eq(self.load_slot)]
-            with m.If(self.load_slot[-1] & self.pending.bit_select(self.load_lane, 1)):
-                m.d.sync += slot.eq(Array(sources)[self.load_lane])
+            m.d.sync += [loading.eq(1), load_number.eq(0), asked_slot.eq(self.load_slot)]
+            m.d.sync += redirected.eq(self.load_slot[-1] & self.pending.bit_select(self.load_lane, 1))
+            m.d.sync += pending_slot.eq(Array(sources)[self.load_lane])
 
         saves, save_number, save_slot = Signal(_SAVES - 1), Signal(range(WORDS)), Signal.like(self.save_slot)
         copies, copy_number = Signal(), Signal(range(WORDS + 1))

@@ -58,8 +58,8 @@ class Verdict(wiring.Component):
         As `Tally` has them.
     judged_order, stop : Out(1)
         Its ``judged`` and ``stop``.
-    keep, reset : Out(1)
-        Combinational, with ``end``: the frame goes to the egress queue; an RST takes its place there.
+    keep, reset, enter : Out(1)
+        Combinational, with ``end``: the frame goes to the egress queue; an RST takes its place there; either of them.
     overwrite : Out(1)
         Combinational: a frame kept leaves with all its orders overwritten.
     lets_go : Out(1)
@@ -110,6 +110,7 @@ class Verdict(wiring.Component):
                 "stop": Out(1),
                 "keep": Out(1),
                 "reset": Out(1),
+                "enter": Out(1),
                 "overwrite": Out(1),
                 "lets_go": Out(1),
                 "orders": Out(7),
@@ -200,7 +201,7 @@ class Verdict(wiring.Component):
         ]
 
         killed, lane_killed, frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(6))
-        dropped, fenced, cut_off, begun = Signal(), Signal(), Signal(), Signal()
+        dropped, fences, cut_off, begun = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             settled.eq((self.flags & SETTLED)[: FENCING[0]].any()),
             bad_place.eq((self.flags & SETTLED)[FENCING[0] :].any()),
@@ -212,9 +213,11 @@ class Verdict(wiring.Component):
             frame_bad.eq(bad_before | bad_place),
             dropped.eq(Mux(lane_killed, drop[1], drop[0])),
             cut_off.eq(lane_killed & action[Action.CUT]),
-            fenced.eq(self.tcp & ~bad_before & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0]))),
+            fences.eq(self.tcp & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0]))),
             self.keep.eq(self.end & ~frame_bad & ~dropped),
-            self.reset.eq(self.end & fenced),
+            self.reset.eq(self.end & ~bad_before & fences),
+            # The flags come last, and are to meet as little as can be.
+            self.enter.eq(self.end & ~bad_before & (fences | ~bad_place & ~dropped)),
             self.overwrite.eq(lane_killed & self.tcp),
             self.lets_go.eq(tally.lets_go),
             begun.eq(self.overwrite & unfinished),  # an order that is overwritten before it is whole counts
@@ -266,7 +269,9 @@ class Verdict(wiring.Component):
             m.d.comb += self.breach.eq((1 << LANES) - 1)
 
         # Two: the reason. Three: what depends on it.
-        by_frame = first(m, [(Reason(n), flags[n]) for n in range(1, FRAME_REASONS)], name="by_frame")
+        halves = range(1, FRAME_REASONS // 2), range(FRAME_REASONS // 2, FRAME_REASONS)
+        by_frame = [first(m, [(Reason(n), flags[n]) for n in half], name="by_frame") for half in halves]
+        lower, upper, some_lower = Signal(Reason), Signal(Reason), Signal()
         ended, kept, frame_reason, frame_has, lane_2 = Signal(), Signal(), Signal(Reason), Signal(), Signal(4)
         message_reason, is_order, blank = Signal(Reason), Signal(), Signal()
         hits, orders, fence_2 = Signal(7), Signal(7), Signal()
@@ -274,7 +279,9 @@ class Verdict(wiring.Component):
             ended.eq(self.frame_end),
             kept.eq(self.kept),
             fence_2.eq(self.fence),
-            frame_reason.eq(by_frame),
+            lower.eq(by_frame[0]),
+            upper.eq(by_frame[1]),
+            some_lower.eq(Cat(flags[n] for n in halves[0]).any()),
             frame_has.eq(flags.any()),
             lane_2.eq(lane),
             message_reason.eq(tally.failing),
@@ -294,6 +301,7 @@ class Verdict(wiring.Component):
             m.d.sync += [particulars.which.eq(tally.fence_place), blank.eq(0)]
         m.d.comb += [particulars.recall.eq(ended), particulars.blank.eq(blank | frame_has)]
         nowhere = Signal()
+        m.d.comb += frame_reason.eq(Mux(some_lower, lower, upper))
         m.d.comb += nowhere.eq(frame_has & (frame_reason <= LAST_WITHOUT_LANE))
         due = Signal(LOGGED_LATER)  # to be logged, when its particulars are there
         m.d.sync += [
