@@ -324,8 +324,6 @@ class Filter(wiring.Component):
             replies.octet.eq(returns.payload_octet),
             replies.valid.eq(returns.payload_valid),
             replies.last.eq(returns.payload_last),
-            replies.commit.eq(session.heard),
-            replies.lane.eq(returns.evidence.lane),
             replies.dialects.eq(settings.dialect_lanes),
             counters.heard.eq(replies.heard_valid),
             counters.heard_lane.eq(replies.heard.lane),
@@ -333,7 +331,8 @@ class Filter(wiring.Component):
             counters.repeated.eq(replies.heard.repeated),
         ]
         follow(m, returns, replies, "soon", "end")
-        follow(m, session, replies, "skip", "began", "began_lane")
+        follow(m, session, replies, "skip", "began", "began_lane", domain="sync")
+        m.d.sync += [replies.commit.eq(session.heard), replies.lane.eq(returns.evidence.lane)]
         follow(m, returns, counters, "spoilt", "spoilt_lane")
         m.d.comb += log.evidence.valid.eq(replies.lost_valid)
         record(m, log.evidence, kind=Kind.EVIDENCE_LOST, lane=replies.told.lane, reason=replies.told.reason)

@@ -61,9 +61,10 @@ class EgressQueue(wiring.Component):
         ]
         following = Signal(Descriptor)
         m.d.comb += following.eq(Mux(some, read.data, self.descriptor))
+        head = head_of(m, following)
         with m.If(load):
             m.d.sync += self.head_valid.eq(some | push)
-            m.d.sync += self.head.eq(head_of(m, following))
+            m.d.sync += self.head.eq(head)
         m.d.sync += some.eq(put | (some & ~(load & single)))
         after = [(read.addr + ahead)[: len(read.addr)] == write.addr for ahead in (1, 2)]
         with m.If(put & ~get):

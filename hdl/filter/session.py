@@ -313,10 +313,9 @@ class Session(wiring.Component):
             Reason.FINISHED: octets & closing & positive(beyond),
         }
         found, rolled_back = Signal(FLAGS), Signal()
-        m.d.sync += [found[reason].eq(flag) for reason, flag in flags.items()]
-        m.d.sync += rolled_back.eq(~syn & (self.epoch ^ self.epochs.bit_select(here, 1)))
-        with m.If(self.segment):
-            m.d.comb += self.flags.eq(found | (rolled_back << Reason.ROLLED_BACK))
+        m.d.sync += [found[reason].eq(self.segment & flag) for reason, flag in flags.items()]
+        m.d.sync += rolled_back.eq(self.segment & ~syn & (self.epoch ^ self.epochs.bit_select(here, 1)))
+        m.d.comb += self.flags.eq(found | (rolled_back << Reason.ROLLED_BACK))
         m.d.sync += [
             self.repeats.eq(self.segment & octets),
             self.mute.eq(self.segment & (Cat(flags.values()).any() | alive)),
