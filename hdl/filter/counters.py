@@ -236,8 +236,9 @@ class Counters(wiring.Component):
             with m.If(~Const(sum(1 << one for one in COUNTED)).bit_select(reason, 1)):
                 m.d.sync += came.orders.eq(0)
 
-        runts, take_runts = Signal(RUNTS), Signal()
-        m.d.comb += take_runts.eq((runts[-1] | (runts.any() & ~jobs.waiting)) & ~valid & ~waits)
+        runts, take_runts, due = Signal(RUNTS), Signal(), Signal()
+        m.d.sync += due.eq(runts[-1] | (runts.any() & ~jobs.waiting))
+        m.d.comb += take_runts.eq(due & ~valid & ~waits & ~pushes[2])
         m.d.sync += [runts.eq(runts + self.runt), pushes[2].eq(take_runts), runts_came.eq(0)]
         with m.If(take_runts):
             m.d.sync += [
