@@ -170,6 +170,7 @@ class Session(wiring.Component):
         self._syn, self._moved = Signal(), Signal(32)  # of the segment
         self._end, self._above = Signal(32), Signal()  # of the segment: and it is above what is withheld
         self._discarded, self._unsettled = Signal(), Signal()  # of the outcome
+        self._learning = Signal()  # from an evidence
         self._reported, self._outcome = Signal(), Signal(Outcome)  # the gate's, a cycle late
         self._numbers = {
             name: memory.Memory(shape=bits, depth=LANES, init=[], attrs={"ram_style": "distributed"})
@@ -385,7 +386,7 @@ class Session(wiring.Component):
         """What the return path tells: read, compared, and written when no outcome is in the way."""
         told = self.evidence
         lane, step, done = told.lane[:3], Signal(3), Signal()
-        m.d.comb += done.eq(step[2] & ~self._unsettled)
+        m.d.comb += [done.eq(step[2] & ~self._unsettled), self._learning.eq(step[2])]
         m.d.sync += step.eq(Cat(self.evidence_valid & ~told.lane[3], step[0], step[1] | (step[2] & ~done)))
 
         acked, sent, back, port = Signal(32), Signal(_NEAR), Signal(32), Signal(16)
@@ -448,8 +449,10 @@ class Session(wiring.Component):
         m.d.comb += falls.eq(fall_back & positive(ahead))
 
         # A segment waits until no outcome has come for a while: then what it is compared with is up to date.
-        waiting, extend = Signal(), Signal()
-        m.d.comb += extend.eq(waiting & ~self._unsettled & ~self.began)
+        waiting, extend, settled = Signal(), Signal(), Signal()
+        # Nor while a frame of the return path is being learnt from. An outcome that shows only now writes later.
+        m.d.sync += settled.eq(~self._unsettled)
+        m.d.comb += extend.eq(waiting & settled & ~self._learning)
         with m.If(self.withhold):
             m.d.sync += waiting.eq(1)
         with m.Elif(extend | (self.began & (self.began_lane == here))):

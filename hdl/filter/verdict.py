@@ -170,6 +170,8 @@ class Verdict(wiring.Component):
             self.doomed.eq(tally.doomed),
         ]
 
+        tcp = Signal()  # as of the cycle before, like the lane and its action
+        m.d.sync += tcp.eq(self.tcp)
         mine, action = Signal(LANES), {name: Signal(name=f"is_{name.name.lower()}") for name in Action}
         m.d.sync += mine.eq(1 << self.lane)  # one bit; none for no lane
         m.d.sync += [flag.eq(self.action == name) for name, flag in action.items()]
@@ -180,12 +182,12 @@ class Verdict(wiring.Component):
         returns, unfinished, late, stale = Signal(), Signal(), Signal(), Signal()
         returned, cut = self.continued | self.old_order, self.action == Action.CUT
         m.d.sync += [
-            keeps.eq(self.tcp & (self.action == Action.NEUTRALISE)),
+            keeps.eq(tcp & (self.action == Action.NEUTRALISE)),
             spares.eq((self.action == Action.NEUTRALISE) | (self.action == Action.STARVE)),
-            returns.eq(self.tcp & returned),
-            unfinished.eq(self.tcp & self.unfinished),
+            returns.eq(tcp & returned),
+            unfinished.eq(tcp & self.unfinished),
             stale.eq(self.stale & (self.action != Action.STARVE)),
-            drops_dead.eq(cut | self.tcp & (returned | self.unfinished & (self.action != Action.NEUTRALISE))),
+            drops_dead.eq(cut | tcp & (returned | self.unfinished & (self.action != Action.NEUTRALISE))),
             fences_dead.eq(returned | self.unfinished & (self.action == Action.FENCE)),
         ]
         # What becomes of the frame if its lane is not killed, and if it is: dropped, fenced.
@@ -193,7 +195,7 @@ class Verdict(wiring.Component):
         # `late`: an order that can't be judged, since it began before, or not be overwritten, since it is one too many.
         m.d.comb += [
             refused.eq(Mux(spares, tally.fencing, tally.failed)),
-            late.eq(self.tcp & (self.unjudged | (unfinished & tally.full & ~refused))),
+            late.eq(tcp & (self.unjudged | (unfinished & tally.full & ~refused))),
             drop[0].eq(Mux(keeps, tally.fencing, tally.failed) | late),
             drop[1].eq(Mux(keeps, tally.fencing, tally.failed | tally.some_order) | drops_dead),
             fence[0].eq(refused | late),
@@ -213,12 +215,12 @@ class Verdict(wiring.Component):
             frame_bad.eq(bad_before | bad_place),
             dropped.eq(Mux(lane_killed, drop[1], drop[0])),
             cut_off.eq(lane_killed & action[Action.CUT]),
-            fences.eq(self.tcp & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0]))),
+            fences.eq(tcp & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0]))),
             self.keep.eq(self.end & ~frame_bad & ~dropped),
             self.reset.eq(self.end & ~bad_before & fences),
             # The flags come last, and are to meet as little as can be.
             self.enter.eq(self.end & ~bad_before & (fences | ~bad_place & ~dropped)),
-            self.overwrite.eq(lane_killed & self.tcp),
+            self.overwrite.eq(lane_killed & tcp),
             self.lets_go.eq(tally.lets_go),
             begun.eq(self.overwrite & unfinished),  # an order that is overwritten before it is whole counts
         ]
@@ -228,7 +230,7 @@ class Verdict(wiring.Component):
         by_kill, by_fence, holds = Signal(), Signal(), Signal()
         m.d.comb += [
             holds.eq(tally.some_order | unfinished),
-            by_fence.eq(self.tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
+            by_fence.eq(tcp & tally.fencing & (action[Action.NEUTRALISE] | action[Action.STARVE])),
             by_kill.eq(
                 lane_killed & (returns | action[Action.CUT] | holds & ~by_fence & (~tally.failed | tally.order_first))
             ),
@@ -243,9 +245,9 @@ class Verdict(wiring.Component):
             self.kept.eq(self.keep),
             self.released.eq(self.keep & ~self.overwrite),
             self.fence.eq(self.reset),
-            self.withhold.eq(self.end & self.tcp & killed & ~self.flags[: Reason.ROLLED_BACK].any()),
-            self.latch.eq(self.end & self.tcp & ~bad_before & cut_off),
-            breaching.eq(self.end & ~frame_bad & ~Mux(self.tcp, lane_killed, by_kill)),
+            self.withhold.eq(self.end & tcp & killed & ~self.flags[: Reason.ROLLED_BACK].any()),
+            self.latch.eq(self.end & tcp & ~bad_before & cut_off),
+            breaching.eq(self.end & ~frame_bad & ~Mux(tcp, lane_killed, by_kill)),
             breaching_lane.eq(mine),
             self.block_index.eq(tally.breach_index),
             flags.eq(self.flags),
@@ -256,7 +258,7 @@ class Verdict(wiring.Component):
             lane.eq(self.lane),
         ]
         overwritten, half, segment = Signal(), Signal(), Signal()
-        m.d.sync += [overwritten.eq(self.overwrite), half.eq(unfinished), segment.eq(self.tcp)]
+        m.d.sync += [overwritten.eq(self.overwrite), half.eq(unfinished), segment.eq(tcp)]
         m.d.comb += [
             self.orders.eq(Mux(overwritten, 0, tally.let_go)),
             self.stopped.eq(Mux(overwritten, tally.orders + half, Mux(segment, tally.stopped, 0))),
