@@ -369,7 +369,7 @@ def test_a_fence_sends_resets_to_both_ends():
     assert forward[14:34].hex() == "45000028000040004006" + "26c6" + "0a000001" + "0a090001"
     ports, numbers = "9c40" + "6720", "ffffff0d" + "000013b2"
     assert forward[34:54].hex() == ports + numbers + "5014" + "0000" + forward[50:52].hex() + "0000"
-    assert forward[54:60] == bytes(6) and len(forward) == 64
+    assert forward[54:62] == bytes(8) and len(forward) == 66
     assert right(forward) and right(backward[8:])
     answer = Ether(backward[8:])
     assert (answer.src, answer.dst) == ("02:b0:b0:b0:b0:02", "02:a0:a0:a0:a0:01")
