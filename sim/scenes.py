@@ -386,7 +386,7 @@ def watchdog(engine):
     console.outputs.append(engine.run(engine.now + 2 * timeout))
     ((shown, mask, _),) = console.outputs[-1].killed.tolist()
     assert mask == ALL
-    assert answered - sent < 100  # so the time-out is known to 100 cycles
+    assert answered - sent < 300  # so the time-out is known to 300 cycles
     assert sent + timeout < shown <= answered + timeout + 125
     duel.model.kill(shown - 1, ALL, Source.WATCHDOG)
     duel.model.rest()

@@ -73,12 +73,14 @@ class FrameBuffer(wiring.Component):
         waiting, valid = Signal(4 * 8), Signal(4)
         write, frame = Signal(bits), Signal(bits)  # next octet; where the current frame begins
         stored, stop = Signal(range(MOST_OCTETS + 1)), Signal()
+        over = Signal()  # a cycle late: the frame before may still have its last octet on the way
         m.d.sync += [
+            over.eq(self.overflow),
             waiting.eq(Cat(self.octet, waiting)),
             valid.eq(Cat(self.valid & (self.start | ~stop), valid)),
         ]
         m.d.comb += [
-            Cat(memory.write_en, marks.write_en).eq((valid[-1] & ~self.overflow).replicate(2)),
+            Cat(memory.write_en, marks.write_en).eq((valid[-1] & ~over).replicate(2)),
             memory.write_addr.eq(write),
             marks.write_addr.eq(write),
             Cat(memory.write_data, marks.write_data).eq(Cat(waiting[-8:], self.mark)),
