@@ -26,7 +26,7 @@ formal: .venv/.fpga ## Prove the kill, unbounded, and see the mutants fail: buil
 	$(BIN)/python -m sim.formal
 
 timing: .venv/.fpga ## Place and route the core, without TCP lanes, for LFE5U-25F-6: build/timing.json
-	$(BIN)/python -m boards.timing
+	$(BIN)/python -m boards.timing --seed 3
 
 fuzz: .venv/.run ## 100,000 random frames through the engine against the golden model (SEED=n)
 	$(BIN)/python -m sim.fuzz --frames 100000 $(if $(SEED),--seed $(SEED))
