@@ -1,20 +1,13 @@
 """The table of lanes: which of the eight servers a frame comes from, or goes to."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
-from amaranth.lib import enum, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus
 from hdl.wire.lane import LANE_KEY
 from hdl.wire.verdict import LANES, NO_LANE
-
-
-class _State(enum.Enum):
-    IDLE = 0
-    BUSY = 1
-    DONE = 2
-
 
 # The lane of a frame's key, as `Lanes` drives it.
 Lookup = wiring.Signature(
@@ -38,14 +31,15 @@ class Lanes(wiring.Component):
     """Compares the keys of frames with the keys of all lanes, an octet a cycle, and tells the lanes.
 
     In either direction the octets of a key (`hdl.wire.lane.LANE_KEY`) come in the order of the frame, at any distance;
-    number 0 begins a comparison, whatever became of the one before. ``found`` comes three cycles after the last one:
-    number 15 of an order's key, number 13 of the return path's. A lane is found if it is enabled and of the frame's
-    protocol two cycles before ``found``. Of a TCP lane octets 12 and 13, the server's port, don't count. Of several
-    equal keys the lowest lane is found.
+    number 0 begins a comparison, whatever became of the one before; behind a whole key it comes two cycles later or
+    more. ``found`` comes three cycles after the last one: number 15 of an order's key, number 13 of the return path's.
+    A lane is found if it is enabled and of the frame's protocol in the cycle before ``found``. Of a TCP lane octets 12
+    and 13, the server's port, don't count. Of several equal keys the lowest lane is found.
 
     The keys are in distributed memory, an octet of all lanes to a word. They are 0 at power-up and outlive a reset
     (what is enabled does not). On the bus they are 32 words, four a lane, octet 0 of the key in bits 7..0 of the first
-    word; an access is answered after 5 cycles. While a key is written, each of its octets changes at its own time.
+    word; an access is answered after 6 cycles, and as many more as octets of an order's key come meanwhile: they share
+    a port of the memory. While a key is written, each of its octets changes at its own time.
 
     Members
     -------
@@ -64,68 +58,57 @@ class Lanes(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        m.submodules.keys = memory = Memory(shape=8 * LANES, depth=LANE_KEY.size, init=[])
+        write, *reads = memory.write_port(granularity=8), *(memory.read_port(domain="comb") for _ in range(2))
 
-        # On the bus: an octet a cycle, the lowest first.
-        state, step, value = Signal(_State), Signal(2), Signal(32)
-        lane = self.bus.address[2:5]
-        with m.Switch(state):
-            with m.Case(_State.IDLE):
-                m.d.sync += [step.eq(0), value.eq(self.bus.data)]
-                with m.If(self.bus.request):
-                    m.d.sync += state.eq(_State.BUSY)
-            with m.Case(_State.BUSY):
-                m.d.sync += step.eq(step + 1)
-                with m.If(step == 3):
-                    m.d.sync += state.eq(_State.DONE)
-            with m.Case(_State.DONE):
-                m.d.sync += state.eq(_State.IDLE)
-        busy = Signal()
-        m.d.comb += busy.eq(state == _State.BUSY)
-
-        memories, stored = [], []
-        for number in range(LANES):
-            m.submodules[f"keys_{number}"] = keys = Memory(shape=8, depth=LANE_KEY.size, init=[])
-            write, shown = keys.write_port(), keys.read_port(domain="comb")
-            m.d.comb += [
-                write.en.eq(busy & self.bus.write & (lane == number)),
-                write.addr.eq(Cat(step, self.bus.address[:2])),
-                write.data.eq(value[:8]),
-                shown.addr.eq(Cat(step, self.bus.address[:2])),
-            ]
-            memories.append(keys)
-            stored.append(shown.data)
-        with m.If(busy):
-            m.d.sync += value.eq(Cat(value[8:], Array(stored)[lane]))
-        m.d.comb += [self.bus.ack.eq(state == _State.DONE), self.bus.value.eq(value)]
-
-        self._compare(m, self.orders, memories, LAST["orders"])
-        self._compare(m, self.back, memories, LAST["back"])
+        # On the bus: an octet a cycle, the lowest first, while no octet of an order's key is here.
+        busy, free, shown, ending, step, address = Signal(), Signal(), Signal(), Signal(), Signal(2), Signal(4)
+        row, value = Signal(8 * LANES), Signal(32)
+        m.d.comb += [address.eq(Cat(step, self.bus.address[:2])), free.eq(busy & ~self.orders.key_valid)]
+        m.d.sync += [row.eq(reads[0].data), shown.eq(free), ending.eq(free & (step == 3)), self.bus.ack.eq(ending)]
+        with m.If(self.bus.request):
+            m.d.sync += [busy.eq(1), step.eq(0)]
+        with m.If(free):
+            m.d.sync += [busy.eq(step != 3), step.eq(step + 1)]
+        with m.If(shown):
+            m.d.sync += value.eq(Cat(value[8:], row.word_select(self.bus.address[2:5], 8)))
+        m.d.comb += [
+            write.addr.eq(address),
+            write.data.eq(self.bus.data.word_select(step, 8).replicate(LANES)),
+            write.en.eq((free & self.bus.write) << self.bus.address[2:5]),
+            reads[0].addr.eq(Mux(self.orders.key_valid, self.orders.key_index, address)),
+            reads[1].addr.eq(self.back.key_index),
+            self.bus.value.eq(value),
+        ]
+        self._compare(m, self.orders, reads[0].data, LAST["orders"])
+        self._compare(m, self.back, reads[1].data, LAST["back"])
         return m
 
-    def _compare(self, m, lookup, memories, last_index):
-        """Answer in one direction."""
-        octet, first, port, last, checked, valid = Signal(8), Signal(), Signal(), Signal(), Signal(), Signal()
+    def _compare(self, m, lookup, keys, last_index):
+        """Answer in one direction: `keys` has the octet of every lane."""
+        equal, port = Signal(LANES * 4), Signal()  # each two bits of an octet
+        last, checked, valid, matches, hits = Signal(), Signal(), Signal(), Signal(LANES), Signal(LANES)
         index = lookup.key_index
         m.d.sync += [
-            octet.eq(lookup.key_octet),
-            first.eq(index == 0),
+            *(
+                equal[pair].eq(keys.word_select(pair, 2) == lookup.key_octet.word_select(pair % 4, 2))
+                for pair in range(LANES * 4)
+            ),
             port.eq(index[1:] == SOURCE_PORT // 2),
             valid.eq(lookup.key_valid),
             last.eq(lookup.key_valid & (index == last_index)),
             checked.eq(last),
             lookup.found.eq(checked),
         ]
-        matches, eligible = Signal(LANES), Signal(LANES)
-        m.d.sync += eligible.eq(self.enable & ~(self.tcp_lanes ^ lookup.tcp.replicate(LANES)))
-        for number, keys in enumerate(memories):
-            compared, key = keys.read_port(domain="comb"), Signal(8, name=f"key_{number}")
-            m.d.comb += compared.addr.eq(index)
-            m.d.sync += key.eq(compared.data)
-            with m.If(valid):
-                same = (octet == key) | (port & self.tcp_lanes[number])
-                m.d.sync += matches[number].eq(same & (matches[number] | first))
+        for number in range(LANES):
+            same = equal.word_select(number, 4).all() | (port & self.tcp_lanes[number])
+            with m.If(lookup.key_valid & (index == 0)):
+                m.d.sync += matches[number].eq(1)
+            with m.Elif(valid):
+                m.d.sync += matches[number].eq(matches[number] & same)
+        m.d.comb += hits.eq(matches & self.enable & ~(self.tcp_lanes ^ lookup.tcp.replicate(LANES)))
         with m.If(checked):
             m.d.sync += lookup.found_lane.eq(NO_LANE)
             for number in reversed(range(LANES)):
-                with m.If(matches[number] & eligible[number]):
+                with m.If(hits[number]):
                     m.d.sync += lookup.found_lane.eq(number)
