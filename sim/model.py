@@ -49,14 +49,14 @@ PORT, SAMPLED = 3, 7
 SEEN = 3  # what the gate reports is seen by the sampling of so many cycles later, or more
 LEFT_SEEN = 3  # by the numbers of an RST to a server, of which the verdict came so many cycles later
 ROLLED_BACK_SEEN = 1  # and by a verdict of so many cycles later
-EVIDENCE = 7  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
+EVIDENCE = 8  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
 CONTINUED = 6  # cycles from the sampling to the check of an order whose price came in an earlier frame
 JUDGED = 21  # cycles from there to when such an order is judged at the earliest: before the verdict, or it is BUSY
 HEARD = 9  # cycles from that effect to the reading of its first new octet
 READ_AGAIN = 23  # cycles from the last octet that is read to the first one of the next frame
 GAP_KNOWN = 1  # octets before the payload from which on a frame is spoilt, whose predecessor is missing
-SPOILS = 2  # cycles from an octet of the return path to where it can be spoilt, one cycle after the kill shows
+SPOILS = 1  # cycles from an octet of the return path to where it can be spoilt, one cycle after the kill shows
 
 OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
     int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
@@ -148,7 +148,7 @@ class Model:
             if self.config.cuts(lane) and answer.ports is not None:
                 shown = start + begin + answer.ports + PORT + SAMPLED
                 self.kills.settle(end + 2)
-                edge = self.kills.first(lane, shown - 1, end + 1)
+                edge = self.kills.first(lane, shown - 1, end)
                 killed = whole if edge is None else edge + 1 - SPOILS - start
             if segment and segment.some and begin + segment.payload_at - GAP_KNOWN <= whole:
                 gap = begin + segment.payload_at - GAP_KNOWN
@@ -429,7 +429,7 @@ class Model:
     def _outcome(self, kind, kept, cycle):
         session, flow = self.sessions[kept.lane] if kept.flow else None, kept.flow
         if flow:
-            self._settling = cycle + 4
+            self._settling = cycle + 5
         if kind == "sent":
             self.ledger.sent(kept, cycle)
             if flow and flow.late:

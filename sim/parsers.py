@@ -14,7 +14,7 @@ from hdl.wire.registers import KEY_BITS
 from hdl.wire.verdict import LANES
 
 FRAMER = ("payload_octet", "payload_valid", "payload_start", "payload_last", "soup", "payload_length", "overwritten")
-STORE = ("start_load", "load_slot", "load_lane", "start_save", "save_slot", "commit", "commit_slot", "commit_lane")
+STORE = ("start_load", "load_lane", "load_slot", "start_save", "save_slot", "commit", "commit_slot", "commit_lane")
 OUTPUTS = (
     "is_enter", "is_order", "user_ref", "quantity", "buy", "price", "price_ready", "early", "message_end", "unjudged",
     "bad_side", "bad_quantity", "over_size", "zero_price", "market", "bad_message", "replace", "pegged", "channel",

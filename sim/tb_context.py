@@ -120,7 +120,14 @@ class Line:
 
     def rows(self):
         """Return the rows: strobes only where they are put, noise on what means nothing."""
-        noise = {"payload_octet": 256, "load_slot": 64, "save_slot": 32, "commit_slot": 32, "commit_lane": 8}
+        noise = {
+            "payload_octet": 256,
+            "load_lane": 8,
+            "load_slot": 64,
+            "save_slot": 32,
+            "commit_slot": 32,
+            "commit_lane": 8,
+        }
         for cycle in range(max(self.events) + 60):
             random_values = {name: self.rng.randrange(most) for name, most in noise.items()}
             yield {**IDLE, **random_values, **self.events.get(cycle, {})}
@@ -145,7 +152,9 @@ class Line:
         self.put(start + 12, open=1)
         self.put(located, soup=int(stream.soup), dialect=stream.dialect)
         if load is not None:
-            self.put(located, start_load=1, load_slot=load, load_lane=load & 7)
+            self.put(located, start_load=1, load_lane=load & 7)
+            for later in range(located + 1, located + 9):
+                self.put(later, load_slot=load)
         self.put(located + 9, payload_length=len(octets))
         for k, octet in enumerate(octets):
             last = int(k == len(octets) - 1)

@@ -28,11 +28,17 @@ class Script:
         assert not row.keys() & values.keys()
         row.update(values)
 
+    def load(self, cycle, slot, *, anew=0):
+        """Start a load: what else it needs comes a cycle later."""
+        self.put(cycle, start_load=1, load_lane=slot & 7)
+        for later in range(cycle + 1, cycle + 9):
+            self.put(later, load_slot=slot, anew=anew)
+
     async def play(self, dut):
         """Return the outputs, and fill `contexts`."""
         table = []
         for _ in range(max(self.events) + 60):
-            noise = {"load_slot": 64, "save_slot": 32, "commit_slot": 32, "commit_lane": 8}
+            noise = {"anew": 2, "load_slot": 64, "load_lane": 8, "save_slot": 32, "commit_slot": 32, "commit_lane": 8}
             row = {name: self.rng.randrange(most) for name, most in noise.items()}
             self.contexts.append(self.rng.getrandbits(WORDS * WORD_BITS))
             table.append({**IDLE, **row, "context": self.contexts[-1], **self.events.get(len(table), {})})
@@ -61,11 +67,21 @@ async def every_slot_keeps_its_own_context(dut):
     for slot in range(32):
         script.put(10 + 12 * slot, start_save=1, save_slot=slot)
     for place, slot in enumerate(reversed(range(32))):
-        script.put(500 + 8 * place, start_load=1, load_slot=slot, load_lane=slot & 7)
+        script.load(500 + 9 * place, slot)
     record = await script.play(dut)
     for place, slot in enumerate(reversed(range(32))):
-        assert loaded(record, 500 + 8 * place) == script.saved(10 + 12 * slot), slot
-    assert not any(row["load"] for row in record[:503] + record[503 + 32 * 8 :])
+        assert loaded(record, 500 + 9 * place) == script.saved(10 + 12 * slot), slot
+    assert not any(row["load"] for row in record[:503] + record[503 + 32 * 9 :])
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def nothing_is_loaded_for_a_new_session(dut):
+    await reset(dut)
+    script = Script(5)
+    script.load(10, 3, anew=1)
+    script.load(19, 4)
+    record = await script.play(dut)
+    assert [cycle for cycle, row in enumerate(record) if row["load"]] == list(range(22, 30))
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -74,7 +90,7 @@ async def a_save_is_there_twelve_cycles_later(dut):
     script = Script(2)
     for n in range(20):
         script.put(10 + 50 * n, start_save=1, save_slot=n)
-        script.put(22 + 50 * n, start_load=1, load_slot=n, load_lane=n & 7)
+        script.load(22 + 50 * n, n)
     record = await script.play(dut)
     for n in range(20):
         assert loaded(record, 22 + 50 * n) == script.saved(10 + 50 * n)
@@ -119,14 +135,14 @@ async def a_load_of_a_lane_gives_what_was_committed_last(dut):
         if cycle >= load_free and rng.random() < rng.choice((0.02, 0.3)):
             lane = rng.randrange(8)
             if lane in last and rng.random() < 0.7:
-                script.put(cycle, start_load=1, load_slot=LANES_FROM + lane, load_lane=lane)
+                script.load(cycle, LANES_FROM + lane)
                 loads.append((cycle, last[lane]))
-                load_free = cycle + 8
+                load_free = cycle + 9
             elif ready:
                 source = rng.choice(ready)
-                script.put(cycle, start_load=1, load_slot=source, load_lane=source & 7)
+                script.load(cycle, source)
                 loads.append((cycle, saved_at[source]))
-                load_free = cycle + 8
+                load_free = cycle + 9
         for lane in range(8):
             if (cycle, lane) in expected:  # seen by the loads behind this cycle
                 last[lane] = expected[cycle, lane]

@@ -32,9 +32,9 @@ class Bench:
         ctx.set(session.source_port, port)
         ctx.set(session.sequence, sequence % (1 << 32))
         ctx.set(session.located, 1)
-        found = {"load": ctx.get(session.load_slot) if ctx.get(session.load) else None}
         await ctx.tick()
         ctx.set(session.located, 0)
+        found = {"load": None if ctx.get(session.anew) else ctx.get(session.load_slot)}
         await ctx.tick().repeat(2)
         found["old"] = ctx.get(session.old_left)  # a + 3
         await ctx.tick().repeat(3)

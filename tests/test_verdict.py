@@ -18,7 +18,7 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     ctx.set(verdict.action, action)
     for name in ("tcp", "continued", "unfinished", "old_order", "unjudged"):
         ctx.set(getattr(verdict, name), frame.get(name, 0))
-    ctx.set(verdict.killed, killed)
+    ctx.set(verdict.killing, killed)
     for cycle in range(10):
         ctx.set(verdict.start, cycle == 0)
         await ctx.tick()

@@ -117,7 +117,7 @@ class Controller(wiring.Component):
         m.d.sync += [strobe.eq(0) for strobe in strobes]
         m.d.sync += self.kill.eq(self.link_kill | Mux(killing, data[:LANES], 0))
 
-        # What the states decide by, one cycle behind the registers it is taken from.
+        # What the states decide by, one cycle behind what it is taken from.
         all_killed, is_config, is_counted, is_begin, no_address = (Signal() for _ in range(5))
         no_word, one_word, three_words, some_words, some_events = (Signal() for _ in range(5))
         enough, done = Signal(), Signal()
@@ -133,8 +133,6 @@ class Controller(wiring.Component):
             three_words.eq(requests.words == 3),
             enough.eq(events.kept >= data[:4]),
             done.eq(number == limit),
-        ]
-        m.d.comb += [
             # From 1 to MOST_WORDS, which is 64, and to MOST_EVENTS, which is 8.
             some_words.eq(~excess & (data[6] ^ data[:6].any())),
             some_events.eq(~excess & ~data[4:7].any() & (data[3] ^ data[:3].any())),
@@ -235,7 +233,7 @@ class Controller(wiring.Component):
                         with m.If(done):
                             m.next = "sum"
                     with m.Elif(~opening):
-                        m.next = "argument"
+                        m.next = "weigh"
                     with m.Elif(~at[-1]):
                         m.next = "checks"
             with m.State("checks"):
@@ -252,6 +250,8 @@ class Controller(wiring.Component):
                 with m.If(asked[Op.NONCE] & no_word):
                     m.d.sync += [status.eq(Status.OK), self.nonce_request.eq(1), limit.eq(1)]
                     m.next = "settle"
+            with m.State("weigh"):
+                m.next = "argument"
             with m.State("argument"):
                 with m.If(asked[Op.WRITE]):
                     m.next = "access"

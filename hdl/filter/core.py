@@ -145,10 +145,26 @@ class Filter(wiring.Component):
         m.submodules.returns = returns = ReturnPath(read=self.tcp)
         m.submodules.bus = bus = BusDecoder(TARGETS, quiet=("status", "settings"))
 
-        self._read(m, receiver, headers, lanes, session, history, framer, order, store, settings)
-        self._judge(m, receiver, headers, session, history, framer, order, risk, verdict, buffer, queue, settings)
+        lane = Signal(4)  # of the frame, a cycle later: for all that has time
+        m.d.sync += lane.eq(headers.lane)
+        self._read(m, receiver, headers, lanes, lane, session, history, framer, order, store, settings)
+        self._judge(m, receiver, headers, lane, session, history, framer, order, risk, verdict, buffer, queue, settings)
         self._send(
-            m, receiver, headers, session, history, framer, risk, verdict, rewrite, buffer, queue, records, gate, reset
+            m,
+            receiver,
+            headers,
+            lane,
+            session,
+            history,
+            framer,
+            risk,
+            verdict,
+            rewrite,
+            buffer,
+            queue,
+            records,
+            gate,
+            reset,
         )
         for parser in (framer, order, risk):
             follow(m, store, parser, "load", "word")
@@ -156,7 +172,7 @@ class Filter(wiring.Component):
             store.context.eq(framer.context | order.context | risk.context),
             risk.key.eq(settings.hash_key),
             order.order_size.eq(settings.order_size),
-            verdict.killed.eq(latch.killed),
+            verdict.killing.eq(latch.next),
             gate.killed.eq(latch.killed),
             session.armed.eq(arming.open),
         ]
@@ -181,13 +197,13 @@ class Filter(wiring.Component):
             session.tcp_lanes.eq(settings.tcp_lanes),
             session.actions.eq(settings.actions),
             addresses.learn.eq(session.learn),
-            addresses.lane.eq(headers.lane),
+            addresses.lane.eq(lane),
             returns.killed.eq(latch.killed),
             returns.actions.eq(settings.actions),
         ]
         m.d.sync += [  # a cycle late: the numbers are read and added to
             returns.request.eq(verdict.fence),
-            returns.lane.eq(headers.lane),
+            returns.lane.eq(lane),
             returns.sequence.eq(session.back),
             returns.acknowledgment.eq(session.sent),
         ]
@@ -196,7 +212,12 @@ class Filter(wiring.Component):
         unsettled = Signal()  # an outcome that the risk engine could not take
         with m.If(risk.failed.valid & ~risk.failed.ready):
             m.d.sync += unsettled.eq(1)
-        m.d.sync += [watchdog.now.eq(self.now), arming.now.eq(self.now)]  # a cycle late, and near them
+        # A cycle late, and near them. A kill that begins to drain makes the nonce of an arm void, in its own cycle.
+        m.d.sync += [
+            watchdog.now.eq(self.now),
+            arming.now.eq(self.now),
+            arming.tables_busy.eq(risk.clearing | drain.draining),
+        ]
         m.d.comb += [
             sources.loop_closed.eq(self.loop_closed),
             sources.serial.eq(controller.kill),
@@ -215,7 +236,6 @@ class Filter(wiring.Component):
             arming.loop_open.eq(sources.loop_open),
             arming.fault.eq(sources.fault),
             arming.watchdog_expired.eq(watchdog.expired),
-            arming.tables_busy.eq(risk.clearing | drain.draining),
             arming.request.eq(sources.request),
             risk.lift.eq(arming.lift),
             self.killed.eq(latch.killed),
@@ -268,7 +288,7 @@ class Filter(wiring.Component):
         m.d.sync += self.busy.eq(Cat(returns.active, *(part.busy for part in parts)).any())
         return m
 
-    def _read(self, m, receiver, headers, lanes, session, history, framer, order, store, settings):
+    def _read(self, m, receiver, headers, lanes, lane, session, history, framer, order, store, settings):
         """From the pins to the messages: headers, lane, session, what is new in the payload."""
         m.d.comb += [
             receiver.data.eq(self.server_rx_data),
@@ -293,11 +313,12 @@ class Filter(wiring.Component):
         ]
         m.d.comb += [
             history.begin.eq(begin),
-            history.lane.eq(headers.lane),
+            history.lane.eq(lane),
             history.position.eq(session.position),
-            store.start_load.eq(session.load),
-            store.load_slot.eq(session.load_slot),
+            store.start_load.eq(headers.located),
             store.load_lane.eq(headers.lane),
+            store.anew.eq(session.anew),
+            store.load_slot.eq(session.load_slot),
             store.start_save.eq(session.save),
             store.save_slot.eq(session.slot),
             store.commit.eq(session.commit),
@@ -337,7 +358,9 @@ class Filter(wiring.Component):
         m.d.comb += log.evidence.valid.eq(replies.lost_valid)
         record(m, log.evidence, kind=Kind.EVIDENCE_LOST, lane=replies.told.lane, reason=replies.told.reason)
 
-    def _judge(self, m, receiver, headers, session, history, framer, order, risk, verdict, buffer, queue, settings):
+    def _judge(
+        self, m, receiver, headers, lane, session, history, framer, order, risk, verdict, buffer, queue, settings
+    ):
         """From the messages to the verdict."""
         segment, no_room, completes, action = session.segment, Signal(), Signal(), Signal(2)
         m.d.sync += [
@@ -357,7 +380,7 @@ class Filter(wiring.Component):
             others[Reason.FRAMING].eq(framer.framing),
         ]
         m.d.comb += [
-            risk.lane.eq(headers.lane),
+            risk.lane.eq(lane),
             risk.symbol_data.eq(order.symbol_octet),
             risk.doomed.eq(verdict.doomed | order.early | ~completes),
             risk.kept.eq(verdict.released),
@@ -398,6 +421,7 @@ class Filter(wiring.Component):
         m,
         receiver,
         headers,
+        lane,
         session,
         history,
         framer,
@@ -447,7 +471,7 @@ class Filter(wiring.Component):
             rewrite.judged.eq(verdict.judged_order),
             queue.end.eq(receiver.end),
             queue.keep.eq(verdict.enter),
-            descriptor.lane.eq(headers.lane),
+            descriptor.lane.eq(lane),
             descriptor.length.eq(receiver.length),
             descriptor.stamp.eq(stamp),
             descriptor.tcp.eq(session.segment),
@@ -570,7 +594,7 @@ class Filter(wiring.Component):
             log.verdict.at.eq(ago[3 + LOGGED_LATER]),
             log.block.at.eq(ago[2]),
             log.session.at.eq(ago[1]),
-            log.evidence.at.eq(ago[1]),
+            log.evidence.at.eq(ago[2]),
         ]
         record(m, log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
         control_kind = Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG)

@@ -129,7 +129,8 @@ class Framer(wiring.Component):
             with m.Case(Client.DEBUG):
                 m.d.comb += type_right.eq(self.soup)
 
-        closes, wrong = Signal(), Signal()  # this octet ends a packet that is right; it is an error
+        closes, wrong, failed = Signal(), Signal(), Signal()  # this octet ends a packet that is right; is, was an error
+        m.d.sync += failed.eq(wrong)
         with m.If(self.payload_start):
             m.d.sync += self.framing.eq(~self.soup)
         with m.If(self.payload_valid):
@@ -158,8 +159,8 @@ class Framer(wiring.Component):
                         m.d.sync += state.eq(_State.LENGTH_HIGH)
             with m.If(self.payload_last & closes):
                 m.d.sync += self.framing.eq(0)
-            with m.If(wrong):
-                m.d.sync += [state.eq(_State.WRONG), self.framing.eq(1)]
+        with m.If(failed):  # of the octet behind the error nothing is told
+            m.d.sync += [state.eq(_State.WRONG), self.framing.eq(1)]
 
         m.d.comb += [
             self.message_octet.eq(octet),

@@ -35,7 +35,8 @@ Head = data.StructLayout(
     {
         **{name: field.shape for name, field in Descriptor},
         "mine": LANES,  # one bit for its lane; lanes above 7 have that of the low three bits
-        "exposed": 1,  # `live`, and not to be helped by overwriting
+        "stoppable": 1,  # on a killed lane it must not begin, and overwriting does not help
+        "streamed": 1,  # of a session, and no RST
         "short": 1,  # no frame at all
     }
 )
@@ -47,7 +48,8 @@ def head_of(m, descriptor):
     m.d.comb += [head[name].eq(descriptor[name]) for name in Descriptor.members]
     m.d.comb += [
         head.mine.eq(1 << head.lane[:3]),
-        head.exposed.eq(head.live & ~head.rewritable),
+        head.stoppable.eq(~head.reset & (head.cut | head.live & ~head.rewritable & ~head.all)),
+        head.streamed.eq(head.tcp & ~head.reset),
         head.short.eq(~head.length[6:].any()),
     ]
     return head
@@ -155,7 +157,7 @@ class Gate(wiring.Component):
     reset_octet : In(8)
         In place of ``octet``, fetched three cycles ago as well.
     tx_data, tx_en, tx_er : Out
-        The pins.
+        The pins. Without ``tx_en``, ``tx_data`` means nothing.
     past_valid, past_lane, past_position, past_octet, past : Out(1), Out(3), Out(11), Out(8), Out(Past)
         For the history: a payload octet of a TCP frame leaves, be it aborted or not, on the pins in the next cycle; the
         low bits of its sequence number, the octet as it came, and what it leaves as.
@@ -255,8 +257,9 @@ class Gate(wiring.Component):
                 length = Mux(self.head.reset, RESET_OCTETS, self.head.length)
                 m.d.sync += [self.step.eq(0), self.remaining.eq(length), self.caught.eq(0)]
                 m.d.sync += [self.tail.eq(0), self.check.eq(0), self.last.eq(0)]
+                m.d.sync += self.tx_data.eq(0x55)  # whether it is taken comes late, and without `tx_en` nobody looks
                 with m.If(self.take):
-                    m.d.sync += [self.phase.eq(Phase.PREAMBLE), self.tx_data.eq(0x55)]
+                    m.d.sync += self.phase.eq(Phase.PREAMBLE)
             with m.Case(Phase.PREAMBLE):
                 m.d.sync += [self.tx_data.eq(0x55), self.caught.eq(caught), self.crc.eq(INIT)]
                 with m.If(self.step == 2):
@@ -287,12 +290,9 @@ class Gate(wiring.Component):
     def _closed(self, head):
         return head.lane[3] | (self.killed & head.mine).any()
 
-    def _streamed(self, head):
-        return head.tcp & ~head.reset
-
     def _stale(self):
         """Tell whether the head is of another epoch than its lane."""
-        return self._streamed(self.head) & ((self.epochs & self.head.mine).any() ^ self.head.epoch)
+        return self.head.streamed & ((self.epochs & self.head.mine).any() ^ self.head.epoch)
 
     def _same_session(self):
         head, frame = self.head, self.frame
@@ -301,11 +301,10 @@ class Gate(wiring.Component):
     def _choose(self, m, leaving, ending, aborting):
         """Take or discard the head, in the variant in which it may leave. Return whether it is stale."""
         head, frame = self.head, self.frame
-        stale, stoppable, refused, held, free = (Signal() for _ in range(5))
+        stale, refused, held, free = (Signal() for _ in range(4))
         m.d.comb += [
             stale.eq(self._stale()),
-            stoppable.eq(~head.reset & (head.cut | head.exposed & ~head.all)),
-            refused.eq(stale | head.short | stoppable & self._closed(head)),
+            refused.eq(stale | head.short | head.stoppable & self._closed(head)),
             held.eq(leaving & self._same_session()),
             free.eq(self.phase == Phase.FREE),
             self.take.eq(self.head_valid & ~refused & free),
@@ -328,7 +327,7 @@ class Gate(wiring.Component):
         # A lane's epoch flips when a frame of the present one is aborted or, not being stale, discarded.
         fallen = 0
         for one, strobe in ((frame, ending & aborting), (head, self.head_valid & refused & ~ending & ~held)):
-            lane = one.mine & (strobe & self._streamed(one) & ~one.lane[3]).replicate(LANES)
+            lane = one.mine & (strobe & one.streamed & ~one.lane[3]).replicate(LANES)
             fallen |= lane & ~(self.epochs ^ one.epoch.replicate(LANES))
         m.d.sync += self.epochs.eq(self.epochs ^ (fallen | self.flip))
         return stale

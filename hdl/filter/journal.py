@@ -107,10 +107,11 @@ class Journal(wiring.Component):
         # What is left to be undone of the dropped frame, and of the failed one at the head of the queue.
         dropped_place, dropped_left = Signal(PLACE_BITS), Signal(COUNT_BITS)
         failed_place, failed_left, holding = Signal(PLACE_BITS), Signal(COUNT_BITS), Signal()
+        final = Signal()  # `failed_left` is 1
         drop, fail, failure = Signal(), Signal(), failures.o.payload
         m.d.comb += [
             drop.eq(self.frame_end & ~self.kept & (self.reserve | self.reservations.any())),
-            failures.o.ready.eq(~holding | (self.taken & ~self.urgent & (failed_left == 1))),
+            failures.o.ready.eq(~holding | (self.taken & ~self.urgent & final)),
             fail.eq(failures.o.valid & failures.o.ready),
         ]
         with m.If(drop):
@@ -120,9 +121,10 @@ class Journal(wiring.Component):
             m.d.sync += self.urgent.eq(dropped_left != 1)
         with m.If(fail):
             m.d.sync += [failed_place.eq(failure.base), failed_left.eq(failure.count), holding.eq(1)]
+            m.d.sync += final.eq(failure.count == 1)
         with m.Elif(self.taken & ~self.urgent):
             m.d.sync += [failed_place.eq(failed_place + 1), failed_left.eq(failed_left - 1)]
-            m.d.sync += holding.eq(failed_left != 1)
+            m.d.sync += [holding.eq(~final), final.eq(failed_left == 2)]
 
         # The ring's read address changes with these events, and its word is on `entry` three cycles later.
         event = Signal(2)

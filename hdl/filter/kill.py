@@ -72,13 +72,17 @@ class KillLatch(wiring.Component):
     -------
     request, open : In(8)
     killed : Out(8)
+    next : Out(8)
+        What ``killed`` will show in the next cycle.
     """
 
     request: In(LANES)
     open: In(LANES)
     killed: Out(LANES, init=FIRM)
+    next: Out(LANES)
 
     def elaborate(self, platform):
         m = Module()
-        m.d.sync += self.killed.eq(self.killed & ~self.open | self.request)
+        m.d.comb += self.next.eq(self.killed & ~self.open | self.request)
+        m.d.sync += self.killed.eq(self.next)
         return m

@@ -105,12 +105,12 @@ class Passage(wiring.Component):
 
         through, want, room = Signal(), Signal(), Signal()
         waiting = self._requests(m, state, want, room)
-        some, coming, stored, here = self._queue(m, state, arriving, through, ready, want, room)
+        empty, coming, stored, here = self._queue(m, state, arriving, through, ready, want, room)
         at_rest = Signal()  # nothing of the queue is on its way
         m.d.comb += [
             at_rest.eq((state == _State.QUEUED) & ~coming & ~here),
             self.begin.eq(at_rest & ready & want),
-            through.eq((state == _State.THROUGH) | at_rest & rested & ~some & ~want),
+            through.eq((state == _State.THROUGH) | at_rest & rested & empty & ~want),
         ]
         step = Signal(range(_LAST + 1))
         with m.Switch(state):
@@ -187,10 +187,13 @@ class Passage(wiring.Component):
         return waiting.any()
 
     def _queue(self, m, state, arriving, through, ready, want, room):
-        """The queue: returns that it holds something, that a symbol is on its way, the symbol, and that it is here."""
+        """The queue: returns that it is empty, that a symbol is on its way, the symbol, and that it is here.
+
+        Of the first only what it says while nothing is on its way is right.
+        """
         m.submodules.memory = memory = Memory(len(arriving.as_value()), self.DEPTH)
         write, read, taken = (Signal(range(self.DEPTH), name=name) for name in ("write", "read", "taken"))
-        some, coming, here, stored = Signal(), Signal(), Signal(), Signal(Symbol)
+        some, none, coming, here, stored = Signal(), Signal(init=1), Signal(), Signal(), Signal(Symbol)
         gap = Signal(range(GAP_OCTETS + 1))  # idle cycles that the present gap may still bring in
         store, advance, stop = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -209,14 +212,14 @@ class Passage(wiring.Component):
             m.d.sync += [write.eq(write + 1), gap.eq(Mux(arriving.valid, GAP_OCTETS, gap - 1))]
         with m.If(here):
             m.d.sync += taken.eq(taken + 1)
-        m.d.sync += [coming.eq(advance), here.eq(coming & ~stop)]
+        m.d.sync += [coming.eq(advance), here.eq(coming & ~stop), none.eq(~some & ~store)]
         with m.If(stop):
             m.d.sync += read.eq(taken + 1)  # what was on its way is read again
         with m.Elif(advance):
             m.d.sync += read.eq(read + 1)
         used = Signal.like(write)
         m.d.sync += [used.eq(write - taken), room.eq(used <= self.DEPTH - self.ROOM)]
-        return some, coming, stored, here
+        return none, coming, stored, here
 
     def _send(self, m, line, check):
         """To the pins, with the FCS of an RST, or with a carrier that is spoilt."""

@@ -1,6 +1,6 @@
 """The egress queue: descriptors of the frames that wait to leave."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -47,32 +47,33 @@ class EgressQueue(wiring.Component):
         m.submodules.memory = memory = Memory(shape=Descriptor, depth=size, init=[])
         write, read = memory.write_port(), memory.read_port(domain="comb")
 
-        # Both the verdict and the gate decide late in a cycle, so their strobes only choose between values made before:
-        # `some` tells of frames in the memory, `single` that there is one.
-        push, load, put, get = Signal(), Signal(), Signal(), Signal()
-        some, single = Signal(), Signal()
+        # Both the verdict and the gate decide late in a cycle, so their strobes only choose between values made before.
+        # Every frame takes a place in the memory, also one that becomes the head at once. Behind the head there are one
+        # or more (`behind[0]`), two or more, three or more (`more`).
+        push, load, get = Signal(), Signal(), Signal()
+        behind, more = Signal(2), Signal()
         m.d.comb += [
             push.eq(self.keep & ~self.full),
             load.eq(~self.head_valid | self.pop),
-            get.eq(load & some),
-            put.eq(push & (some | ~load)),
+            get.eq(load & (behind[0] | push)),
+            more.eq((write.addr - read.addr)[: len(read.addr)] > 2),
             write.en.eq(self.end),
             write.data.eq(self.descriptor),
         ]
         following = Signal(Descriptor)
-        m.d.comb += following.eq(Mux(some, read.data, self.descriptor))
+        m.d.comb += following.eq(Mux(behind[0], read.data, self.descriptor))
         head = head_of(m, following)
         with m.If(load):
-            m.d.sync += self.head_valid.eq(some | push)
+            m.d.sync += self.head_valid.eq(behind[0] | push)
             m.d.sync += self.head.eq(head)
-        m.d.sync += some.eq(put | (some & ~(load & single)))
-        after = [(read.addr + ahead)[: len(read.addr)] == write.addr for ahead in (1, 2)]
-        with m.If(put & ~get):
-            m.d.sync += [write.addr.eq(write.addr + 1), single.eq(read.addr == write.addr)]
-        with m.Elif(get & ~put):
-            m.d.sync += [read.addr.eq(read.addr + 1), single.eq(after[1])]
-        with m.Elif(get & put):
-            m.d.sync += [write.addr.eq(write.addr + 1), read.addr.eq(read.addr + 1), single.eq(after[0])]
+        with m.If(push):
+            m.d.sync += write.addr.eq(write.addr + 1)
+        with m.If(get):
+            m.d.sync += read.addr.eq(read.addr + 1)
+        with m.If(push & ~load):
+            m.d.sync += behind.eq(Cat(Const(1, 1), behind))
+        with m.Elif(load & ~push):
+            m.d.sync += behind.eq(Cat(behind[1], more))
 
         # Pushes of whole frames are far apart: by the next one `full` has long settled.
         pushed = Signal()

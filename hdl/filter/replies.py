@@ -61,8 +61,8 @@ class Replies(wiring.Component):
     lost : Out(8)
         Lanes whose evidence is lost.
     lost_valid, told : Out(1), Out(LOST)
-        Strobe: the evidence of a lane was whole, and is lost. Two cycles behind the octet that shows it for PACKET,
-        three for MESSAGE.
+        Strobe: the evidence of a lane was whole, and is lost. Three cycles behind the octet that shows it for PACKET,
+        four for MESSAGE.
     busy : Out(1)
         Chunks wait or are being read.
     """
@@ -174,12 +174,14 @@ class Replies(wiring.Component):
         contexts = [framer.context[:WORD_BITS], reader.context[WORD_BITS : 2 * WORD_BITS]]
         contexts.append(Cat(Const(0, _SHIFT), numbers.context[2 * WORD_BITS : 3 * WORD_BITS - _SHIFT]))
         high = Mux(save[1], contexts[1][_LOW:], Mux(save[2], contexts[2][_LOW:], reader.recent[_LOW:]))
-        m.d.comb += [
-            save.eq(Cat((phase == _Phase.SETTLE) & (step == _SETTLES - _WORDS + word) for word in range(_WORDS))),
-            saves.eq(save.any()),
+        m.d.sync += [
             memory.write_en.eq(saves | reader.slot_end),
             memory.write_addr.eq(Cat(Mux(saves, (_CONTEXT + save[1:])[:3], reader.slot), lane)),
             memory.write_data.eq(Mux(save[0], contexts[0], Cat(reader.recent[:_LOW], high))),
+        ]
+        m.d.comb += [
+            save.eq(Cat((phase == _Phase.SETTLE) & (step == _SETTLES - _WORDS + word) for word in range(_WORDS))),
+            saves.eq(save.any()),
             memory.read_addr.eq(Cat(Mux(send == 0, (_CONTEXT + step)[:3], slots[(send - 1)[:2]]), lane)),
             framer.word.eq(memory.read_data),
             reader.word.eq(memory.read_data),
@@ -198,27 +200,30 @@ class Replies(wiring.Component):
     def _lose(self, m, lane, chunks, framer, reader, numbers, ended, overrun):
         """The lanes whose evidence is lost, and the events of that."""
         missing, loses, whole, reason = Signal(), Signal(), Signal(), Signal(Loss)
-        m.d.comb += [
-            # Also by a message behind the last number.
-            missing.eq((numbers.settled | ended) & (numbers.relation == Relation.ABOVE)),
+        m.d.comb += missing.eq((numbers.settled | ended) & (numbers.relation == Relation.ABOVE))  # also behind the last
+        m.d.sync += [
             whole.eq(numbers.settled & ~missing & ~framer.broken),
             loses.eq(missing | overrun | framer.wrong | framer.stop),
             reason.eq(Mux(reader.ended, Loss.MESSAGE, Loss.PACKET)),
         ]
         with m.If(overrun):
-            m.d.comb += reason.eq(Loss.OVERRUN)
+            m.d.sync += reason.eq(Loss.OVERRUN)
         with m.If(missing):
-            m.d.comb += reason.eq(Loss.SKIPPED)
+            m.d.sync += reason.eq(Loss.SKIPPED)
 
-        lost, here, overruns = Signal(LANES), Signal(LANES), Signal(LANES)
-        before = Signal()
+        mine, lost, overruns = Signal(LANES), Signal(LANES), Signal(LANES)  # `mine`: one bit, for the lane
+        before, overran, was_lost = Signal(), Signal(), Signal()
         m.d.comb += [
-            here.eq((loses | whole) << lane),
-            overruns.eq(chunks.overran << self.lane),
             self.lost.eq(lost | chunks.holes),
-            before.eq(self.lost.bit_select(lane, 1) & ~whole),
+            before.eq((self.lost & mine).any() & ~whole),
+            overruns.eq(chunks.overran << self.lane),
         ]
-        m.d.sync += lost.eq(Mux(loses, lost | here, lost & ~here) | overruns)
+        m.d.sync += [
+            mine.eq(1 << lane),
+            lost.eq((lost | mine & loses.replicate(LANES)) & ~(mine & (whole & ~loses).replicate(LANES)) | overruns),
+            overran.eq(chunks.overran),
+            was_lost.eq(self.lost.bit_select(self.lane, 1)),
+        ]
 
         # A frame that was overrun is told when nothing else is. Its hole comes when what is before it has been read.
         late, late_lane, tells = Signal(), Signal(3), Signal()
@@ -227,7 +232,7 @@ class Replies(wiring.Component):
             self.lost_valid.eq(tells | late),
             self.told.lane.eq(Mux(tells, lane, late_lane)),
             self.told.reason.eq(Mux(tells, reason, Loss.OVERRUN)),
-            late.eq((late & tells) | (overruns & ~self.lost).any()),
+            late.eq((late & tells) | (overran & ~was_lost)),
         ]
         with m.If(chunks.overran):
             m.d.sync += late_lane.eq(self.lane)

@@ -123,17 +123,18 @@ class ReturnPath(wiring.Component):
         ]
 
         # The lane that the headers show is this frame's from `open` on.
-        cut_off, known = Signal(LANES), Signal()
+        cut_off, cut, known = Signal(LANES), Signal(), Signal()
         m.d.sync += [cut_off[lane].eq(self.killed[lane] & (self.actions[lane] == Action.CUT)) for lane in range(LANES)]
         with m.If(receiver.end):
             m.d.sync += known.eq(0)
         with m.Elif(headers.open):
             m.d.sync += known.eq(1)
         gap = Signal()
+        m.d.sync += cut.eq(~headers.lane[3] & cut_off.bit_select(headers.lane[:3], 1))
         m.d.comb += [
             self.spoilt.eq(headers.soon & self.missing),
             self.spoilt_lane.eq(headers.lane),
-            passage.spoil.eq((known & ~headers.lane[3] & cut_off.bit_select(headers.lane[:3], 1)) | gap),
+            passage.spoil.eq((known & cut) | gap),
             self.end.eq(receiver.end),
         ]
         with m.If(receiver.end):

@@ -70,9 +70,9 @@ class Session(wiring.Component):
         For the descriptor; ``finished``: a FIN was accepted, with this frame or before.
     full : Out(1)
         Too many frames are in flight; settled long before a frame ends.
-    load, load_slot : Out(1), Out(6)
-        Combinational, in a: the parsers' context at the next number is in this slot. None for a new session, whose
-        context is the beginning.
+    anew, load_slot : Out(1), Out(6)
+        From a + 1 on: the session is new, the parsers' context is the beginning; else that at the next number is in
+        this slot.
     kept, fence, latch : In(1)
         In the cycle after ``end``: the frame is kept; its lane is fenced, with RSTs or without.
     withhold : In(1)
@@ -88,8 +88,8 @@ class Session(wiring.Component):
     flip : Out(8)
         Strobes: a new session begins, frames of the old one must not leave.
     evidence_valid, evidence : In(1), In(EVIDENCE)
-        A right frame of the return path has ended; they come at least 64 cycles apart. It counts three cycles later, or
-        as soon as the gate has had no outcome of a segment for five.
+        A right frame of the return path has ended; they come at least 64 cycles apart. It counts four cycles later, or
+        as soon as the gate has had no outcome of a segment for six.
     missing : Out(1)
         The frame of the return path that ``evidence`` tells of is of a lane's open session, and octets before it are
         missing. Right from two cycles behind lane, port and sequence on, if it has payload.
@@ -129,7 +129,7 @@ class Session(wiring.Component):
     finished: Out(1)
     slot: Out(5)
     full: Out(1)
-    load: Out(1)
+    anew: Out(1)
     load_slot: Out(6)
     kept: In(1)
     fence: In(1)
@@ -169,7 +169,8 @@ class Session(wiring.Component):
         self._closed, self._closing, self._blank, self._epochs, self._flying = (Signal(LANES) for _ in range(5))
         self._syn, self._moved = Signal(), Signal(32)  # of the segment
         self._end, self._above = Signal(32), Signal()  # of the segment: and it is above what is withheld
-        self._discarded, self._unsettled = Signal(), Signal()  # of the outcome
+        self._discarded, self._coming = Signal(), Signal()  # of the outcome: and it is a segment's
+        self._settles = Signal()  # in the next cycle no other outcome is being counted than one that comes then
         self._learning = Signal()  # from an evidence
         self._reported, self._outcome = Signal(), Signal(Outcome)  # the gate's, a cycle late
         self._numbers = {
@@ -185,13 +186,14 @@ class Session(wiring.Component):
         for name, numbers in self._numbers.items():
             m.submodules[name] = numbers
         m.d.sync += [self._reported.eq(self.outcome_valid), self._outcome.eq(self.outcome)]
-        here = self.lane[:3]
+        here = Signal(3)  # the segment's lane: a register of its own, near to what it selects
+        m.d.sync += here.eq(self.lane)
         keeping, commit, fall_back = Signal(), Signal(), Signal()
         their = Signal(3)  # lane of the outcome
         self._judge(m, here)
         self._accept(m, here, keeping)
         landed = Signal()
-        sum_ = self._settle(m, their, commit, fall_back, landed)
+        sum_ = self._settle(m, here, their, commit, fall_back, landed)
         self._learn(m, their, commit, sum_)
         self._withhold(m, here, their, fall_back)
 
@@ -240,28 +242,35 @@ class Session(wiring.Component):
 
     def _judge(self, m, here):
         """The lane's state as the segment meets it, and what follows from it."""
-        following, acked, sent, port = Signal(32), Signal(32), Signal(_NEAR), Signal(16)
-        fenced, live, closing, flying, some, owed = Signal(), Signal(), Signal(), Signal(), Signal(), Signal(32)
-        m.d.comb += flying.eq(self._flying.bit_select(here, 1))
-        sent_now = self._read(m, "sent", here)
+        accepted, sent, acked, port, last_slot = Signal(32), Signal(32), Signal(32), Signal(16), Signal(5)
+        fenced, live, flying, blank, closing, closed = (Signal() for _ in range(6))
+        some, owed = Signal(), Signal(32)
         with m.If(self.open):
             m.d.sync += self.segment.eq(0)
-        m.d.comb += [
-            self.load.eq(self.located & (flying | ~self._blank.bit_select(here, 1))),
-            self.load_slot.eq(Mux(flying, self._read(m, "last_slot", here), SLOTS | here)),
-        ]
+        lane = self.lane[:3]
         with m.If(self.located):
             m.d.sync += [
-                self.segment.eq(self.tcp_lanes.bit_select(here, 1)),
-                following.eq(Mux(flying, self._read(m, "next", here), sent_now)),
-                sent.eq(sent_now),
-                acked.eq(self._read(m, "acked", here)),
-                port.eq(self._read(m, "port", here)),
-                fenced.eq(self._fences.bit_select(here, 1)),
-                live.eq(self._live.bit_select(here, 1)),
-                closing.eq(Mux(flying, self._closing, self._closed).bit_select(here, 1)),
-                self.epoch.eq(self._epochs.bit_select(here, 1)),
+                self.segment.eq(self.tcp_lanes.bit_select(lane, 1)),
+                accepted.eq(self._read(m, "next", lane)),
+                sent.eq(self._read(m, "sent", lane)),
+                acked.eq(self._read(m, "acked", lane)),
+                port.eq(self._read(m, "port", lane)),
+                last_slot.eq(self._read(m, "last_slot", lane)),
+                fenced.eq(self._fences.bit_select(lane, 1)),
+                live.eq(self._live.bit_select(lane, 1)),
+                flying.eq(self._flying.bit_select(lane, 1)),
+                blank.eq(self._blank.bit_select(lane, 1)),
+                closing.eq(self._closing.bit_select(lane, 1)),
+                closed.eq(self._closed.bit_select(lane, 1)),
+                self.epoch.eq(self._epochs.bit_select(lane, 1)),
             ]
+        following, finishing = Signal(32), Signal()
+        m.d.comb += [
+            self.anew.eq(~flying & blank),
+            self.load_slot.eq(Mux(flying, last_slot, SLOTS | here)),
+            following.eq(Mux(flying, accepted, sent)),
+            finishing.eq(Mux(flying, closing, closed)),
+        ]
 
         withheld = self._read(m, "withheld", here)
         over_withheld, end = Signal(32), Signal(32)
@@ -281,7 +290,7 @@ class Session(wiring.Component):
             ahead.eq(self.sequence - following),
             above_ack.eq(self.sequence - acked),
             above_sent.eq(self.sequence - sent),
-            unsent.eq(following[:_NEAR] != sent),
+            unsent.eq(flying & (accepted[:_NEAR] != sent[:_NEAR])),
             beyond.eq(ahead[:_NEAR] + self.payload_length),
             unacked.eq(above_ack[:_NEAR] + self.payload_length),
             over_sent.eq(above_sent + self.payload_length),
@@ -311,7 +320,7 @@ class Session(wiring.Component):
             Reason.OLD: placed & (above_ack[31] | (fin & beyond[-1])),
             Reason.IN_FLIGHT: octets & ahead[31] & unsent & positive(over_sent),
             Reason.WINDOW: octets & (unacked > HISTORY),
-            Reason.FINISHED: octets & closing & positive(beyond),
+            Reason.FINISHED: octets & finishing & positive(beyond),
         }
         found, rolled_back = Signal(FLAGS), Signal()
         m.d.sync += [found[reason].eq(self.segment & flag) for reason, flag in flags.items()]
@@ -321,7 +330,7 @@ class Session(wiring.Component):
             self.repeats.eq(self.segment & octets),
             self.mute.eq(self.segment & (Cat(flags.values()).any() | alive)),
             self.advance.eq(Mux(octets & positive(beyond), beyond[:11], 0)),
-            self.finished.eq(closing | (fin & ~syn)),
+            self.finished.eq(finishing | (fin & ~syn)),
             self._syn.eq(syn),
             self._moved.eq(following + self.advance),
         ]
@@ -341,14 +350,14 @@ class Session(wiring.Component):
         with m.If(self.learn):
             m.d.sync += self._pending.bit_select(here, 1).eq(1)
 
-    def _settle(self, m, their, commit, fall_back, landed):
+    def _settle(self, m, here, their, commit, fall_back, landed):
         """What became of a frame at the gate, two cycles later; return the lane's `sent` after it."""
         outcome, arriving, valid, mine, sum_ = Signal(Outcome), Signal(), Signal(), Signal(), Signal(32)
         sent, fallen, newest = Signal(), Signal(), Signal()  # of the lane's last frame that was kept
-        recent = Signal(2)  # what an outcome changes is read, and compared
-        reported, coming, lane, behind = self._outcome, Signal(), Signal(3), Signal()
+        recent = Signal(3)  # what an outcome changes is read, and compared
+        reported, lane, behind = self._outcome, Signal(3), Signal()
         m.d.comb += [
-            coming.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset),
+            self._coming.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset),
             arriving.eq(self._reported & reported.tcp & ~reported.reset),
         ]
         m.d.sync += [
@@ -360,7 +369,7 @@ class Session(wiring.Component):
             mine.eq(arriving & ~behind & (reported.epoch == self._epochs.bit_select(lane, 1))),
             sent.eq(reported.kind == OutcomeKind.SENT),
             fallen.eq((reported.kind == OutcomeKind.ABORTED) | (reported.kind == OutcomeKind.DISCARDED)),
-            newest.eq((reported.slot == self._read(m, "last_slot", lane)) & ~(self.save & (self.lane[:3] == lane))),
+            newest.eq((reported.slot == self._read(m, "last_slot", lane)) & ~(self.save & (here == lane))),
         ]
         m.d.comb += [
             their.eq(outcome.lane),
@@ -370,7 +379,7 @@ class Session(wiring.Component):
             fall_back.eq(mine & fallen),
             landed.eq(commit & newest),
             self._discarded.eq(outcome.kind == OutcomeKind.DISCARDED),
-            self._unsettled.eq(coming | arriving | valid | recent.any()),
+            self._settles.eq(~(self._coming | arriving | valid | recent[:2].any())),
             self.commit.eq(commit),
             self.commit_slot.eq(outcome.slot),
             self.commit_lane.eq(their),
@@ -385,9 +394,12 @@ class Session(wiring.Component):
     def _learn(self, m, their, commit, sum_):
         """What the return path tells: read, compared, and written when no outcome is in the way."""
         told = self.evidence
-        lane, step, done = told.lane[:3], Signal(3), Signal()
-        m.d.comb += [done.eq(step[2] & ~self._unsettled), self._learning.eq(step[2])]
-        m.d.sync += step.eq(Cat(self.evidence_valid & ~told.lane[3], step[0], step[1] | (step[2] & ~done)))
+        lane, step, due, done = told.lane[:3], Signal(4), Signal(), Signal()
+        m.d.comb += [done.eq(due & ~self._coming), self._learning.eq(step[3])]
+        m.d.sync += [
+            step.eq(Cat(self.evidence_valid & ~told.lane[3], step[:2], step[2] | (step[3] & ~done))),
+            due.eq((step[2] | (step[3] & ~done)) & self._settles),
+        ]
 
         acked, sent, back, port = Signal(32), Signal(_NEAR), Signal(32), Signal(16)
         pending_port, pending_next = Signal(16), Signal(32)
@@ -416,20 +428,25 @@ class Session(wiring.Component):
             taken.eq(Mux(syn, 1, told.payload_length + fin)),
             behind.eq(told.sequence + taken),
         ]
-        acknowledges = Signal()
-        m.d.comb += [
+        acknowledges, opens, goes_on, hears = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
             # `sent` is no further above the last ACK than HISTORY.
-            acknowledges.eq(done & of_session & ack & positive(newer) & ~newer[_NEAR - 1 :].any() & ~positive(later)),
-            self.began.eq(done & of_pending & answers),
+            acknowledges.eq(of_session & ack & positive(newer) & ~newer[_NEAR - 1 :].any() & ~positive(later)),
+            opens.eq(of_pending & answers),
+            goes_on.eq(of_session & continues),
+            hears.eq(of_session & continues & some),
+        ]
+        m.d.comb += [
+            self.began.eq(done & opens),
             self.began_lane.eq(lane),
             self.began_port.eq(told.port),
             self.flip.eq(self.began << lane),
             self.missing.eq(open_ & known[-1]),
-            self.heard.eq(done & of_session & continues & some),
+            self.heard.eq(done & hears),
             self.skip.eq(known[:11]),
         ]
-        self._write(m, "acked", lane, acknowledges | self.began, told.acknowledgment)
-        self._write(m, "back", lane, (done & of_session & continues) | self.began, behind)
+        self._write(m, "acked", lane, done & (acknowledges | opens), told.acknowledgment)
+        self._write(m, "back", lane, done & (goes_on | opens), behind)
         self._write(m, "port", lane, self.began, told.port)
         self._write(m, "sent", Mux(commit, their, lane), commit | self.began, Mux(commit, sum_, told.acknowledgment))
         with m.If(self.began):
@@ -451,7 +468,7 @@ class Session(wiring.Component):
         # A segment waits until no outcome has come for a while: then what it is compared with is up to date.
         waiting, extend, settled = Signal(), Signal(), Signal()
         # Nor while a frame of the return path is being learnt from. An outcome that shows only now writes later.
-        m.d.sync += settled.eq(~self._unsettled)
+        m.d.sync += settled.eq(self._settles)
         m.d.comb += extend.eq(waiting & settled & ~self._learning)
         with m.If(self.withhold):
             m.d.sync += waiting.eq(1)

@@ -24,12 +24,15 @@ class ContextStore(wiring.Component):
     before its cycle. Of two commits of a lane only the later one need be copied, so there is no queue to overflow. The
     slot of a frame must stay as it is while its lane is pending.
 
-    Loads start at least 8 cycles apart, and saves 12. A reset changes no context, and forgets what is pending.
+    Loads start at least 9 cycles apart, and saves 12. A reset changes no context, and forgets what is pending.
 
     Members
     -------
-    start_load, load_slot, load_lane : In(1), In(6), In(3)
-        Slots 0 to 31 are the frames', 32 to 39 the lanes'; ``load_lane`` is the lane, when the slot is a lane's.
+    start_load, load_lane : In(1), In(3)
+        Strobe, and the lane.
+    anew, load_slot : In(1), In(6)
+        From the cycle behind ``start_load`` to eight cycles behind it: there is nothing to load; the slot. Slots 0 to
+        31 are the frames', 32 to 39 the lanes'.
     load, word : Out(8), Out(36)
         To the parsers.
     start_save, save_slot : In(1), In(5)
@@ -41,8 +44,9 @@ class ContextStore(wiring.Component):
     """
 
     start_load: In(1)
-    load_slot: In(6)
     load_lane: In(range(LANES))
+    anew: In(1)
+    load_slot: In(6)
     load: Out(WORDS)
     word: Out(WORD_BITS)
     start_save: In(1)
@@ -66,15 +70,18 @@ class ContextStore(wiring.Component):
 
         # Reading: a load from the cycle behind its start on, else a copy, of which nothing may arrive during a save.
         loading, load_number, slot = Signal(), Signal(range(WORDS)), Signal.like(self.load_slot)
-        asked_slot, pending_slot, redirected = Signal.like(slot), Signal(range(QUEUE)), Signal()
-        m.d.comb += slot.eq(Mux(redirected, pending_slot, asked_slot))
+        pending_slot, was_pending = Signal(range(QUEUE)), Signal()
+        m.d.comb += slot.eq(Mux(self.load_slot[-1] & was_pending, pending_slot, self.load_slot))
         asked = Signal(2)
-        m.d.sync += [Cat(asked, self.load).eq(Cat(self.start_load, asked, self.load)), load_number.eq(load_number + 1)]
+        m.d.sync += [
+            Cat(asked, self.load).eq(Cat(self.start_load, asked[0] & ~self.anew, asked[1], self.load)),
+            load_number.eq(load_number + 1),
+        ]
         with m.If(load_number == WORDS - 1):
             m.d.sync += loading.eq(0)
         with m.If(self.start_load):
-            m.d.sync += [loading.eq(1), load_number.eq(0), asked_slot.eq(self.load_slot)]
-            m.d.sync += redirected.eq(self.load_slot[-1] & self.pending.bit_select(self.load_lane, 1))
+            m.d.sync += [loading.eq(1), load_number.eq(0)]
+            m.d.sync += was_pending.eq(self.pending.bit_select(self.load_lane, 1))
             m.d.sync += pending_slot.eq(Array(sources)[self.load_lane])
 
         saves, save_number, save_slot = Signal(_SAVES - 1), Signal(range(WORDS)), Signal.like(self.save_slot)

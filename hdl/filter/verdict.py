@@ -53,7 +53,8 @@ class Verdict(wiring.Component):
         With ``end``: an order that began in an earlier frame has ended, too late to be checked. It fences (BUSY).
     stale : In(1)
         What a kill withheld is not over yet on this lane: it counts as killed, unless it is to starve.
-    killed : In(8)
+    killing : In(8)
+        Lanes that are killed in the next cycle.
     message_end, is_order, is_enter, bad_message, …, undecided, user_ref, index, quantity, price : In
         As `Tally` has them.
     judged_order, stop : Out(1)
@@ -100,7 +101,7 @@ class Verdict(wiring.Component):
                 "old_order": In(1),
                 "unjudged": In(1),
                 "stale": In(1),
-                "killed": In(LANES),
+                "killing": In(LANES),
                 **messages,
                 "user_ref": In(32),
                 "index": In(9),
@@ -143,7 +144,9 @@ class Verdict(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.tally = tally = Tally()
-        names = ("start", "tcp", "continued", "message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
+        tcp = Signal()  # as of the cycle before, like the lane and its action
+        m.d.sync += tcp.eq(self.tcp)
+        names = ("start", "continued", "message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
         for name in (*names, "index"):
             m.d.comb += getattr(tally, name).eq(getattr(self, name))
         m.submodules.particulars = particulars = Particulars()
@@ -163,6 +166,7 @@ class Verdict(wiring.Component):
         with m.Elif(self.start):
             m.d.sync += over.eq(0)
         m.d.comb += [
+            tally.tcp.eq(tcp),
             tally.over.eq(self.end | over),
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
@@ -170,10 +174,10 @@ class Verdict(wiring.Component):
             self.doomed.eq(tally.doomed),
         ]
 
-        tcp = Signal()  # as of the cycle before, like the lane and its action
-        m.d.sync += tcp.eq(self.tcp)
         mine, action = Signal(LANES), {name: Signal(name=f"is_{name.name.lower()}") for name in Action}
         m.d.sync += mine.eq(1 << self.lane)  # one bit; none for no lane
+        killed = Signal()  # in this cycle
+        m.d.sync += killed.eq((self.killing & mine).any())
         m.d.sync += [flag.eq(self.action == name) for name, flag in action.items()]
 
         # What is settled a cycle before the end. Stopped orders alone do not drop the frame; do not fence; whatever the
@@ -202,14 +206,13 @@ class Verdict(wiring.Component):
             fence[1].eq(Mux(spares, tally.fencing, tally.failed | tally.some_order) | fences_dead),
         ]
 
-        killed, lane_killed, frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(6))
+        lane_killed, frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(5))
         dropped, fences, cut_off, begun = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             settled.eq((self.flags & SETTLED)[: FENCING[0]].any()),
             bad_place.eq((self.flags & SETTLED)[FENCING[0] :].any()),
         ]
         m.d.comb += [
-            killed.eq((self.killed & mine).any()),
             lane_killed.eq(killed | stale),
             bad_before.eq(settled | (self.flags & ~SETTLED).any()),
             frame_bad.eq(bad_before | bad_place),
