@@ -144,7 +144,7 @@ class GateSpec(wiring.Component):
         # The account of the epochs: what was reported of the cycle before, and the input of that cycle.
         known, flipped, epochs = Signal(LANES), Signal(LANES), Signal(LANES)
         said = gate.outcome
-        fallen = gate.outcome_valid & said.tcp & ~said.reset & (said.epoch == known.bit_select(said.lane[:3], 1))
+        fallen = gate.outcome_valid & said.streamed & (said.epoch == known.bit_select(said.lane[:3], 1))
         fallen &= (said.kind == OutcomeKind.DISCARDED) | (said.kind == OutcomeKind.ABORTED)
         m.d.comb += epochs.eq(known ^ (flipped | (fallen << said.lane)[:LANES]))
         m.d.sync += [known.eq(epochs), flipped.eq(self.flip)]

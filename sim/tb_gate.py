@@ -48,10 +48,14 @@ class Frame:
     finished: int = 0
     slot: int = 0
 
+    @property
+    def streamed(self):
+        return int(self.tcp and not self.reset)
+
     def packed(self):
         fields = {name: getattr(self, name) for name in Descriptor.members if name != "length"}
         stoppable = not self.reset and (self.cut or (self.live and not self.rewritable and not self.all))
-        ready = {"mine": 1 << (self.lane & 7), "stoppable": stoppable, "streamed": self.tcp and not self.reset}
+        ready = {"mine": 1 << (self.lane & 7), "stoppable": stoppable, "streamed": self.streamed}
         return pack(Head, length=len(self.octets), short=len(self.octets) < 64, **fields, **ready)
 
     def rest(self, **noise):

@@ -57,17 +57,17 @@ def test_random_pushes_and_pops_keep_the_order():
     rng = random.Random(1)
 
     async def bench(ctx):
-        waiting, number, before = [], 0, 0
+        waiting, number, before, end = [], 0, 0, False
         for cycle in range(3000):
             assert ctx.get(queue.head_valid) == bool(waiting), cycle
             assert ctx.get(queue.count) == before
             before = len(waiting)
             if waiting:
                 assert ctx.get(queue.head.stamp) == waiting[0], cycle
-            eager = 0.7 if cycle // 300 % 2 else 0.3
-            push = rng.random() < eager and len(waiting) < 30  # `full` shows three cycles late
-            pop = bool(waiting) and rng.random() < 0.5
-            ctx.set(queue.end, push or rng.random() < 0.5)
+            end = not end and rng.random() < 0.9  # never in two cycles, one behind the other
+            push = end and rng.random() < 0.9 and len(waiting) < 30  # `full` shows three cycles late
+            pop = bool(waiting) and rng.random() < (0.2 if cycle // 300 % 2 else 0.8)
+            ctx.set(queue.end, end)
             ctx.set(queue.keep, push)
             ctx.set(queue.descriptor, descriptor(number))
             ctx.set(queue.pop, pop)

@@ -61,7 +61,7 @@ class Bench:
         ctx, session = self.ctx, self.session
         kind = KINDS[kind] if leaving or frame["epoch"] == self.epochs else OutcomeKind.STALE
         outcome = {name: frame[name] for name in ("advance", "epoch", "finished", "slot")}
-        ctx.set(session.outcome, outcome | {"kind": kind, "lane": LANE, "tcp": 1})
+        ctx.set(session.outcome, outcome | {"kind": kind, "lane": LANE, "streamed": 1})
         if kind in (OutcomeKind.DISCARDED, OutcomeKind.ABORTED):
             self._flip()
         await self._pulse(session.outcome_valid)

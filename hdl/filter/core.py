@@ -60,7 +60,7 @@ TARGETS = {
 
 
 class Filter(wiring.Component):
-    """Reads every frame from the servers and lets out what is allowed; passes the way back unread.
+    """Reads every frame from the servers and lets out what is allowed; reads the way back and passes it on.
 
     A frame that is kept leaves bit-identical, its first preamble octet 5 cycles after its last octet came in, or 13
     after its predecessor's last octet left. From the cycle after a kill edge no order of a killed lane begins to leave;
@@ -71,9 +71,6 @@ class Filter(wiring.Component):
     ----------
     uart_divisor : int
         Cycles of one bit of the control link; 42 is 2.98 Mbaud at 125 MHz.
-    tcp : bool
-        With what TCP lanes need. Without, a smaller core: no segment ever has a session (NO_SESSION), and the return
-        path is not read.
 
     Members
     -------
@@ -94,8 +91,8 @@ class Filter(wiring.Component):
         ``now`` at which the watchdog expires; all ones when it does not run.
     """
 
-    def __init__(self, *, uart_divisor: int = 42, tcp: bool = True):
-        self.uart_divisor, self.tcp = uart_divisor, tcp
+    def __init__(self, *, uart_divisor: int = 42):
+        self.uart_divisor = uart_divisor
         ports = {}
         for side in ("server", "exchange"):
             ports |= {f"{side}_rx_data": In(8), f"{side}_rx_dv": In(1), f"{side}_rx_er": In(1)}
@@ -137,12 +134,14 @@ class Filter(wiring.Component):
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
         m.submodules.log = log = Log(["kill", "control", "gate", "verdict", "block", "session", "evidence"])
-        parts = (Session, ContextStore, Rewrite, Addresses, Reset, Replies)
-        session, store, rewrite, addresses, reset, replies = (part() if self.tcp else Absent(part) for part in parts)
-        m.submodules.session, m.submodules.store, m.submodules.rewrite = session, store, rewrite
-        m.submodules.addresses, m.submodules.reset, m.submodules.replies = addresses, reset, replies
+        m.submodules.session = session = Session()
+        m.submodules.store = store = ContextStore()
+        m.submodules.rewrite = rewrite = Rewrite()
+        m.submodules.addresses = addresses = Addresses()
+        m.submodules.reset = reset = Reset()
+        m.submodules.replies = replies = Replies()
         m.submodules.history = history = History()
-        m.submodules.returns = returns = ReturnPath(read=self.tcp)
+        m.submodules.returns = returns = ReturnPath()
         m.submodules.bus = bus = BusDecoder(TARGETS, quiet=("status", "settings"))
 
         lane = Signal(4)  # of the frame, a cycle later: for all that has time
@@ -212,10 +211,13 @@ class Filter(wiring.Component):
         unsettled = Signal()  # an outcome that the risk engine could not take
         with m.If(risk.failed.valid & ~risk.failed.ready):
             m.d.sync += unsettled.eq(1)
-        # A cycle late, and near them. A kill that begins to drain makes the nonce of an arm void, in its own cycle.
+        # A cycle late, and near them. What refuses an arm has asked for a kill by then, which makes its nonce void.
         m.d.sync += [
             watchdog.now.eq(self.now),
             arming.now.eq(self.now),
+            arming.loop_open.eq(sources.loop_open),
+            arming.fault.eq(sources.fault),
+            arming.watchdog_expired.eq(watchdog.expired),
             arming.tables_busy.eq(risk.clearing | drain.draining),
         ]
         m.d.comb += [
@@ -233,9 +235,6 @@ class Filter(wiring.Component):
             drain.pop.eq(queue.popped),
             arming.nonce_request.eq(controller.nonce_request),
             arming.config_crc.eq(controller.config_crc),
-            arming.loop_open.eq(sources.loop_open),
-            arming.fault.eq(sources.fault),
-            arming.watchdog_expired.eq(watchdog.expired),
             arming.request.eq(sources.request),
             risk.lift.eq(arming.lift),
             self.killed.eq(latch.killed),
@@ -308,7 +307,7 @@ class Filter(wiring.Component):
         begin, dialect, fresh = Signal(), Signal(), Signal()  # fresh: payload to be parsed
         m.d.sync += [
             begin.eq(headers.located),
-            dialect.eq(settings.dialect_lanes.bit_select(headers.lane[:3], 1)),
+            dialect.eq(settings.dialect_lanes.bit_select(lane[:3], 1)),
             fresh.eq(headers.payload_follows & ~session.mute & ~(session.segment & history.still)),
         ]
         m.d.comb += [
@@ -375,7 +374,6 @@ class Filter(wiring.Component):
             others[Reason.RX_ERROR].eq(receiver.error),
             others[Reason.FCS].eq(~receiver.fcs_ok),
             others[Reason.OVERFLOW].eq(no_room),
-            others[Reason.NO_SESSION].eq(headers.tcp & (not self.tcp)),
             others[Reason.HISTORY].eq(session.repeats & history.differs),
             others[Reason.FRAMING].eq(framer.framing),
         ]
@@ -579,15 +577,24 @@ class Filter(wiring.Component):
             m.d.sync += [killed_lanes.eq(edge), killed_at.eq(ago[1])]
         m.d.sync += kill_waits.eq(some_edge | (kill_waits & ~log.kill.ready))
 
-        opened, refused = Signal(LANES), Signal()
+        # The link does one of these at a time.
+        told, control_kind, control_reason, control_lanes = Signal(), Signal(Kind), Signal(Refusal), Signal(LANES)
+        m.d.sync += [
+            told.eq(arming.done | risk.cleared | controller.config_begun),
+            control_kind.eq(Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG)),
+            control_reason.eq(arming.refusal),
+            control_lanes.eq(arming.open),
+        ]
+        with m.If(arming.done):
+            m.d.sync += control_kind.eq(Mux(arming.refusal != Refusal.NONE, Kind.ARM_REFUSED, Kind.ARM))
+        with m.Else():
+            m.d.sync += control_reason.eq(Refusal.NONE)
         m.d.comb += [
-            opened.eq(arming.open),
-            refused.eq(arming.refusal != Refusal.NONE),
             log.now.eq(self.now),
             log.kill.valid.eq(kill_waits & (log.kill.ready | some_edge)),
             log.kill.at.eq(killed_at),
-            log.control.valid.eq(arming.done | risk.cleared | controller.config_begun),  # the link does one at a time
-            log.control.at.eq(ago[0]),
+            log.control.valid.eq(told),
+            log.control.at.eq(ago[1]),
             log.gate.valid.eq(counters.booked),
             log.gate.at.eq(counters.booked_at),
             log.verdict.valid.eq(verdict.logged),
@@ -597,14 +604,7 @@ class Filter(wiring.Component):
             log.evidence.at.eq(ago[2]),
         ]
         record(m, log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
-        control_kind = Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG)
-        record(
-            m,
-            log.control,
-            kind=Mux(arming.done, Mux(refused, Kind.ARM_REFUSED, Kind.ARM), control_kind),
-            reason=Mux(arming.done, arming.refusal, 0),
-            user_ref=opened,
-        )
+        record(m, log.control, kind=control_kind, reason=control_reason, user_ref=control_lanes)
         gate_kind, gate_reason = Signal(Kind), Signal(Reason)
         m.d.comb += [gate_kind.eq(Kind.DROP), gate_reason.eq(Reason.KILLED)]
         with m.Switch(counters.booked_kind):
@@ -645,16 +645,6 @@ class Filter(wiring.Component):
         block_lane = Signal(4)
         m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
         record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)
-
-
-class Absent(wiring.Component):
-    """Stands for a component that is not built: its outputs rest."""
-
-    def __init__(self, component: type[wiring.Component]):
-        super().__init__(component.__annotations__)
-
-    def elaborate(self, platform):
-        return Module()
 
 
 def follow(m, source, target, *names, domain="comb"):

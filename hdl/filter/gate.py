@@ -78,14 +78,14 @@ class OutcomeKind(enum.Enum, shape=2):
     STALE = 3  # never began: a frame of its session before it did not leave whole
 
 
-_OF_HEAD = ("lane", "tcp", "reset", "epoch")
+_OF_HEAD = ("lane", "streamed", "reset", "epoch")
 _OF_REST = ("advance", "finished", "slot")
 # `all` says that a kill had every order overwritten; what comes of the rest is right for a frame that was taken.
 Outcome = data.StructLayout(
     {
         "kind": OutcomeKind,
         "all": 1,
-        **{name: Descriptor[name].shape for name in _OF_HEAD},
+        **{name: Head[name].shape for name in _OF_HEAD},
         **{name: Rest[name].shape for name in _OF_REST},
     }
 )
@@ -396,7 +396,7 @@ class Gate(wiring.Component):
         return Mux(self.check & (aborting | self.own), own, self.value)
 
     def _report(self, m, stale, ending, aborting):
-        kind, every, head = Signal(OutcomeKind), Signal(), {name: Signal(Descriptor[name].shape) for name in _OF_HEAD}
+        kind, every, head = Signal(OutcomeKind), Signal(), {name: Signal(Head[name].shape) for name in _OF_HEAD}
         m.d.sync += [
             self.finished.eq(ending),
             self.outcome_valid.eq(ending | self.skip),

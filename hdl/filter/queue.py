@@ -19,7 +19,7 @@ class EgressQueue(wiring.Component):
     -------
     end, descriptor, keep : In
         A frame has ended; it is pushed if it is kept and the queue is not ``full``. The memory is written in any case,
-        in a place that counts only then: so its verdict, which comes late, meets nothing but counters.
+        in a place that counts only then. Ends are two cycles apart, or more.
     head_valid, head : Out
     pop : In(1)
         Only with ``head_valid``.
@@ -47,32 +47,34 @@ class EgressQueue(wiring.Component):
         m.submodules.memory = memory = Memory(shape=Descriptor, depth=size, init=[])
         write, read = memory.write_port(), memory.read_port(domain="comb")
 
-        # Both the verdict and the gate decide late in a cycle, so their strobes only choose between values made before.
-        # Every frame takes a place in the memory, also one that becomes the head at once. Behind the head there are one
-        # or more (`behind[0]`), two or more, three or more (`more`).
-        push, load, get = Signal(), Signal(), Signal()
+        # Both the verdict and the gate decide late in a cycle. A frame that does not become the head at once is told by
+        # `landed` one cycle later, when the counters go on. Behind the head wait one or more (`behind[0]`), two or more
+        # (`behind[1]`), three or more (`more`), without the landed one.
+        push, load, get, some, landed = (Signal() for _ in range(5))
         behind, more = Signal(2), Signal()
         m.d.comb += [
             push.eq(self.keep & ~self.full),
             load.eq(~self.head_valid | self.pop),
-            get.eq(load & (behind[0] | push)),
+            some.eq(behind[0] | landed),
+            get.eq(load & some),
             more.eq((write.addr - read.addr)[: len(read.addr)] > 2),
             write.en.eq(self.end),
             write.data.eq(self.descriptor),
         ]
         following = Signal(Descriptor)
-        m.d.comb += following.eq(Mux(behind[0], read.data, self.descriptor))
+        m.d.comb += following.eq(Mux(some, read.data, self.descriptor))
         head = head_of(m, following)
+        m.d.sync += landed.eq(push & (some | ~load))
         with m.If(load):
-            m.d.sync += self.head_valid.eq(behind[0] | push)
+            m.d.sync += self.head_valid.eq(some | push)
             m.d.sync += self.head.eq(head)
-        with m.If(push):
+        with m.If(landed):
             m.d.sync += write.addr.eq(write.addr + 1)
         with m.If(get):
             m.d.sync += read.addr.eq(read.addr + 1)
-        with m.If(push & ~load):
+        with m.If(landed & ~get):
             m.d.sync += behind.eq(Cat(Const(1, 1), behind))
-        with m.Elif(load & ~push):
+        with m.Elif(get & ~landed):
             m.d.sync += behind.eq(Cat(behind[1], more))
 
         # Pushes of whole frames are far apart: by the next one `full` has long settled.

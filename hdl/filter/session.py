@@ -244,13 +244,15 @@ class Session(wiring.Component):
         """The lane's state as the segment meets it, and what follows from it."""
         accepted, sent, acked, port, last_slot = Signal(32), Signal(32), Signal(32), Signal(16), Signal(5)
         fenced, live, flying, blank, closing, closed = (Signal() for _ in range(6))
-        some, owed = Signal(), Signal(32)
+        asked, some, owed = Signal(), Signal(), Signal(32)
+        m.d.sync += asked.eq(self.located)
         with m.If(self.open):
             m.d.sync += self.segment.eq(0)
+        with m.If(asked):
+            m.d.sync += self.segment.eq(self.tcp_lanes.bit_select(here, 1))
         lane = self.lane[:3]
         with m.If(self.located):
             m.d.sync += [
-                self.segment.eq(self.tcp_lanes.bit_select(lane, 1)),
                 accepted.eq(self._read(m, "next", lane)),
                 sent.eq(self._read(m, "sent", lane)),
                 acked.eq(self._read(m, "acked", lane)),
@@ -357,8 +359,8 @@ class Session(wiring.Component):
         recent = Signal(3)  # what an outcome changes is read, and compared
         reported, lane, behind = self._outcome, Signal(3), Signal()
         m.d.comb += [
-            self._coming.eq(self.outcome_valid & self.outcome.tcp & ~self.outcome.reset),
-            arriving.eq(self._reported & reported.tcp & ~reported.reset),
+            self._coming.eq(self.outcome_valid & self.outcome.streamed),
+            arriving.eq(self._reported & reported.streamed),
         ]
         m.d.sync += [
             recent.eq(Cat(valid, recent)),

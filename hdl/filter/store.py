@@ -1,7 +1,8 @@
 """The store of contexts: one for each frame of the egress queue, and one for each lane."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory as SmallMemory
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.context import WORD_BITS, WORDS
@@ -64,9 +65,17 @@ class ContextStore(wiring.Component):
 
         # What is committed: for each lane the frame's slot, and whether a copy is still to begin.
         waiting = Signal(LANES)
-        sources = [Signal(range(QUEUE), name=f"source_{lane}") for lane in range(LANES)]
+        m.submodules.sources = sources = SmallMemory(
+            shape=range(QUEUE), depth=LANES, init=[], attrs={"ram_style": "distributed"}
+        )
+        committed, asked_for, lowest = sources.write_port(), *(sources.read_port(domain="comb") for _ in range(2))
         copying, lane, source = Signal(), Signal(range(LANES)), Signal(range(QUEUE))
-        m.d.comb += self.pending.eq(waiting | Mux(copying, 1 << lane, 0))
+        m.d.comb += [
+            committed.en.eq(self.commit),
+            committed.addr.eq(self.commit_lane),
+            committed.data.eq(self.commit_slot),
+            asked_for.addr.eq(self.load_lane),
+        ]
 
         # Reading: a load from the cycle behind its start on, else a copy, of which nothing may arrive during a save.
         loading, load_number, slot = Signal(), Signal(range(WORDS)), Signal.like(self.load_slot)
@@ -82,7 +91,7 @@ class ContextStore(wiring.Component):
         with m.If(self.start_load):
             m.d.sync += [loading.eq(1), load_number.eq(0)]
             m.d.sync += was_pending.eq(self.pending.bit_select(self.load_lane, 1))
-            m.d.sync += pending_slot.eq(Array(sources)[self.load_lane])
+            m.d.sync += pending_slot.eq(asked_for.data)
 
         saves, save_number, save_slot = Signal(_SAVES - 1), Signal(range(WORDS)), Signal.like(self.save_slot)
         copies, copy_number = Signal(), Signal(range(WORDS + 1))
@@ -95,8 +104,10 @@ class ContextStore(wiring.Component):
         m.d.comb += memory.read_addr.eq(Mux(loading, Cat(load_number, slot), Cat(copy_number[:3], source)))
         with m.If(copies):
             m.d.sync += copy_number.eq(copy_number + 1)
+        done = Signal(LANES)
         with m.If((copy_number == WORDS) & ~arriving.any()):
             m.d.sync += copying.eq(0)
+            m.d.comb += done.eq(copying << lane)
 
         # Writing, from registers: words 1 to 7 of a save in its cycles 3 to 9, word 0 in cycle 11; or what arrives.
         takes = Signal()
@@ -115,13 +126,14 @@ class ContextStore(wiring.Component):
             m.d.sync += memory.write_data.eq(memory.read_data)
 
         # A copy begins with the lowest lane; a commit in the same cycle waits for the next one.
+        for number in reversed(range(LANES)):
+            with m.If(waiting[number]):
+                m.d.comb += lowest.addr.eq(number)
         with m.If(~copying):
-            m.d.sync += copy_number.eq(0)
-            for number in reversed(range(LANES)):
-                with m.If(waiting[number]):
-                    m.d.sync += [copying.eq(1), lane.eq(number), source.eq(sources[number])]
+            m.d.sync += [copy_number.eq(0), copying.eq(waiting.any()), lane.eq(lowest.addr), source.eq(lowest.data)]
             m.d.sync += waiting.eq(waiting & (waiting - 1))
+        m.d.sync += self.pending.eq(self.pending & ~(done & ~waiting))
         with m.If(self.commit):
-            m.d.sync += waiting.bit_select(self.commit_lane, 1).eq(1)
-            m.d.sync += Array(sources)[self.commit_lane].eq(self.commit_slot)
+            for flags in (waiting, self.pending):
+                m.d.sync += flags.bit_select(self.commit_lane, 1).eq(1)
         return m

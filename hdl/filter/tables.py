@@ -81,10 +81,10 @@ class Tables(wiring.Component):
             is_gross.eq(within(Reg.GROSS, 2 * GROSS_ROWS)),
             is_clear.eq(within(Reg.CLEAR_EXPOSURE, 1)),
             nobody.eq(row > LANES),
+            self.gross_row.eq(Cat(row, is_gross_limit)),
         ]
         m.d.comb += [
             self.row.eq(address[1:]),
-            self.gross_row.eq(Cat(row, is_gross_limit)),
             readable.eq(is_limit | is_released | is_gross_limit | is_gross),
             writable.eq(is_limit | (is_gross_limit & ~nobody) | is_clear),
         ]

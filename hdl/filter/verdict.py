@@ -16,6 +16,7 @@ SETTLED = sum(1 << number for number in range(Reason.FENCED, FRAME_REASONS) if n
     1 << reason
     for reason in (
         Reason.ETHERTYPE, Reason.VLAN_DEPTH, Reason.FRAGMENT, Reason.PROTOCOL, Reason.POLICY, Reason.NO_LANE,
+        Reason.UDP_LENGTH, Reason.UDP_CHECKSUM, Reason.TCP_HEADER, Reason.TCP_FLAGS, Reason.TCP_CHECKSUM,
     )
 )  # fmt: skip
 
@@ -176,21 +177,24 @@ class Verdict(wiring.Component):
 
         mine, action = Signal(LANES), {name: Signal(name=f"is_{name.name.lower()}") for name in Action}
         m.d.sync += mine.eq(1 << self.lane)  # one bit; none for no lane
-        killed = Signal()  # in this cycle
-        m.d.sync += killed.eq((self.killing & mine).any())
+        killed, lane_killed = Signal(), Signal()  # in this cycle; or it counts as if it were
+        stale = self.stale & (self.action != Action.STARVE)
+        m.d.sync += [
+            killed.eq((self.killing & mine).any()),
+            lane_killed.eq((self.killing & mine).any() | stale),
+        ]
         m.d.sync += [flag.eq(self.action == name) for name, flag in action.items()]
 
         # What is settled a cycle before the end. Stopped orders alone do not drop the frame; do not fence; whatever the
         # tally says, it is dropped on a killed lane; it fences there.
         keeps, spares, drops_dead, fences_dead = Signal(), Signal(), Signal(), Signal()
-        returns, unfinished, late, stale = Signal(), Signal(), Signal(), Signal()
+        returns, unfinished, late = Signal(), Signal(), Signal()
         returned, cut = self.continued | self.old_order, self.action == Action.CUT
         m.d.sync += [
             keeps.eq(tcp & (self.action == Action.NEUTRALISE)),
             spares.eq((self.action == Action.NEUTRALISE) | (self.action == Action.STARVE)),
             returns.eq(tcp & returned),
             unfinished.eq(tcp & self.unfinished),
-            stale.eq(self.stale & (self.action != Action.STARVE)),
             drops_dead.eq(cut | tcp & (returned | self.unfinished & (self.action != Action.NEUTRALISE))),
             fences_dead.eq(returned | self.unfinished & (self.action == Action.FENCE)),
         ]
@@ -206,14 +210,13 @@ class Verdict(wiring.Component):
             fence[1].eq(Mux(spares, tally.fencing, tally.failed | tally.some_order) | fences_dead),
         ]
 
-        lane_killed, frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(5))
+        frame_bad, bad_before, bad_place, settled = (Signal() for _ in range(4))
         dropped, fences, cut_off, begun = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             settled.eq((self.flags & SETTLED)[: FENCING[0]].any()),
             bad_place.eq((self.flags & SETTLED)[FENCING[0] :].any()),
         ]
         m.d.comb += [
-            lane_killed.eq(killed | stale),
             bad_before.eq(settled | (self.flags & ~SETTLED).any()),
             frame_bad.eq(bad_before | bad_place),
             dropped.eq(Mux(lane_killed, drop[1], drop[0])),
