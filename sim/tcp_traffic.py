@@ -13,7 +13,7 @@ from hdl.wire.verdict import Action
 from sim import packets
 from sim.packets import ACK, FIN, PSH, RST, SYN, URG
 from sim.session import HISTORY, signed
-from sim.traffic import Carrier, Traffic
+from sim.traffic import Carrier, Traffic, scrap
 from sim.venue import Venue
 
 MASK = (1 << 32) - 1
@@ -521,7 +521,7 @@ class TcpTraffic(Traffic):
         few = random.choices(self.clients, k=3) if count <= 60 and random.random() < 0.3 else self.clients
         while len(sent) < count:
             if random.random() < 0.06:
-                one = Sent(self.carrier(), "")
+                one = Sent(scrap(random) if random.random() < 0.2 else self.carrier(), "")
             else:
                 made = next(filter(None, (random.choice(few).frame(now) for _ in range(8))), None)
                 one = Sent(self._carried(made[1], tight), made[0]) if made else Sent(self.carrier(), "")

@@ -27,6 +27,11 @@ class Carrier(NamedTuple):
     er: tuple[int, int] | None = None
 
 
+def scrap(random: Random) -> Carrier:
+    """Return a few octets, close behind the carrier before."""
+    return Carrier(random.choice((1, 1, 2, 3, 5)), b"\xd5" + random.randbytes(random.randrange(12)))
+
+
 class Traffic:
     """A configuration, drawn from the seed, and traffic that fits it.
 
@@ -81,6 +86,8 @@ class Traffic:
     def carrier(self) -> Carrier:
         """Return the next carrier."""
         random = self.random
+        if random.random() < 0.01:
+            return scrap(random)
         if not self._flood and random.random() < 0.02:
             # A burst: a small gap throughout, and preambles as short, or not.
             self._gap = random.choice((12, 12, 12, 1, 2, 5))

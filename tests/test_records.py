@@ -7,7 +7,7 @@ from hdl.filter.records import Books, Records
 from tests.cycles import simulate
 
 RIGHT_FROM = {"stops": 6, "check_some": 8, "check_all": 8}  # cycles behind `take`; the others: 7, the books 9
-APART = 8  # cycles between two ends at least
+APART = 8  # cycles between the ends of two frames that are kept, at least
 
 
 def drawn(layout, rng):
@@ -25,8 +25,8 @@ def test_every_frame_has_its_own_record_and_every_outcome_its_account():
         accounts = {}  # by cycle
         for cycle in range(12_000):
             # A frame ends; what is known of it comes a cycle later.
-            end = wait == 0 and rng.random() < 0.3
-            keep = end and len(queue) < 32 and rng.random() < 0.8
+            end = rng.random() < 0.3
+            keep = end and wait == 0 and len(queue) < 32 and rng.random() < 0.8
             ctx.set(records.end, end)
             ctx.set(records.keep, keep or (not end and rng.random() < 0.5))
             if new:
@@ -39,7 +39,7 @@ def test_every_frame_has_its_own_record_and_every_outcome_its_account():
             if end:
                 books = drawn(Books, rng) | {"orders": rng.randrange(40), "stopped": rng.randrange(40)}
                 fresh = drawn(Rest, rng), books, rng.randrange(64, 2048)
-                wait = APART
+                wait = APART if keep else wait
                 seen["dropped"] += not keep
             wait -= wait > 0
 

@@ -551,15 +551,12 @@ class Filter(wiring.Component):
 
     def _count(self, m, ago, counters, verdict, records, log):
         """Book every verdict and every outcome."""
-        runt = verdict.reason == Reason.RUNT
         m.d.comb += [
-            counters.judged.eq(verdict.judged & ~runt),
-            counters.runt.eq(verdict.judged & runt),
             counters.now.eq(ago[Records.DELAY]),
             counters.log_ready.eq(log.gate.ready),
         ]
         m.d.comb += counters.reason.eq(Mux(verdict.passed, Reason.PASSED, verdict.reason))
-        follow(m, verdict, counters, "row", "counted_orders", "failing_is_order", "fenced")
+        follow(m, verdict, counters, "runt", "judged", "row", "counted_orders", "failing_is_order", "fenced")
         follow(m, records, counters, "account_valid", "account")
 
     def _tell(self, m, ago, log, sources, latch, arming, controller, counters, verdict, risk, session):

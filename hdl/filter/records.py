@@ -34,7 +34,7 @@ class Records(wiring.Component):
     Members
     -------
     end, keep : In(1), In(1)
-        A frame has ended; it goes into the queue. At least eight cycles lie between two ends.
+        A frame has ended; it goes into the queue. At least eight cycles lie between two frames that do.
     new, new_books, length : In(Rest), In(Books), In(11)
         Of that frame, in the cycle after ``end``.
     pop, take : In(1)
@@ -81,9 +81,9 @@ class Records(wiring.Component):
             books,
         ]
         m.d.sync += [ended.eq(self.end), kept.eq(self.keep)]
-        with m.If(ended):
+        with m.If(ended & kept):
             m.d.sync += [word.eq(value) for word, value in zip(waiting, layout, strict=True)]
-            m.d.sync += [writing.eq(kept), number.eq(0), short.length.eq(self.length)]
+            m.d.sync += [writing.eq(1), number.eq(0), short.length.eq(self.length)]
             m.d.sync += [short[name].eq(books[name]) for name in ("base", "reservations")]
             m.d.sync += short.orders.eq(books.orders + books.stopped)
         with m.Else():

@@ -77,6 +77,8 @@ class Verdict(wiring.Component):
         its place.
     block, block_index, breach : Out
         One cycle after ``end``; ``block`` when a breach of its budget blocks a symbol, ``breach`` the lanes to kill.
+    runt : Out(1)
+        Three cycles after ``end``: the frame was a runt. They can come every few cycles, and have no verdict.
     judged, passed, fenced, row, reason, failing_is_order, counted_orders : Out
         Three cycles after ``end``: what the counters book. Of a frame that passed, ``reason`` is its first stopped
         order's.
@@ -128,6 +130,7 @@ class Verdict(wiring.Component):
                 "block": Out(1),
                 "block_index": Out(9),
                 "breach": Out(LANES),
+                "runt": Out(1),
                 "judged": Out(1),
                 "row": Out(4),
                 "reason": Out(Reason),
@@ -282,9 +285,10 @@ class Verdict(wiring.Component):
         lower, upper, some_lower = Signal(Reason), Signal(Reason), Signal()
         ended, kept, frame_reason, frame_has, lane_2 = Signal(), Signal(), Signal(Reason), Signal(), Signal(4)
         message_reason, is_order, blank = Signal(Reason), Signal(), Signal()
-        hits, orders, fence_2 = Signal(7), Signal(7), Signal()
+        hits, orders, fence_2, runt = Signal(7), Signal(7), Signal(), Signal()
         m.d.sync += [
-            ended.eq(self.frame_end),
+            ended.eq(self.frame_end & ~flags[Reason.RUNT]),
+            runt.eq(self.frame_end & flags[Reason.RUNT]),
             kept.eq(self.kept),
             fence_2.eq(self.fence),
             lower.eq(by_frame[0]),
@@ -313,6 +317,7 @@ class Verdict(wiring.Component):
         m.d.comb += nowhere.eq(frame_has & (frame_reason <= LAST_WITHOUT_LANE))
         due = Signal(LOGGED_LATER)  # to be logged, when its particulars are there
         m.d.sync += [
+            self.runt.eq(runt),
             self.judged.eq(ended),
             due.eq(Cat(ended & ~nowhere & ~lane_2[3] & (~kept | hits.any()), due)),
             self.logged.eq(due[-1]),
