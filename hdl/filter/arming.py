@@ -1,6 +1,6 @@
 """Reopens lanes: the two-step arm."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -110,7 +110,9 @@ class Arming(wiring.Component):
         with m.Elif(self.tables_busy):
             m.d.comb += refusal.eq(Refusal.BUSY)
 
-        opening = self.checking & (refusal == Refusal.NONE)
+        # As `refusal` says, but not by way of it, which comes late.
+        holds = Cat(self.loop_open, self.fault, self.watchdog_expired, self.tables_busy, killing)
+        opening = self.checking & self.config_right & self.nonce_right & ~holds.any()
         m.d.sync += [
             self.done.eq(self.checking),
             self.refusal.eq(refusal),

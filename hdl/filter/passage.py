@@ -187,17 +187,13 @@ class Passage(wiring.Component):
         return waiting.any()
 
     def _queue(self, m, state, arriving, through, ready, want, room):
-        """The queue: returns that it is empty, that a symbol is on its way, the symbol, and that it is here.
-
-        Of the first only what it says while nothing is on its way is right.
-        """
+        """The queue: returns that it is empty, that a symbol is on its way, the symbol, and that it is here."""
         m.submodules.memory = memory = Memory(len(arriving.as_value()), self.DEPTH)
         write, read, taken = (Signal(range(self.DEPTH), name=name) for name in ("write", "read", "taken"))
-        some, none, coming, here, stored = Signal(), Signal(init=1), Signal(), Signal(), Signal(Symbol)
+        empty, coming, here, stored = Signal(init=1), Signal(), Signal(), Signal(Symbol)
         gap = Signal(range(GAP_OCTETS + 1))  # idle cycles that the present gap may still bring in
         store, advance, stop = Signal(), Signal(), Signal()
         m.d.comb += [
-            some.eq(write != read),
             memory.write_en.eq(1),  # `store` comes late, and decides only whether the place counts
             memory.write_addr.eq(write),
             memory.write_data.eq(arriving),
@@ -206,20 +202,21 @@ class Passage(wiring.Component):
             store.eq(~through & (arriving.valid | gap.any())),
             # Reading runs on until it has overtaken what comes in, in a gap, or until an RST is to begin in this gap.
             stop.eq(here & ~stored.valid & want),
-            advance.eq((state == _State.QUEUED) & some & ~stop & (coming | ready & ~want)),
+            advance.eq((state == _State.QUEUED) & ~empty & ~stop & (coming | ready & ~want)),
         ]
         with m.If(store):
             m.d.sync += [write.eq(write + 1), gap.eq(Mux(arriving.valid, GAP_OCTETS, gap - 1))]
         with m.If(here):
             m.d.sync += taken.eq(taken + 1)
-        m.d.sync += [coming.eq(advance), here.eq(coming & ~stop), none.eq(~some & ~store)]
-        with m.If(stop):
-            m.d.sync += read.eq(taken + 1)  # what was on its way is read again
+        m.d.sync += [coming.eq(advance), here.eq(coming & ~stop), empty.eq(empty & ~store)]
+        again, ahead = (taken + 1)[: len(taken)], (read + 1)[: len(read)]
+        with m.If(stop):  # what was on its way is read again
+            m.d.sync += [read.eq(again), empty.eq((write == again) & ~store)]
         with m.Elif(advance):
-            m.d.sync += read.eq(read + 1)
+            m.d.sync += [read.eq(ahead), empty.eq((write == ahead) & ~store)]
         used = Signal.like(write)
         m.d.sync += [used.eq(write - taken), room.eq(used <= self.DEPTH - self.ROOM)]
-        return none, coming, stored, here
+        return empty, coming, stored, here
 
     def _send(self, m, line, check):
         """To the pins, with the FCS of an RST, or with a carrier that is spoilt."""

@@ -152,10 +152,12 @@ class Risk(wiring.Component):
             access.eq(Cat(go_access, access)),
             sweep.eq(go_sweep),
         ]
-        # `free`: none of them goes on in the next cycle.
-        goes_on, free = Signal(), Signal()
-        m.d.sync += goes_on.eq(check[:-2].any() | undo[:-2].any() | access[:-3].any())
-        m.d.comb += free.eq(~(goes_on | check[0] | undo[0] | access[0]))
+        # `free`: none of them goes on in the next cycle. A price or the frame's end breaks off a check.
+        free, breaks = Signal(init=1), Signal()
+        m.d.comb += breaks.eq(self.price_ready | self.frame_end)
+        m.d.sync += free.eq(
+            ~(((go_check | check[:-2].any()) & ~breaks) | (go_undo | undo[:-2].any()) | (go_access | access[:-3].any()))
+        )
 
         # An order waits from p+1 on; `due` in p+8, `soon` from p+4: what is undone must be written before it reads.
         waiting, since = Signal(), Signal(range(CHECK_BEGINS))
@@ -172,8 +174,8 @@ class Risk(wiring.Component):
             m.d.sync += [waiting.eq(1), since.eq(1)]
         with m.If(self.frame_end):
             m.d.sync += waiting.eq(0)
-        with m.If(self.price_ready | self.frame_end):
-            m.d.sync += [soon.eq(0), due.eq(0), check.eq(0), goes_on.eq(undo[:-2].any() | access[:-3].any())]
+        with m.If(breaks):
+            m.d.sync += [soon.eq(0), due.eq(0), check.eq(0)]
         # An undoing writes behind its three cycles, which only the next one allows for.
         clean, writing = Signal(), Signal()
         m.d.sync += writing.eq(undo[-1])
@@ -217,7 +219,11 @@ class Risk(wiring.Component):
 
         # The tables. An entry is there for three cycles, from its first on.
         entry, undoing, accessing = journal.entry, Signal(), Signal()
-        m.d.sync += [undoing.eq(go_undo | undo[:-1].any()), accessing.eq(go_access | access[:-2].any())]
+        m.d.sync += [
+            undoing.eq(go_undo | undo[:-1].any()),
+            accessing.eq(go_access | access[:-2].any()),
+            gross.hosting.eq(go_access | access[:-2].any() | go_sweep),
+        ]
         undo_quantity, undo_notional = Signal(QUANTITY_BITS), Signal(NOTIONAL_BITS)
         with m.If(undo[-1]):
             m.d.sync += [
@@ -228,7 +234,6 @@ class Risk(wiring.Component):
             exposure.row.eq(row),
             gross.lane.eq(lane),
             gross.row.eq(Mux(sweep, tables.place, tables.gross_row)),
-            gross.hosting.eq(accessing | sweep),
             gross.check.eq(check),
             gross.undo.eq(undo),
             exposure.add.eq(check[3]),

@@ -198,13 +198,17 @@ class Session(wiring.Component):
         self._withhold(m, here, their, fall_back)
 
         # The last frame of a lane is what flies longest.
+        theirs, told = Signal(LANES), Signal(LANES)  # one bit, for the lane of the outcome, and of the evidence
+        m.d.sync += [theirs.eq(1 << self._outcome.lane[:3]), told.eq(1 << self.evidence.lane[:3])]
         for lane in range(LANES):
-            with m.If((fall_back & (their == lane)) | (self.began & (self.began_lane == lane))):
+            with m.If((fall_back & theirs[lane]) | (self.began & told[lane])):
                 m.d.sync += [self._flying[lane].eq(0), self._epochs[lane].eq(~self._epochs[lane])]
             with m.Elif(keeping & (here == lane)):
                 m.d.sync += self._flying[lane].eq(1)
-            with m.Elif(landed & (their == lane)):
+            with m.Elif(landed & theirs[lane]):
                 m.d.sync += self._flying[lane].eq(0)
+
+        m.d.comb += self.flip.eq(told & self.began.replicate(LANES))
 
         # An arm opens what a fence has shut; the session is gone. A fence of the same cycle wins.
         m.d.sync += [
@@ -442,7 +446,6 @@ class Session(wiring.Component):
             self.began.eq(done & opens),
             self.began_lane.eq(lane),
             self.began_port.eq(told.port),
-            self.flip.eq(self.began << lane),
             self.missing.eq(open_ & known[-1]),
             self.heard.eq(done & hears),
             self.skip.eq(known[:11]),

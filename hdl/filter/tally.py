@@ -137,7 +137,7 @@ class Tally(wiring.Component):
         # The decoder's verdict, then, one cycle later, the risk engine's.
         decoded = first(m, [(r, getattr(self, name)) for name, r in DECODE_CHECKS.items()], name="decoded")
         came, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
-        ended, refused = Signal(), Signal()
+        ended, refused, unfit, in_segment = Signal(), Signal(), Signal(), Signal()
         m.d.comb += ended.eq(came & ~self.over)
         m.d.sync += [
             came.eq(self.message_end),
@@ -148,26 +148,29 @@ class Tally(wiring.Component):
             refused.eq(decoded != Reason.PASSED),
         ]
         behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a breach; orders that began here
-        late = Signal()  # an order before it in the frame has decided
-        m.d.comb += [
-            late.eq(self.tcp & was_order & behind),
-            self.doomed.eq(Mux(self.tcp, self.fencing | behind | self.full, self.failed)),
-        ]
-        flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items()}
+        m.d.comb += self.doomed.eq(Mux(self.tcp, self.fencing | behind | self.full, self.failed))
+        # `unfit`: by what the decoder found; `late`, an order before it has decided; `crowded`, there are too many.
+        late, crowded = Signal(), Signal()
+        bad_field = self.is_enter & Cat(getattr(self, name) for name in FIELD_CHECKS).any()
+        m.d.sync += [unfit.eq((decoded != Reason.PASSED) | bad_field), in_segment.eq(self.tcp & self.is_order)]
+        m.d.comb += [late.eq(in_segment & behind), crowded.eq(in_segment & self.full)]
+        flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items() if name not in FIELD_CHECKS}
+        by_risk = Cat(flags.values()).any()
+        crossing = Signal()  # POSITION, LANE_GROSS or FIRM_GROSS is the reason
+        stopping = [flag for reason, flag in flags.items() if reason < BREACHES[0]]
+        m.d.comb += crossing.eq(
+            ~(unfit | late) & ~Cat(stopping).any() & Cat(flags[reason] for reason in BREACHES).any()
+        )
         for name in FIELD_CHECKS:
             m.d.sync += (bad := Signal(name=name)).eq(self.is_enter & getattr(self, name))
             flags[ENTER_CHECKS[name]] = bad
         flags[Reason.BLOCKED] |= late
-        flags[Reason.BUSY] |= self.tcp & was_order & self.full
-        by_risk = first(m, flags.items(), name="by_risk")
+        flags[Reason.BUSY] |= crowded
         reason, fails = Signal(Reason), Signal()
         m.d.comb += [
-            reason.eq(Mux(refused, by_decoder, by_risk)),
-            fails.eq(refused | Cat(flags.values()).any()),  # not by way of the reason, which comes late
+            reason.eq(Mux(refused, by_decoder, first(m, sorted(flags.items()), name="by_risk"))),
+            fails.eq(unfit | late | crowded | by_risk),  # not by way of the reason, which comes late
         ]
-        before = [flag for reason, flag in flags.items() if reason < BREACHES[0]]
-        crossing = Signal()  # POSITION, LANE_GROSS or FIRM_GROSS is the reason
-        m.d.comb += crossing.eq(~refused & ~Cat(before).any() & Cat(flags[reason] for reason in BREACHES).any())
         earlier, fences, breaches = Signal(), Signal(), Signal()
         m.d.comb += [
             earlier.eq(self.continued & ~self.some_order),  # this order began in an earlier frame
