@@ -56,7 +56,8 @@ class Frame:
         fields = {name: getattr(self, name) for name in Descriptor.members if name != "length"}
         stoppable = not self.reset and (self.cut or (self.live and not self.rewritable and not self.all))
         ready = {"mine": 1 << (self.lane & 7), "stoppable": stoppable, "streamed": self.streamed}
-        return pack(Head, length=len(self.octets), short=len(self.octets) < 64, **fields, **ready)
+        unfit = len(self.octets) < 64 or (stoppable and self.lane > 7)
+        return pack(Head, length=len(self.octets), unfit=unfit, **fields, **ready)
 
     def rest(self, **noise):
         return pack(Rest, **{**{name: getattr(self, name) for name in Rest.members}, **noise})

@@ -364,6 +364,7 @@ class Filter(wiring.Component):
         segment, no_room, completes, action = session.segment, Signal(), Signal(), Signal(2)
         m.d.sync += [
             # As of the cycle before: all of them are settled long before a frame ends.
+            risk.lane.eq(lane),
             no_room.eq(buffer.overflow | queue.full | (segment & session.full)),
             completes.eq(framer.message_completes),
             action.eq(Mux(headers.lane[3], Action.NEUTRALISE, settings.actions[headers.lane[:3]])),
@@ -378,7 +379,6 @@ class Filter(wiring.Component):
             others[Reason.FRAMING].eq(framer.framing),
         ]
         m.d.comb += [
-            risk.lane.eq(lane),
             risk.symbol_data.eq(order.symbol_octet),
             risk.doomed.eq(verdict.doomed | order.early | ~completes),
             risk.kept.eq(verdict.released),

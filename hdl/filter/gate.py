@@ -37,7 +37,7 @@ Head = data.StructLayout(
         "mine": LANES,  # one bit for its lane; lanes above 7 have that of the low three bits
         "stoppable": 1,  # on a killed lane it must not begin, and overwriting does not help
         "streamed": 1,  # of a session, and no RST
-        "short": 1,  # no frame at all
+        "unfit": 1,  # it must not begin in any case: no frame at all, or to be stopped and of no lane
     }
 )
 
@@ -50,7 +50,7 @@ def head_of(m, descriptor):
         head.mine.eq(1 << head.lane[:3]),
         head.stoppable.eq(~head.reset & (head.cut | head.live & ~head.rewritable & ~head.all)),
         head.streamed.eq(head.tcp & ~head.reset),
-        head.short.eq(~head.length[6:].any()),
+        head.unfit.eq(~head.length[6:].any() | head.stoppable & head.lane[3]),
     ]
     return head
 
@@ -251,21 +251,21 @@ class Gate(wiring.Component):
             self.step.eq(self.step + 1),
         ]
         with m.Switch(self.phase):
-            with m.Case(Phase.GAP), m.If(self.step == GAP - 1):
-                m.d.sync += self.phase.eq(Phase.FREE)
+            with m.Case(Phase.GAP):
+                m.d.sync += self.phase.eq(Mux(self.step == GAP - 1, Phase.FREE, Phase.GAP))
             with m.Case(Phase.FREE):
                 length = Mux(self.head.reset, RESET_OCTETS, self.head.length)
                 m.d.sync += [self.step.eq(0), self.remaining.eq(length), self.caught.eq(0)]
                 m.d.sync += [self.tail.eq(0), self.check.eq(0), self.last.eq(0)]
                 m.d.sync += self.tx_data.eq(0x55)  # whether it is taken comes late, and without `tx_en` nobody looks
-                with m.If(self.take):
-                    m.d.sync += self.phase.eq(Phase.PREAMBLE)
+                m.d.sync += self.phase.eq(Mux(self.take, Phase.PREAMBLE, Phase.FREE))
             with m.Case(Phase.PREAMBLE):
                 m.d.sync += [self.tx_data.eq(0x55), self.caught.eq(caught), self.crc.eq(INIT)]
                 with m.If(self.step == 2):
                     m.d.sync += self.fetch.eq(1)  # four octets ahead, as long as the buffer and `_alter` take
+                m.d.sync += self.phase.eq(Mux(self.step == 6, Phase.OCTETS, Phase.PREAMBLE))
                 with m.If(self.step == 6):
-                    m.d.sync += [self.phase.eq(Phase.OCTETS), self.tx_data.eq(0xD5)]
+                    m.d.sync += self.tx_data.eq(0xD5)
             with m.Case(Phase.OCTETS):
                 m.d.sync += [
                     self.step.eq(0),
@@ -280,8 +280,7 @@ class Gate(wiring.Component):
                     m.d.sync += self.tail.eq(1)
                 with m.If(self.tail):
                     m.d.sync += self.fetch.eq(0)
-                with m.If(self.last):
-                    m.d.sync += self.phase.eq(Phase.GAP)
+                m.d.sync += self.phase.eq(Mux(self.last, Phase.GAP, Phase.OCTETS))
 
         self._report(m, stale, ending, aborting)
         self._measure(m, leaving)
@@ -304,7 +303,7 @@ class Gate(wiring.Component):
         stale, refused, held, free = (Signal() for _ in range(4))
         m.d.comb += [
             stale.eq(self._stale()),
-            refused.eq(stale | head.short | head.stoppable & self._closed(head)),
+            refused.eq(stale | head.unfit | head.stoppable & (self.killed & head.mine).any()),
             held.eq(leaving & self._same_session()),
             free.eq(self.phase == Phase.FREE),
             self.take.eq(self.head_valid & ~refused & free),

@@ -104,7 +104,8 @@ class Passage(wiring.Component):
             m.d.sync += rest.eq(rest + 1)
 
         through, want, room = Signal(), Signal(), Signal()
-        waiting = self._requests(m, state, want, room)
+        waiting, wanted = self._requests(m, state, want, room), Signal()
+        m.d.sync += wanted.eq(waiting | self.request)
         empty, coming, stored, here = self._queue(m, state, arriving, through, ready, want, room)
         at_rest = Signal()  # nothing of the queue is on its way
         m.d.comb += [
@@ -153,7 +154,7 @@ class Passage(wiring.Component):
                 m.d.sync += [line.valid.eq(1), check.eq(1)]
         self._send(m, line, check)
         m.d.comb += self.active.eq(
-            Cat(self.rx_dv, first.valid, second.valid, line.valid, self.tx_en, state != _State.THROUGH, waiting).any()
+            Cat(self.rx_dv, first.valid, second.valid, line.valid, self.tx_en, state != _State.THROUGH, wanted).any()
         )
         return m
 
