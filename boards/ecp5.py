@@ -23,12 +23,10 @@ CELLS = {"TRELLIS_COMB": "lut", "TRELLIS_FF": "ff", "DP16KD": "ebr", "MULT18X18D
 
 # What yosys does. Its carry chains cost two look-up tables at their ends beside those in them: sums of up to 6 bits and
 # comparisons with constants take fewer without. Its wide multiplexers tie two or four look-up tables to one slice, and
-# that costs more in the routing than it saves. Its longer script for the look-up tables (flow3) takes 10 s more, and
-# gives fewer of them, on shorter paths.
+# that costs more in the routing than it saves.
 _SYNTH = "synth_lattice -family ecp5 -top top -nowidelut"
 SCRIPT = "; ".join(
     (
-        "scratchpad -copy abc9.script.flow3 abc9.script",
         "read_rtlil top.il",
         f"{_SYNTH} -cmp2softlogic -run begin:map_gates",
         "techmap -map +/techmap.v t:$alu r:Y_WIDTH<=6 %i",

@@ -71,6 +71,9 @@ class Filter(wiring.Component):
     ----------
     uart_divisor : int
         Cycles of one bit of the control link; 42 is 2.98 Mbaud at 125 MHz.
+    tcp : bool
+        With what TCP lanes need. Without, a smaller core: no segment ever has a session (NO_SESSION), and the return
+        path is not read.
 
     Members
     -------
@@ -91,8 +94,8 @@ class Filter(wiring.Component):
         ``now`` at which the watchdog expires; all ones when it does not run.
     """
 
-    def __init__(self, *, uart_divisor: int = 42):
-        self.uart_divisor = uart_divisor
+    def __init__(self, *, uart_divisor: int = 42, tcp: bool = True):
+        self.uart_divisor, self.tcp = uart_divisor, tcp
         ports = {}
         for side in ("server", "exchange"):
             ports |= {f"{side}_rx_data": In(8), f"{side}_rx_dv": In(1), f"{side}_rx_er": In(1)}
@@ -134,14 +137,12 @@ class Filter(wiring.Component):
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
         m.submodules.log = log = Log(["kill", "control", "gate", "verdict", "block", "session", "evidence"])
-        m.submodules.session = session = Session()
-        m.submodules.store = store = ContextStore()
-        m.submodules.rewrite = rewrite = Rewrite()
-        m.submodules.addresses = addresses = Addresses()
-        m.submodules.reset = reset = Reset()
-        m.submodules.replies = replies = Replies()
+        parts = (Session, ContextStore, Rewrite, Addresses, Reset, Replies)
+        session, store, rewrite, addresses, reset, replies = (part() if self.tcp else Absent(part) for part in parts)
+        m.submodules.session, m.submodules.store, m.submodules.rewrite = session, store, rewrite
+        m.submodules.addresses, m.submodules.reset, m.submodules.replies = addresses, reset, replies
         m.submodules.history = history = History()
-        m.submodules.returns = returns = ReturnPath()
+        m.submodules.returns = returns = ReturnPath(read=self.tcp)
         m.submodules.bus = bus = BusDecoder(TARGETS, quiet=("status", "settings"))
 
         lane = Signal(4)  # of the frame, a cycle later: for all that has time
@@ -375,6 +376,7 @@ class Filter(wiring.Component):
             others[Reason.RX_ERROR].eq(receiver.error),
             others[Reason.FCS].eq(~receiver.fcs_ok),
             others[Reason.OVERFLOW].eq(no_room),
+            others[Reason.NO_SESSION].eq(headers.tcp & (not self.tcp)),
             others[Reason.HISTORY].eq(session.repeats & history.differs),
             others[Reason.FRAMING].eq(framer.framing),
         ]
@@ -642,6 +644,16 @@ class Filter(wiring.Component):
         block_lane = Signal(4)
         m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
         record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)
+
+
+class Absent(wiring.Component):
+    """Stands for a component that is not built: its outputs rest."""
+
+    def __init__(self, component: type[wiring.Component]):
+        super().__init__(component.__annotations__)
+
+    def elaborate(self, platform):
+        return Module()
 
 
 def follow(m, source, target, *names, domain="comb"):
