@@ -93,7 +93,7 @@ class Model:
         self.kills = Kills()
         self.budget = Budget(config)
         self.sessions = [Session(lane, config) for lane in range(LANES)]
-        self.egress = Egress(self.kills, self._outcome, lambda lane: self.sessions[lane].reset())
+        self.egress = Egress(self.kills, self._outcome, self._reset)
         self.way_back = WayBack()
         self.replies = [Replies(lane, bool(config.modes[lane] & 2)) for lane in range(LANES)]
         self.left, self.returned = self.egress.left, self.way_back.passed
@@ -103,6 +103,8 @@ class Model:
         self._reads = 0  # the next octets of the return path are read from this cycle on
         self._told = 0  # news so far
         self._settling = 0  # up to here the last outcome of a segment keeps news waiting
+        self._outcomes = []  # of segments, that the sessions have not learnt yet: (cycle, kind, kept)
+        self._epochs = [0] * LANES  # of the lanes, as the sessions know them
         self._lifts = []  # cycles of arms that lift blocks, to come
         self._undone = 0  # in this cycle the undoing of the last dropped frame is over
 
@@ -179,6 +181,24 @@ class Model:
         """Do everything that happens before cycle `until`, on the way out and in the sessions."""
         self._hear(until)
         self.egress.run(until)
+        self._learn(until)
+
+    def _learn(self, until):
+        """Let the sessions learn what was reported before cycle `until`: the way out may be ahead of them."""
+        while self._outcomes and self._outcomes[0][0] < until:
+            _, kind, kept = self._outcomes.pop(0)
+            session = self.sessions[kept.lane]
+            if kind == "sent":
+                session.commit(kept.flow)
+            else:
+                session.roll_back()
+                session.fenced |= kind == "discarded" and kept.cut
+                self._epochs[kept.lane] ^= 1
+
+    def _reset(self, lane):
+        """Return the RST of a lane that is taken now."""
+        self._learn(self.egress.horizon())
+        return self.sessions[lane].reset()
 
     def _hear(self, until):
         """Do what arms and the exchange's answers do to the sessions before cycle `until`."""
@@ -191,12 +211,14 @@ class Model:
             if segment is not None and cycle <= self._settling:
                 heappush(self._news, (cycle + 1, number, lane, segment))
                 continue
+            self._learn(cycle)
             if segment is None:
                 for session in self.sessions:
                     if lane >> session.lane & 1:
                         session.arm()
             elif self.sessions[lane].hear(segment, cycle):
                 self.egress.flip(lane, cycle + FLIPPED)
+                self._epochs[lane] ^= 1
                 self.ledger.opened(cycle, lane, self.sessions[lane].port)
                 self.replies[lane].begin()
             elif self.sessions[lane].heard:
@@ -287,7 +309,7 @@ class Model:
         self._advance(samples - SEEN)
         self._hear(samples)
         stale = signed(session.withheld - session.next) > 0 and action != Action.STARVE
-        flow = session.meet(segment, epochs[lane])
+        flow = session.meet(segment, self._epochs[lane])
         readable = flow.reading is not None and parsed.net not in (TCP_HEADER, TCP_FLAGS)
         judged, entries, breach = self._orders(flow, start, samples, verdict, lane) if readable else ([], [], None)
 
@@ -427,18 +449,15 @@ class Model:
             self.budget.blocked.clear()
 
     def _outcome(self, kind, kept, cycle):
-        session, flow = self.sessions[kept.lane] if kept.flow else None, kept.flow
+        flow = kept.flow
         if flow:
             self._settling = cycle + 5
+            if flow.current:
+                self._outcomes.append((cycle, kind, kept))
         if kind == "sent":
             self.ledger.sent(kept, cycle)
             if flow and flow.late:
                 self.budget.owe(cycle + ACCOUNTED + 1, kept.reservations)
-            if flow and flow.current:
-                session.commit(flow)
             return
         self.ledger.lost(kind, kept, cycle)
         self.budget.owe(cycle + ACCOUNTED + 1, kept.reservations)
-        if flow and flow.current:
-            session.roll_back()
-            session.fenced |= kind == "discarded" and kept.cut
