@@ -184,8 +184,8 @@ class Model:
         self._learn(until)
 
     def _learn(self, until):
-        """Let the sessions learn what was reported before cycle `until`: the way out may be ahead of them."""
-        while self._outcomes and self._outcomes[0][0] < until:
+        """Let the sessions learn what was decided before cycle `until`, and reported one later."""
+        while self._outcomes and self._outcomes[0][0] <= until:
             _, kind, kept = self._outcomes.pop(0)
             session = self.sessions[kept.lane]
             if kind == "sent":

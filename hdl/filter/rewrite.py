@@ -32,7 +32,7 @@ class Rewrite(wiring.Component):
         Strobe, and whether that order is overwritten in *some*.
     check_some, check_all : Out(16)
         The checksums. Like ``stops`` they are right one cycle after the receiver's ``end`` if the last octets are the
-        FCS, and until the cycle after the next frame has begun.
+        FCS, and until four cycles after the next frame has begun.
     stops : Out(32)
         One bit for each order that is stopped, by its number in the frame; the last bit stands for the number 31 and
         all above.
@@ -59,13 +59,13 @@ class Rewrite(wiring.Component):
 
         # Three cycles until the mark, and one to take it apart: what the octet may add to the sum is made meanwhile.
         # The octets of the old checksum begin the sum, which is that checksum's complement.
-        first, second, octet, valid, started = Signal(8), Signal(8), Signal(8), Signal(3), Signal()
+        first, second, octet, valid, started = Signal(8), Signal(8), Signal(8), Signal(3), Signal(4)
         plain, typed, body = Signal(8), Signal(16), Signal(16)
         m.d.sync += [
             first.eq(self.octet),
             second.eq(first),
             octet.eq(second),
-            started.eq(self.start),
+            started.eq(Cat(self.start, started)),
             valid.eq(Cat(self.valid, valid)),
             plain.eq(~octet),
             typed.eq(_difference(octet, _TYPE)),
@@ -131,7 +131,8 @@ class Rewrite(wiring.Component):
         with m.If(old):
             m.d.sync += self.old.eq(1)
 
-        with m.If(started):
+        # The last octets of the frame before are still on their way when the next one is close behind it.
+        with m.If(started[-1]):
             m.d.sync += [total.eq(0) for total in (some, stopped, every)]
             m.d.sync += [self.stops.eq(0), number.eq(0), let_go.eq(0), unjudged.eq(0), self.old.eq(0)]
         return m
