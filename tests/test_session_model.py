@@ -408,7 +408,7 @@ def test_cut_stops_everything_and_shuts_the_lane():
     line.kill()
     line.answer(b"x" * 20, sequence=BACK, acknowledgment=FIRST + 12, flags=ACK)
     _, octets, er, count = line.model.returned[-1]
-    assert (er, count) == (8 + 34 + 8, 36) and packets.fcs(octets[8:-4]) != octets[8:]
+    assert (er, count) == (8 + 34 + 9, 35) and packets.fcs(octets[8:-4]) != octets[8:]
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.KILLED
     assert line.say(CANCEL, sequence=FIRST + 12) == Reason.FENCED
     assert line.session.fenced and line.counters[Count.FRAMES_INJECTED] == 0
