@@ -22,7 +22,7 @@ class ReturnPath(wiring.Component):
     Without ``read`` it only passes it on: there is no evidence, no RST, and nothing is cut off.
 
     A frame of a TCP lane that is right in every layer is evidence, one cycle after its end. A frame of a lane that is
-    cut off and killed is spoilt from the octet behind the one on at which its lane is known. So is, from the last octet before its
+    cut off and killed is spoilt from behind the octet at which its lane is known. So is, from the last octet before its
     payload on, a frame of an open session before which octets are missing; it is no evidence. Else TCP would fill the
     hole later, and the order in which the server reads would not be the one in which octets come. Frames of no lane
     pass.
