@@ -56,7 +56,7 @@ JUDGED = 21  # cycles from there to when such an order is judged at the earliest
 HEARD = 9  # cycles from that effect to the reading of its first new octet
 READ_AGAIN = 23  # cycles from the last octet that is read to the first one of the next frame
 GAP_KNOWN = 1  # octets before the payload from which on a frame is spoilt, whose predecessor is missing
-SPOILS = 1  # cycles from an octet of the return path to where it can be spoilt, one cycle after the kill shows
+SPOILS = 1  # a kill spoils octets of the return path from so many cycles before it shows on
 
 OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
     int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")

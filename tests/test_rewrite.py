@@ -50,8 +50,11 @@ def draw(rng):
     return marks, ends
 
 
-async def receive(ctx, rewrite, octets, marks, judgements, *, pause):
-    """Feed one frame as the receiver would; `judgements` are {cycle: stop}. Return what holds at its end."""
+async def receive(ctx, rewrite, octets, marks, judgements, *, pause, before=Mark.OTHER):
+    """Feed one frame as the receiver would; `judgements` are {cycle: stop}. Return what holds at its end.
+
+    `before` is the mark of the last octet of the frame before, if that has come in the cycle before the two of a gap.
+    """
     found = {}
     for cycle in range(len(octets) + 2 + pause):
         inside = cycle < len(octets)
@@ -59,7 +62,7 @@ async def receive(ctx, rewrite, octets, marks, judgements, *, pause):
         ctx.set(rewrite.valid, inside)
         ctx.set(rewrite.start, cycle == 0)
         of_octet = marks[cycle - 3] if 3 <= cycle < len(octets) + 3 else Mark.ORDER
-        ctx.set(rewrite.mark, Mark.OTHER if cycle < 1 else of_octet)  # at first the FCS before it
+        ctx.set(rewrite.mark, before if cycle < 1 else of_octet)
         ctx.set(rewrite.judged, cycle in judgements)
         ctx.set(rewrite.stop, judgements.get(cycle, False))
         at_end = ("live", "old") if cycle == len(octets) else ()
@@ -153,5 +156,23 @@ def test_checksums_worked_out_by_hand():
         assert got == {"check_some": 0x1234, "check_all": 0x5D85, "stops": 0, "live": 1, "old": 0}
         got = await receive(ctx, rewrite, octets, marks, {}, pause=0)  # unfinished
         assert got == {"check_some": 0x1234, "check_all": 0x5D85, "stops": 0, "live": 1, "old": 0}
+
+    simulate(rewrite, bench)
+
+
+def test_a_frame_that_was_cut_counts_for_nothing_in_the_next():
+    """It ends in any octet that is overwritten, and the next one follows as close as it can."""
+    rewrite, rng = Rewrite(), random.Random(5)
+    octets, quiet = segment(bytes(20)), [Mark.OTHER] * 78
+    quiet[CHECK_AT : CHECK_AT + 2] = Mark.CHECK_HIGH, Mark.CHECK_LOW
+
+    async def bench(ctx):
+        for last in (Mark.CHECK_HIGH, Mark.TYPE, Mark.BODY, Mark.ORDER, Mark.OLD_ORDER):
+            for length in (*range(1, 12), 40):
+                await receive(ctx, rewrite, rng.randbytes(length), [Mark.BODY] * (length - 1) + [last], {}, pause=0)
+                got = await receive(ctx, rewrite, octets, quiet, {}, pause=0, before=last)
+                assert same(got["check_some"], checksum_of(octets)), (last, length)
+                assert same(got["check_all"], checksum_of(octets)), (last, length)
+                assert (got["stops"], got["live"], got["old"]) == (0, 0, 0), (last, length)
 
     simulate(rewrite, bench)

@@ -59,7 +59,15 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     assert ctx.get(verdict.judged)
     names = ("row", "counted_orders", "failing_is_order", "passed", "overwritten", "reason")
     found |= {name: ctx.get(getattr(verdict, name)) for name in names}
-    await ctx.tick().repeat(LOGGED_LATER)
+    # A runt that is as close behind it as can be changes nothing of that.
+    ctx.set(verdict.flags, 1 << Reason.RUNT)
+    ctx.set(verdict.end, 1)
+    await ctx.tick()
+    ctx.set(verdict.flags, 0)
+    ctx.set(verdict.end, 0)
+    await ctx.tick().repeat(2)
+    assert (ctx.get(verdict.runt), ctx.get(verdict.judged)) == (1, 0)
+    await ctx.tick().repeat(LOGGED_LATER - 3)
     found["logged"] = ctx.get(verdict.logged)
     assert all(found[name] == ctx.get(getattr(verdict, name)) for name in names)
     found["reason"] = Reason(found["reason"])

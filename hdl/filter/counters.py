@@ -256,7 +256,7 @@ class Counters(wiring.Component):
             m.d.sync += [heard.lane.eq(self.heard_lane), heard.orders.eq(self.applied), heard.stopped.eq(self.repeated)]
         with m.If(self.spoilt):
             m.d.sync += spoilt_lane.eq(self.spoilt_lane)
-        idle, quiet, spoilt_now = Signal(), Signal(), Signal()
+        idle, quiet, spoilt_now = Signal(), Signal(), Signal()  # `idle`: neither `valid` nor `waits`
         m.d.sync += idle.eq(~(self.account_valid | self.judged | (waits & valid)))
         m.d.comb += [quiet.eq(idle & ~(due & ~pushes[2])), spoilt_now.eq(quiet & ~hears & spoils)]
         m.d.sync += [
