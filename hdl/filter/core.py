@@ -212,7 +212,8 @@ class Filter(wiring.Component):
         unsettled = Signal()  # an outcome that the risk engine could not take
         with m.If(risk.failed.valid & ~risk.failed.ready):
             m.d.sync += unsettled.eq(1)
-        # A cycle late, and near them. What refuses an arm has asked for a kill by then, which makes its nonce void.
+        # A cycle late, and near them. A level that refuses an arm asks for a kill as soon, which makes its nonce void;
+        # so does what begins to drain. Exposure is cleared by another request of the link, long before or behind.
         m.d.sync += [
             watchdog.now.eq(self.now),
             arming.now.eq(self.now),
