@@ -25,7 +25,7 @@ lint: .venv/.test ## ruff, strict mypy on the host, and what must not be in a tr
 formal: .venv/.fpga ## Prove the kill, unbounded, and see the mutants fail: build/formal.json
 	$(BIN)/python -m sim.formal
 
-timing: .venv/.fpga ## Place and route the core, without TCP lanes, for LFE5U-25F-6: build/timing.json
+timing: .venv/.fpga ## Place and route the core for LFE5U-25F-6: build/timing.json
 	$(BIN)/python -m boards.timing
 
 fuzz: .venv/.run ## 100,000 random frames through the engine against the golden model (SEED=n)

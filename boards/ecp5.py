@@ -23,14 +23,21 @@ CELLS = {"TRELLIS_COMB": "lut", "TRELLIS_FF": "ff", "DP16KD": "ebr", "MULT18X18D
 
 # What yosys does. Its carry chains cost two look-up tables at their ends beside those in them: sums of up to 6 bits and
 # comparisons with constants take fewer without. Its wide multiplexers tie two or four look-up tables to one slice, and
-# that costs more in the routing than it saves.
+# that costs more in the routing than it saves. A reset of their own keeps fewer than six flip-flops from their place:
+# eight neighbours share two. The device's own reset must leave alone what is to outlive it.
+_FLIP_FLOPS = "-cell $_DFF_?_ 01 -cell $_DFFE_??_ 01 -cell $_SDFF_?P?_ r -cell $_SDFFE_?P??_ r"
 _SYNTH = "synth_lattice -family ecp5 -top top -nowidelut"
 SCRIPT = "; ".join(
     (
         "read_rtlil top.il",
         f"{_SYNTH} -cmp2softlogic -run begin:map_gates",
         "techmap -map +/techmap.v t:$alu r:Y_WIDTH<=6 %i",
-        f"{_SYNTH} -run map_gates: -json top.json",
+        f"{_SYNTH} -run map_gates:map_ffs",
+        "opt_clean",
+        f"dfflegalize {_FLIP_FLOPS} -minsrst 6",
+        f"{_SYNTH} -run map_ffs:json",
+        'setparam -set GSR "DISABLED" a:outlives_reset %ci1:+TRELLIS_FF[Q] t:TRELLIS_FF %i',
+        "write_json top.json",
     )
 )
 

@@ -1,6 +1,6 @@
-"""Puts a core of any width behind three pins, with a flip-flop before every input and behind every output."""
+"""Puts a core of any width behind four pins, with a flip-flop before every input and behind every output."""
 
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal, Value
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Instance, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,15 +11,17 @@ class Pads(wiring.Component):
     Inputs come out of one shift register fed by ``serial_in``, but for ``now``, which a counter drives as on a board.
     Outputs are registered, and the registers folded to ``serial_out`` by parities of four with a register each. Nothing
     of the core can be optimised away, and what the harness adds itself is outside of ``core`` in every cell's name.
+    The reset is the device's own, which brings every flip-flop back to what it is configured with, and takes no wires.
     """
 
     def __init__(self, core: wiring.Component):
         self.core = core
-        super().__init__({"clk": In(1), "serial_in": In(1), "serial_out": Out(1)})
+        super().__init__({"clk": In(1), "rst": In(1), "serial_in": In(1), "serial_out": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
-        m.domains.sync = ClockDomain()
+        m.domains.sync = ClockDomain(reset_less=True)
+        m.submodules.reset = Instance("SGSR", i_GSR=~self.rst, i_CLK=self.clk)
         m.submodules.core = self.core
         inputs, outputs = [], []
         for path, member, value in self.core.signature.flatten(self.core):
@@ -33,10 +35,9 @@ class Pads(wiring.Component):
             else:
                 inputs.append(value)
 
-        # Not reset: it carries the reset itself, and would clear what follows it.
-        shift = Signal(sum(map(len, inputs)) + 1, reset_less=True)
+        shift = Signal(sum(map(len, inputs)))
         m.d.sync += shift.eq(Cat(self.serial_in, shift))
-        m.d.comb += [ClockSignal().eq(self.clk), Cat(ResetSignal(), *inputs).eq(shift)]
+        m.d.comb += [ClockSignal().eq(self.clk), Cat(*inputs).eq(shift)]
 
         level = Signal(sum(map(len, outputs)))
         m.d.sync += level.eq(Cat(*outputs))

@@ -1,8 +1,6 @@
 """Places and routes the core and tells whether it is fast enough: `make timing`, build/timing.json.
 
-    python -m boards.timing [--tcp | --component hdl.filter.gate:Gate] [--seed 1] [--mhz 125]
-
-Without `--tcp` the core is built without TCP lanes: with them it does not reach 125 MHz yet.
+    python -m boards.timing [--component hdl.filter.gate:Gate] [--seed 1] [--mhz 125]
 
 Exit code 1 when a clock is slower than asked for, was not timed, or its constraint was not applied.
 """
@@ -122,26 +120,21 @@ def show(result: dict) -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m boards.timing", description=__doc__.splitlines()[0])
     parser.add_argument("--component", default=CORE, metavar="MODULE:CLASS", help="a component other than the core")
-    parser.add_argument("--tcp", action="store_true", help="the core with TCP lanes, which does not close timing yet")
     parser.add_argument("--seed", type=int, default=1, help="seed of the placement")
     parser.add_argument("--mhz", type=float, default=REQUIRED_MHZ, help="frequency to ask for, and to fail below")
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder of timing.json")
     args = parser.parse_args(argv)
     module, _, name = args.component.partition(":")
-    options = {"tcp": args.tcp} if args.component == CORE else {}
-    component = getattr(importlib.import_module(module), name)(**options)
-    work = args.out / "timing" / (f"{name}-tcp" if args.tcp else name)
+    component = getattr(importlib.import_module(module), name)()
+    work = args.out / "timing" / name
     try:
         result = measure(component, work, seed=args.seed, mhz=args.mhz)
     except ecp5.ToolError as error:
         print(error, file=sys.stderr)
         return 1
-    if options:
-        result = {"tcp_lanes": args.tcp} | result
     show(result)
-    # A part of the core keeps its result to itself, and so does the core with TCP: build/timing.json is the core's.
-    whole = args.component == CORE and not args.tcp
-    place = args.out / "timing.json" if whole else work / f"seed{args.seed}.timing.json"
+    # A part of the core keeps its result to itself: build/timing.json is the core's.
+    place = args.out / "timing.json" if args.component == CORE else work / f"seed{args.seed}.timing.json"
     place.write_text(json.dumps(result, indent=2) + "\n")
     lines = verdict(result, args.mhz)
     for line in lines:

@@ -19,6 +19,7 @@ announced before the first carrier that ends after it. What the filter does by i
 symbols, fences) is predicted.
 """
 
+from collections import deque
 from heapq import heappop, heappush
 from itertools import zip_longest
 from typing import NamedTuple
@@ -50,6 +51,7 @@ SEEN = 3  # what the gate reports is seen by the sampling of so many cycles late
 LEFT_SEEN = 3  # by the numbers of an RST to a server, of which the verdict came so many cycles later
 ROLLED_BACK_SEEN = 1  # and by a verdict of so many cycles later
 EVIDENCE = 8  # cycles from the last octet of a return frame to its effect, which the next cycle's sampling sees
+SETTLES = 6  # an evidence waits until in fewer cycles before it no outcome of a segment has come
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
 CONTINUED = 6  # cycles from the sampling to the check of an order whose price came in an earlier frame
 JUDGED = 21  # cycles from there to when such an order is judged at the earliest: before the verdict, or it is BUSY
@@ -102,7 +104,7 @@ class Model:
         self._news = []
         self._reads = 0  # the next octets of the return path are read from this cycle on
         self._told = 0  # news so far
-        self._settling = 0  # up to here the last outcome of a segment keeps news waiting
+        self._reported = deque([-SETTLES], maxlen=2)  # cycles of the last outcomes of segments
         self._outcomes = []  # of segments, that the sessions have not learnt yet: (cycle, kind, kept)
         self._epochs = [0] * LANES  # of the lanes, as the sessions know them
         self._lifts = []  # cycles of arms that lift blocks, to come
@@ -188,6 +190,8 @@ class Model:
         while self._outcomes and self._outcomes[0][0] <= until:
             _, kind, kept = self._outcomes.pop(0)
             session = self.sessions[kept.lane]
+            if kept.flow.epoch != self._epochs[kept.lane]:  # a new session has begun in the meantime
+                continue
             if kind == "sent":
                 session.commit(kept.flow)
             else:
@@ -208,16 +212,18 @@ class Model:
             if isinstance(segment, Passing):
                 self._pass(lane, segment)
                 continue
-            if segment is not None and cycle <= self._settling:
+            if segment is not None and any(cycle - SETTLES < at < cycle for at in self._reported):
                 heappush(self._news, (cycle + 1, number, lane, segment))
                 continue
-            self._learn(cycle)
+            self._learn(cycle - 1)
             if segment is None:
                 for session in self.sessions:
                     if lane >> session.lane & 1:
                         session.arm()
             elif self.sessions[lane].hear(segment, cycle):
-                self.egress.flip(lane, cycle + FLIPPED)
+                self.egress.run(cycle + FLIPPED)
+                if self.egress.epochs[lane] == self._epochs[lane]:
+                    self.egress.flip(lane, cycle + FLIPPED)
                 self._epochs[lane] ^= 1
                 self.ledger.opened(cycle, lane, self.sessions[lane].port)
                 self.replies[lane].begin()
@@ -451,7 +457,7 @@ class Model:
     def _outcome(self, kind, kept, cycle):
         flow = kept.flow
         if flow:
-            self._settling = cycle + 5
+            self._reported.append(cycle)
             if flow.current:
                 self._outcomes.append((cycle, kind, kept))
         if kind == "sent":

@@ -13,7 +13,7 @@ from hdl.filter.store import ContextStore
 from hdl.wire.registers import KEY_BITS
 from hdl.wire.verdict import LANES
 
-FRAMER = ("payload_octet", "payload_valid", "payload_start", "payload_last", "soup", "payload_length", "overwritten")
+FRAMER = ("next_octet", "payload_valid", "payload_start", "payload_last", "soup", "payload_length", "overwritten")
 STORE = ("start_load", "load_lane", "load_slot", "start_save", "save_slot", "commit", "commit_slot", "commit_lane")
 OUTPUTS = (
     "is_enter", "is_order", "user_ref", "quantity", "buy", "price", "price_ready", "early", "message_end", "unjudged",
@@ -27,7 +27,7 @@ class Parsers(wiring.Component):
     The members are those of the parts. The directory's bus is written to: ``write`` asks, the answer is not shown.
     """
 
-    payload_octet: In(8)
+    next_octet: In(8)
     payload_valid: In(1)
     payload_start: In(1)
     payload_last: In(1)

@@ -69,6 +69,13 @@ async def play(dut, rows, outputs, react=None):
     return record
 
 
+def ahead(rows, name, moved):
+    """Return the rows with the values of `name` a row earlier, as `moved`; that of the first row is lost."""
+    values = [row.get(name) for row in rows[1:]] + [None]
+    rows = [{key: value for key, value in row.items() if key != name} for row in rows]
+    return [row if value is None else row | {moved: value} for row, value in zip(rows, values, strict=True)]
+
+
 def stream(frames, *, gap=2, noise=None):
     """Return the rows of the receiver's stream (`hdl.filter.gmii.GmiiRx`) for `frames`, and where each one begins.
 

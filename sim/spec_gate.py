@@ -91,7 +91,8 @@ class GateSpec(wiring.Component):
 
     request: In(LANES)
     open: In(LANES)
-    flip: In(LANES)
+    renew: In(LANES)
+    accepted: In(LANES)
     head_valid: In(1)
     head: In(Descriptor)
     octet: In(8)
@@ -116,8 +117,9 @@ class GateSpec(wiring.Component):
         m.d.comb += [
             latch.request.eq(self.heard(m, gate)),
             latch.open.eq(self.open),
-            gate.killed.eq(latch.killed),
-            gate.flip.eq(self.flip),
+            gate.killing.eq(latch.next),
+            gate.renew.eq(self.renew),
+            gate.accepted.eq(self.accepted),
             gate.head_valid.eq(self.head_valid),
             gate.head.eq(head_of(m, self.head)),
             gate.octet.eq(self.octet),
@@ -141,13 +143,13 @@ class GateSpec(wiring.Component):
             m.d.sync += age.eq(Mux(killed[number], Mux(age == BOUND - 1, age, age + 1), 0))
             ages.append(age == BOUND - 1)
 
-        # The account of the epochs: what was reported of the cycle before, and the input of that cycle.
-        known, flipped, epochs = Signal(LANES), Signal(LANES), Signal(LANES)
+        # The account of the epochs: what was reported of the cycle before, and the inputs of that cycle.
+        known, renewed, other, epochs = (Signal(LANES, name=name) for name in ("known", "renewed", "other", "epochs"))
         said = gate.outcome
         fallen = gate.outcome_valid & said.streamed & (said.epoch == known.bit_select(said.lane[:3], 1))
         fallen &= (said.kind == OutcomeKind.DISCARDED) | (said.kind == OutcomeKind.ABORTED)
-        m.d.comb += epochs.eq(known ^ (flipped | (fallen << said.lane)[:LANES]))
-        m.d.sync += [known.eq(epochs), flipped.eq(self.flip)]
+        m.d.comb += epochs.eq((known ^ (fallen << said.lane)[:LANES]) & ~renewed | other & renewed)
+        m.d.sync += [known.eq(epochs), renewed.eq(self.renew), other.eq(~self.accepted)]
         stale = self.head.tcp & ~self.head.reset & (self.head.epoch != epochs.bit_select(self.head.lane[:3], 1))
         m.d.comb += Assert(~(gate.take & stale), "a stale frame began to leave")
 
@@ -217,6 +219,7 @@ class GateSpec(wiring.Component):
             m.d.comb += [
                 Assert(~(judge.ended & stopped) | judge.errors, "an abort without tx_er"),
                 Assert(latch.killed == killed, "the latch differs from the account of the lanes"),
+                Assert(gate.killed == killed, "the gate differs from the account of the lanes"),
                 Assert(gate.epochs == epochs, "the epochs differ from their account"),
                 Assert(gate.run == run),
             ]
@@ -225,6 +228,7 @@ class GateSpec(wiring.Component):
                 m.d.comb += [
                     Assert((gate.frame.lane == lane) & (gate.frame.tcp == tcp) & (gate.frame.reset == sourced)),
                     Assert(gate.frame.mine == 1 << lane[:3]),
+                    Assert(gate.shut == (lane[3] | killed.bit_select(lane[:3], 1))),
                     Assert((gate.caught == caught) & (gate.ordered >= ordered) & (sourced | (gate.all == whole))),
                     Assert(~whole | sourced | gate.stops.all() | (gate.phase == Phase.PREAMBLE) & (gate.step == 0)),
                     Assert(~asked[3] | (gate.ordered >= staged) & (gate.check | ~foreign(fetched[1], gate.value))),
@@ -302,7 +306,7 @@ class Mutant(GateSpec):
             Assume(~ResetSignal("sync")),
             Assume(self.head_valid & (self.head == Descriptor.const(head))),
             Assume((self.octet == 0) | gate.tail),
-            Assume((self.mark == mark) & (self.reset_octet == 0) & (self.flip == 0)),
+            Assume((self.mark == mark) & (self.reset_octet == 0) & (self.renew == 0)),
             Assume(self.open == Mux(kill, 0, FIRM)),
             Assume((self.request == 0) | kill),
         ]

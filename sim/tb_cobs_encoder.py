@@ -90,9 +90,9 @@ async def the_package_decodes_what_is_sent(dut, pause):
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def an_octet_is_offered_every_third_cycle(dut):
-    """Fast enough for any UART; before a code it takes 3 cycles for each octet of the block and for the one behind."""
+    """Fast enough for any UART; before a code it takes 4 cycles for each octet of the block and for the one behind."""
     bench = Bench(dut, 0.0)
     await bench.start()
     await bench.frame(b"abcdefgh\0ijk")
     gaps = [after - before for before, after in itertools.pairwise(bench.taken_at)]
-    assert gaps == [3 * 9 + 1, *[3] * 8, 3 * 4 + 5, *[3] * 3, 4]
+    assert gaps == [4 * 9 + 1, *[3] * 8, 4 * 4 + 5, *[3] * 3, 4]

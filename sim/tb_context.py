@@ -121,7 +121,7 @@ class Line:
     def rows(self):
         """Return the rows: strobes only where they are put, noise on what means nothing."""
         noise = {
-            "payload_octet": 256,
+            "next_octet": 256,
             "load_lane": 8,
             "load_slot": 64,
             "save_slot": 32,
@@ -158,7 +158,8 @@ class Line:
         self.put(located + 9, payload_length=len(octets))
         for k, octet in enumerate(octets):
             last = int(k == len(octets) - 1)
-            self.put(frame.first + k, payload_octet=octet, payload_valid=1, payload_start=int(not k), payload_last=last)
+            self.put(frame.first + k - 1, next_octet=octet)
+            self.put(frame.first + k, payload_valid=1, payload_start=int(not k), payload_last=last)
         if save is not None:
             self.put(frame.end + 1, start_save=1, save_slot=save)
         if number in stream.overwrites:

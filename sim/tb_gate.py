@@ -55,7 +55,8 @@ class Frame:
     def packed(self):
         fields = {name: getattr(self, name) for name in Descriptor.members if name != "length"}
         stoppable = not self.reset and (self.cut or (self.live and not self.rewritable and not self.all))
-        ready = {"mine": 1 << (self.lane & 7), "stoppable": stoppable, "streamed": self.streamed}
+        mine = 1 << (self.lane & 7)
+        ready = {"mine": mine, "barred": mine if stoppable else 0, "streamed": self.streamed}
         unfit = len(self.octets) < 64 or (stoppable and self.lane > 7)
         return pack(Head, length=len(self.octets), unfit=unfit, **fields, **ready)
 
@@ -127,12 +128,12 @@ def at(changes, cycle, value=0):
     return next((changes[when] for when in sorted(changes, reverse=True) if when <= cycle), value)
 
 
-async def run(dut, arrivals, *, cycles, killed=None, flips=None, resets=(), now=lambda cycle: cycle):
-    """Let frames arrive, {cycle: frames}; `killed` is {cycle: lanes from then on}, `flips` {cycle: lanes}.
+async def run(dut, arrivals, *, cycles, killed=None, renewed=None, resets=(), now=lambda cycle: cycle):
+    """Let frames arrive, {cycle: frames}; `killed`: {cycle: lanes from then on}, `renewed`: {cycle: (lanes, accepted)}.
 
     Return the outputs of each cycle.
     """
-    killed, flips, waiting, fetched, left = killed or {}, flips or {}, [], {}, []
+    killed, renewed, waiting, fetched, left = killed or {}, renewed or {}, [], {}, []
     rng = random.Random(7)
     taken, since = None, 0
 
@@ -158,12 +159,14 @@ async def run(dut, arrivals, *, cycles, killed=None, flips=None, resets=(), now=
         if taken:
             early = (name for name in Rest.members if cycle < since + RIGHT_FROM.get(name, 7))
             rest = taken.rest(**{name: rng.getrandbits(Rest[name].width) for name in early})
+        renew, accepted = renewed.get(cycle, (0, rng.getrandbits(8)))
         return {
             "rest": rest,
             "head_valid": int(bool(waiting)),
             "head": waiting[0].packed() if waiting else rng.getrandbits(Head.size),
-            "killed": at(killed, cycle),
-            "flip": flips.get(cycle, 0),
+            "killing": at(killed, cycle + 1),
+            "renew": renew,
+            "accepted": accepted,
             **noise,
             **fetched.pop(cycle, {}),
         }
@@ -177,12 +180,12 @@ async def run(dut, arrivals, *, cycles, killed=None, flips=None, resets=(), now=
     return record
 
 
-def model(arrivals, *, cycles, killed=None, flips=None, epochs=0):
+def model(arrivals, *, cycles, killed=None, renewed=None, epochs=0):
     """What must happen, from the contract: the pins, the outcome, the history's and the epochs of each cycle.
 
     No reset; `now` counts cycles.
     """
-    killed, flips, waiting, free = killed or {}, flips or {}, [], 12
+    killed, renewed, waiting, free = killed or {}, renewed or {}, [], 12
     pins, outcomes, pasts = [(0, 0, 0)] * (cycles + 1), [None] * (cycles + 1), [None] * (cycles + 1)
     shown = []
     leaving, variant, start, caught, ordered, forced = None, None, 0, False, False, False
@@ -224,7 +227,8 @@ def model(arrivals, *, cycles, killed=None, flips=None, epochs=0):
             if abort and leaving.tcp and leaving.epoch == epochs >> (leaving.lane & 7) & 1:
                 fallen = 1 << leaving.lane
             leaving, free = None, cycle + 13
-        epochs ^= (fallen | flips.get(cycle, 0)) & 0xFF
+        renew, accepted = renewed.get(cycle, (0, 0))
+        epochs = (epochs ^ fallen) & 0xFF & ~renew | ~accepted & renew
     return pins[:cycles], outcomes[:cycles], pasts[:cycles], shown
 
 
@@ -409,15 +413,18 @@ async def p7_a_killed_lane_makes_no_other_later(dut):
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def p4_a_reset_cuts_the_frame(dut):
-    """P4: in any cycle; the pins fall silent, nothing is reported, and the next frame leaves whole after a full gap."""
+    """P4: in any cycle; the pins fall silent, nothing is reported, and the next frame leaves whole after a full gap.
+
+    In the cycle behind a reset every lane is killed.
+    """
     await reset(dut)
-    one, other = frame(64, 1), frame(64, 2)
+    one, early, other = frame(64, 1), frame(64, 3), frame(64, 2)
     for cut in range(READY, READY + 74):
-        record = await run(dut, {READY: [one], cut + 1: [other]}, cycles=cut + 110, resets=[cut])
+        record = await run(dut, {READY: [one], cut + 1: [early, other]}, cycles=cut + 110, resets=[cut])
         assert not any(sample["tx_en"] for sample in record[cut + 1 : cut + 14])
         assert [cycle for cycle, sample in enumerate(record[cut + 1 :]) if sample["take"]] == [12]
         said = [sample["outcome"] for sample in record[cut + 1 :] if sample["outcome_valid"]]
-        assert said == [other.outcome(SENT)]
+        assert said == [early.outcome(DISCARDED), other.outcome(SENT)]
         assert frames(record[cut + 1 :]) == [(13, other.octets, None)]
 
 
@@ -539,14 +546,14 @@ async def what_follows_a_frame_that_did_not_leave_is_stale(dut):
     assert [cycle for cycle, sample in enumerate(record) if sample["skip"]] == [last, last + 1]
     assert record[-1]["epochs"] == 4
 
-    # Now by a discard; and a new session flips it as well.
+    # Now by a discard; and behind a new session's begin, which makes another epoch than the frames' up to then.
     first.epoch, behind[0].epoch = 1, 1
     record = await run(
         dut,
         {READY: [first, behind[0]], READY + 50: [behind[1]], READY + 190: [behind[1]]},
         cycles=READY + 300,
         killed={0: 4, READY + 1: 0},
-        flips={READY + 180: 0x84},
+        renewed={READY + 170: (0x80, 0x80), READY + 175: (0x80, 0x7F), READY + 180: (0x04, 0x00)},
     )
     said = [sample["outcome"] for sample in record if sample["outcome_valid"]]
     assert said == [one.outcome(kind) for one, kind in zip([first, *behind, behind[1]], (1, 3, 0, 3), strict=True)]
@@ -602,7 +609,7 @@ def marks_of_a_segment(size):
 async def random_traffic_is_as_the_model_says(dut, load):
     """Every cycle of pins, outcomes, history and epochs: all lanes, any kill and any arm, at several loads."""
     await reset(dut)
-    arrivals, killed, flips, cycle = {}, {}, {}, 0
+    arrivals, killed, renewed, cycle = {}, {}, {}, 0
     epochs = 0
     for _ in range(250):
         size = random.choice([64, 64, 65, random.randrange(64, 200)])
@@ -630,12 +637,12 @@ async def random_traffic_is_as_the_model_says(dut, load):
         if random.random() < 0.3:
             killed[cycle + random.randrange(100)] = random.choice([0, 0, 0xFF, random.randrange(256)])
         if random.random() < 0.05:
-            flips[cycle + random.randrange(100)] = random.randrange(256)
+            renewed[cycle + random.randrange(100)] = random.randrange(256), random.randrange(256)
         if random.random() < 0.2:  # follow the gate, roughly
-            epochs = model(arrivals, cycles=cycle + 1, killed=killed, flips=flips)[3][-1]
+            epochs = model(arrivals, cycles=cycle + 1, killed=killed, renewed=renewed)[3][-1]
     cycles = cycle + 1000
-    record = await run(dut, arrivals, cycles=cycles, killed=killed, flips=flips)
-    expected = model(arrivals, cycles=cycles, killed=killed, flips=flips)
+    record = await run(dut, arrivals, cycles=cycles, killed=killed, renewed=renewed)
+    expected = model(arrivals, cycles=cycles, killed=killed, renewed=renewed)
     compare(record, expected)
     kinds = {outcome & 3 for outcome in expected[1] if outcome is not None}
     assert kinds == {SENT, DISCARDED, ABORTED, STALE}

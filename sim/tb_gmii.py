@@ -37,6 +37,7 @@ def frames(record):
     found, octets, first = [], b"", None
     for cycle, row in enumerate(record):
         assert not (row["valid"] and row["end"])
+        assert row["end"] == (cycle > 0 and record[cycle - 1]["closes"])
         if row["valid"]:
             assert row["start"] == (not octets), cycle
             assert row["length"] == min(len(octets) + 1, 2047), cycle

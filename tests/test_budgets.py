@@ -72,17 +72,18 @@ class Notionals:
         self.table = Gross(self.width)
         self.amount_bits = len(self.table.notional)
 
-    async def host(self, ctx, name, row, limit):
+    async def host(self, ctx, name, row, limit, data=0):
         ctx.set(self.table.row, {"lane": row if name == "own" else 0, "firm": name == "firm", "limit": limit})
         ctx.set(self.table.hosting, 1)
-        await ctx.tick().repeat(2)
+        await ctx.tick()
+        ctx.set(self.table.data, data)
+        await ctx.tick()
+        ctx.set(self.table.data, 0)
 
     async def load(self, ctx, row, limit):
         for name in self.sums:
-            await self.host(ctx, name, row, True)
-            ctx.set(self.table.data, limit)
+            await self.host(ctx, name, row, True, data=limit)
             await strobe(ctx, self.table.load)
-            ctx.set(self.table.data, 0)
             ctx.set(self.table.hosting, 0)
             await ctx.tick()
 

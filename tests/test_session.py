@@ -81,7 +81,8 @@ class Bench:
                 self.skip = ctx.get(session.skip)
             if ctx.get(session.began):
                 began = ctx.get(session.began_lane), ctx.get(session.began_port)
-                assert ctx.get(session.flip) == 1 << LANE
+                assert ctx.get(session.renew) == 1 << LANE
+                self.epochs = ctx.get(session.accepted) >> LANE & 1
                 self._flip()
             await ctx.tick()
         return began
@@ -212,6 +213,46 @@ def test_a_frame_that_was_sampled_before_the_fall_is_dropped():
         assert frame["reasons"] == [Reason.ROLLED_BACK]
         bench._flip()
         await bench.outcome("discarded", first)
+
+    play(script)
+
+
+@pytest.mark.parametrize("kind", ["sent", "aborted"])
+def test_what_becomes_of_an_old_frame_when_a_session_begins(kind):
+    """Whenever its outcome comes, it changes nothing of the new session, and the gate has the new session's epoch."""
+
+    async def script(bench):
+        ctx, session = bench.ctx, bench.session
+        began = []
+        for reported in range(16):
+            old, new = 1000 * reported, 1000 * reported + 100_000
+            await bench.open(old)
+            await bench.outcome("sent", await bench.segment(new, flags=SYN))
+            frame = await bench.segment(old + 1, 10)
+            told = {"lane": LANE, "port": PORT, "flags": SYN | ACK, "sequence": BACK - 1, "acknowledgment": new + 1}
+            ctx.set(session.evidence, told)
+            for cycle in range(24):
+                ctx.set(session.evidence_valid, cycle == 2)
+                outcome = {name: frame[name] for name in ("advance", "epoch", "finished", "slot")}
+                if cycle == reported:
+                    stale = frame["epoch"] != bench.epochs
+                    outcome |= {"kind": OutcomeKind.STALE if stale else KINDS[kind], "lane": LANE, "streamed": 1}
+                    ctx.set(session.outcome, outcome)
+                    if kind == "aborted" and not stale:
+                        bench._flip()
+                ctx.set(session.outcome_valid, cycle == reported)
+                renews = ctx.get(session.renew)
+                if renews:
+                    began.append(cycle - reported)
+                    bench.epochs = ctx.get(session.accepted) >> LANE & 1
+                await ctx.tick()
+                if renews:
+                    bench._flip()
+            behind = await bench.segment(new + 1, 10, keep=False)
+            assert (behind["reasons"], behind["old"], behind["advance"]) == ([], 0, 10), reported
+            assert behind["epoch"] == bench.epochs, reported
+        # Four cycles behind the evidence, or six behind the outcome; one of the same cycle does not make it wait.
+        assert began == [6] * 6 + list(range(0, -10, -1))
 
     play(script)
 

@@ -12,8 +12,11 @@ ENTER, CANCEL = {"is_order": 1, "is_enter": 1}, {}
 LANE = 2
 
 
-async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=Action.NEUTRALISE, **frame):
-    """Feed one frame as the decoder, the risk engine and the session (`frame`) would; return what came of it."""
+async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=Action.NEUTRALISE, late=None, **frame):
+    """Feed one frame as the decoder, the risk engine and the session (`frame`) would; return what came of it.
+
+    `late`: one more message, as the last one, ends in the cycle before the frame, and is found to have this failure.
+    """
     ctx.set(verdict.lane, lane)
     ctx.set(verdict.action, action)
     for name in ("tcp", "continued", "unfinished", "old_order", "unjudged"):
@@ -39,8 +42,14 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
             stops.append(ctx.get(verdict.stop))
         await ctx.tick().repeat(3)  # messages end at least four cycles apart
     ctx.set(verdict.flags, flags & SETTLED)
+    ctx.set(verdict.closes, 1)
+    ctx.set(verdict.message_end, late is not None)
     await ctx.tick()
+    ctx.set(verdict.message_end, 0)
+    if late:
+        ctx.set(getattr(verdict, late), 1)
     ctx.set(verdict.flags, flags)
+    ctx.set(verdict.closes, 0)
     ctx.set(verdict.end, 1)
     names = ("keep", "reset", "overwrite", "lets_go")
     found = {name: ctx.get(getattr(verdict, name)) for name in names} | {"stops": stops}
@@ -81,6 +90,11 @@ CASES = {
         [ENTER, CANCEL],
         {},
         {"keep": 1, "reason": 0, "orders": 1, "row": LANE, "logged": 0},
+    ),
+    "what ends in the cycle before the frame is not judged": (
+        [ENTER],
+        {"late": "over_lane"},
+        {"keep": 1, "orders": 1, "counted_orders": 1, "breach": 0, "reason": 0, "logged": 0},
     ),
     "a frame of no lane passes": ([], {"lane": 8}, {"keep": 1, "reason": 0, "row": 8}),
     "the lowest flag counts": (

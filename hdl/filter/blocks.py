@@ -42,7 +42,7 @@ class Blocks(wiring.Component):
         m = Module()
         m.submodules.words = words = Memory(ERA_BITS, SYMBOLS)
         # A memory keeps its words in a reset, so eras go on as well; 0, its words at power-up, is none.
-        era, begun = Signal(ERA_BITS, init=1, reset_less=True), Signal()
+        era, begun = Signal(ERA_BITS, init=1, reset_less=True, attrs={"keep": 1, "outlives_reset": 1}), Signal()
         m.d.sync += begun.eq(1)
         same = Signal(ERA_BITS // PART)  # part by part
         m.d.sync += same.eq(

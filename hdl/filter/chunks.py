@@ -49,7 +49,7 @@ class Chunks(wiring.Component):
     some, chunk : Out(1), Out
         The oldest chunk; from two cycles behind its commit on.
     take : In(1)
-        Strobe, while ``some``: it is read. Its first octet comes three cycles later, and one with every cycle.
+        Strobe, while ``some``: it is read. Its first octet comes four cycles later, and one with every cycle.
     read_octet, read_valid, read_last : Out
     overran, holes : Out(1), Out(8)
         Strobe with ``commit``: the frame is lost.
@@ -143,17 +143,15 @@ class Chunks(wiring.Component):
         ]
 
         # Read; behind the last octet what is on its way is dropped: two places have been asked for too many.
-        reading, coming, ends = Signal(), Signal(), Signal()
-        m.d.comb += [
-            ring.read_addr.eq(read),
-            self.read_octet.eq(ring.read_data[:8]),
-            self.read_last.eq(ring.read_data[8]),
-            ends.eq(self.read_valid & self.read_last),
-        ]
+        reading, coming, here, ends = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [ring.read_addr.eq(read), ends.eq(here & ring.read_data[8])]
         m.d.sync += [
             reading.eq(reading & ~ends),
             coming.eq(reading & ~ends),
-            self.read_valid.eq(coming & ~ends),
+            here.eq(coming & ~ends),
+            self.read_valid.eq(here),
+            self.read_octet.eq(ring.read_data[:8]),
+            self.read_last.eq(ring.read_data[8]),
             read.eq(read + (reading | ends.replicate(len(read)))),
         ]
         with m.If(self.take):

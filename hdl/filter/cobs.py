@@ -59,7 +59,7 @@ class CobsEncoder(wiring.Component):
     """Sends a frame that stands in a memory, encoded, between two zero octets.
 
     An octet is offered 3 cycles after the one before was taken. Before each block it looks for the block's end, which
-    takes 3 cycles an octet: the line rests for up to 770 cycles before a code. When the run after the last zero is a
+    takes 4 cycles an octet: the line rests for up to 1025 cycles before a code. When the run after the last zero is a
     multiple of 254 octets, the frame ends in a code 1 that other encoders leave out. Reset forgets the frame.
 
     Parameters
@@ -102,9 +102,11 @@ class CobsEncoder(wiring.Component):
         code = Signal(8, init=1)  # counts up to the code, and down to 1 while the block is sent
         full = Signal()  # the block is followed by no zero
         fetched = Signal(2)
-        at_end, no_octet, at_zero = Signal(), Signal(), Signal()
-        m.d.comb += [at_zero.eq(self.value == 0), no_octet.eq(code == 1), self.busy.eq(1)]
+        at_end, no_octet, at_most, at_zero = (Signal() for _ in range(4))
+        m.d.comb += self.busy.eq(1)
         m.d.sync += [at_end.eq(number == self.end), fetched.eq(fetched << 1)]
+        # These rest for two cycles, `code` and value.
+        m.d.sync += [no_octet.eq(code == 1), at_most.eq(code == MOST_RUN + 1), at_zero.eq(self.value == 0)]
 
         def look(state):
             m.d.sync += fetched.eq(1)
@@ -122,10 +124,12 @@ class CobsEncoder(wiring.Component):
                 with m.If(self.o.ready):
                     look("look")
             with m.State("look"), m.If(fetched[1]):
+                m.next = "see"
+            with m.State("see"):
                 m.next = "measure"
             with m.State("measure"):
-                m.d.sync += full.eq(code == MOST_RUN + 1)
-                with m.If(at_end | at_zero | (code == MOST_RUN + 1)):
+                m.d.sync += full.eq(at_most)
+                with m.If(at_end | at_zero | at_most):
                     m.next = "code"
                 with m.Else():
                     m.d.sync += [number.eq(number + 1), code.eq(code + 1)]

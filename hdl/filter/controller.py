@@ -29,7 +29,7 @@ class Controller(wiring.Component):
     reset: for each the address and the value, 32 bits each, low octet first. ``CONFIG_BEGIN`` and ``CLEAR_EXPOSURE``
     do not count.
 
-    Bits are moved one by one: a word takes about 100 cycles when it is read and 110 when it is written.
+    Bits are moved one by one: a word takes about 110 cycles when it is read and 120 when it is written.
 
     A kill strobe of the link is passed on in the next cycle in every state, also while a request waits for its ack. The
     same KILL acts again in its turn: were there an ARM before it in the queue, the lanes would stay open otherwise.
@@ -84,8 +84,10 @@ class Controller(wiring.Component):
 
         # Everything moves bit by bit, a word in 32 cycles, so that registers shift and need no multiplexers.
         bit_at = Signal(5)  # of the word on the move
-        last_bit = Signal()
-        at = Signal(SLOT_BITS, init=FIRST)  # its octet; ahead by two bits when it comes from the memory, which is late
+        last_bit, octet_end, top, word_end = (Signal() for _ in range(4))  # top: it is in the last octet
+        at = Signal(
+            SLOT_BITS, init=FIRST
+        )  # its octet; ahead by three bits when it comes from the memory, which is late
         number = at[2:]
         header, address, data = Signal(32), Signal(32), Signal(32)
         lanes, nonce = Signal(32), Signal(32)  # arguments before the one in `data`
@@ -110,7 +112,6 @@ class Controller(wiring.Component):
             requests.address.eq(at),
             requests.data.eq(octet),
             requests.reply_words.eq(number),
-            last_bit.eq(bit_at == 31),
         ]
         strobes = [killing, self.heartbeat, self.nonce_request, self.arm, self.config_begun]
         strobes += [events.free, bus.request, requests.reply]
@@ -120,8 +121,15 @@ class Controller(wiring.Component):
         # What the states decide by, one cycle behind what it is taken from.
         all_killed, is_config, is_counted, is_begin, no_address = (Signal() for _ in range(5))
         no_word, one_word, three_words, some_words, some_events = (Signal() for _ in range(5))
-        enough, done = Signal(), Signal()
+        enough, done, third, answered, refused = (Signal() for _ in range(5))
         m.d.sync += [
+            answered.eq(bus.ack),
+            refused.eq(bus.error),
+            last_bit.eq(bit_at == 30),  # `bit_at` never rests there
+            octet_end.eq(bit_at[:3] == 6),  # nor there
+            top.eq(bit_at[3:] == 3),
+            word_end.eq(bit_at == 0),
+            third.eq(number == 3),
             all_killed.eq(self.killed == ALL),
             is_config.eq(bus.address.matches(*prefixes(CONFIG_FIRST, CONFIG_LAST))),
             is_counted.eq(bus.address != Reg.CLEAR_EXPOSURE),
@@ -140,11 +148,12 @@ class Controller(wiring.Component):
 
         # The moves: from the memory into a register, once around in a register, from anywhere into the memory.
         taking, putting, turning_address, turning_data, settling = (Signal() for _ in range(5))
-        taken, put = Signal(), Signal()  # the bit
-        m.d.comb += taken.eq(requests.value.bit_select(bit_at[:3], 1))
+        source, taken, put = Signal(8), Signal(), Signal()  # the octet from the memory; the bit
+        m.d.sync += source.eq(Mux(taking & ~octet_end, source >> 1, requests.value))
+        m.d.comb += taken.eq(source[0])
         with m.If(taking | putting | turning_address | turning_data | settling):
             m.d.sync += bit_at.eq(bit_at + 1)
-        with m.If(taking & (bit_at[:3] == 5)):
+        with m.If(taking & (bit_at[:3] == 4)):
             m.d.sync += at.eq(at + 1)
         with m.If((taking & opening) | (putting & closing)):
             m.d.sync += header.eq(Cat(header[1:], address[0]))
@@ -177,11 +186,15 @@ class Controller(wiring.Component):
         # So what is put, and what the reply's CRC is of, is as late.
         others, moved = Signal(BEHIND), Signal()
         was_put, summing = Signal(BEHIND), Signal(BEHIND)
+        all_put, summed = Signal(), Signal()  # neither is up
+        sums = (taking | putting) & closing & ~sealing
         m.d.comb += moved.eq(joined | others[-1])
         m.d.sync += [
             others.eq(Cat(put, others)),
             was_put.eq(Cat(putting, was_put)),
-            summing.eq(Cat((taking | putting) & closing & ~sealing, summing)),
+            summing.eq(Cat(sums, summing)),
+            all_put.eq(~(putting | was_put[:-1].any())),
+            summed.eq(~(sums | summing[:-1].any())),
         ]
         with m.If(was_put[-1]):
             m.d.sync += octet.eq(Cat(octet[1:], moved))
@@ -203,12 +216,16 @@ class Controller(wiring.Component):
             m.d.comb += put.eq(taken)
         with m.Elif(sealing):
             m.d.comb += put.eq(~reply_crc[0])
-        with m.Elif(closing & (bit_at >= 24)):
-            m.d.comb += put.eq(status.bit_select(bit_at[:3], 1))
+        with m.Elif(closing & top):
+            m.d.comb += put.eq(status[0])
         with m.Elif(closing):
             m.d.comb += put.eq(header[0] | (bit_at == 16 + REPLY.bit_length() - 1))
         with m.Elif(asked[Op.KILL] | asked[Op.ARM]):
-            m.d.comb += put.eq(killed.bit_select(bit_at[:3], 1) & (bit_at < LANES))
+            m.d.comb += put.eq(killed[0])
+        with m.If(putting):
+            m.d.sync += killed.eq(killed >> 1)
+        with m.If(putting & closing & top):
+            m.d.sync += status.eq(status >> 1)
 
         def fail(code):
             m.d.sync += [status.eq(code), limit.eq(0)]
@@ -221,6 +238,8 @@ class Controller(wiring.Component):
                     m.next = "look"
             # The memory's delay, and the event log's.
             with m.State("look"):
+                m.next = "seek"
+            with m.State("seek"):
                 m.next = "find"
             with m.State("find"):
                 m.next = "take"
@@ -255,7 +274,7 @@ class Controller(wiring.Component):
             with m.State("argument"):
                 with m.If(asked[Op.WRITE]):
                     m.next = "access"
-                with m.Elif(asked[Op.ARM] & (number != 3)):
+                with m.Elif(asked[Op.ARM] & ~third):
                     m.next = "take"
                 with m.Else():
                     m.d.sync += [at.eq(0), limit.eq(1)]
@@ -302,9 +321,9 @@ class Controller(wiring.Component):
                 with m.Elif(asked[Op.WRITE] & is_config & ~all_killed):
                     m.d.sync += bus.request.eq(0)
                     fail(Status.LOCKED)
-            with m.State("answer"), m.If(bus.ack):
+            with m.State("answer"), m.If(answered):
                 m.next = "put"
-                with m.If(bus.error):
+                with m.If(refused):
                     fail(Status.ADDRESS)
                 with m.Elif(bus.write):
                     m.d.sync += [self.config_begun.eq(is_begin), counting.eq(is_config & is_counted & ~is_begin)]
@@ -324,18 +343,21 @@ class Controller(wiring.Component):
             # A word into the reply.
             with m.State("put"):
                 m.d.comb += putting.eq(1)
-                with m.If(bit_at[:3] == 7):
+                with m.If(octet_end):
                     m.next = "show"
-            with m.State("show"), m.If(~was_put.any()):
+            with m.State("show"), m.If(all_put):
                 m.next = "store"
             with m.State("store"):
                 m.d.comb += requests.write.eq(1)
+                m.next = "stored"
+            with m.State("stored"):
+                m.next = "store"
                 with m.If(requests.written):
                     m.d.sync += at.eq(at + 1)
                     m.next = "put"
-                    with m.If(bit_at == 0):
-                        m.next = "stored"
-            with m.State("stored"):
+                    with m.If(word_end):
+                        m.next = "counted"
+            with m.State("counted"):
                 m.next = "next"
             with m.State("next"):
                 m.next = "look"
@@ -351,7 +373,7 @@ class Controller(wiring.Component):
             with m.State("close"):
                 m.d.sync += [at.eq(FIRST), closing.eq(1)]
                 m.next = "put"
-            with m.State("sum"), m.If(~summing.any()):
+            with m.State("sum"), m.If(summed):
                 m.next = "seal"
             with m.State("seal"):
                 m.d.sync += sealing.eq(1)

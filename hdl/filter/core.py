@@ -71,9 +71,6 @@ class Filter(wiring.Component):
     ----------
     uart_divisor : int
         Cycles of one bit of the control link; 42 is 2.98 Mbaud at 125 MHz.
-    tcp : bool
-        With what TCP lanes need. Without, a smaller core: no segment ever has a session (NO_SESSION), and the return
-        path is not read.
 
     Members
     -------
@@ -94,8 +91,8 @@ class Filter(wiring.Component):
         ``now`` at which the watchdog expires; all ones when it does not run.
     """
 
-    def __init__(self, *, uart_divisor: int = 42, tcp: bool = True):
-        self.uart_divisor, self.tcp = uart_divisor, tcp
+    def __init__(self, *, uart_divisor: int = 42):
+        self.uart_divisor = uart_divisor
         ports = {}
         for side in ("server", "exchange"):
             ports |= {f"{side}_rx_data": In(8), f"{side}_rx_dv": In(1), f"{side}_rx_er": In(1)}
@@ -122,7 +119,7 @@ class Filter(wiring.Component):
         m.submodules.order = order = Order()
         m.submodules.risk = risk = Risk()
         m.submodules.verdict = verdict = Verdict()
-        m.submodules.buffer = buffer = FrameBuffer()
+        m.submodules.buffer = FrameBuffer()
         m.submodules.queue = queue = EgressQueue()
         m.submodules.records = records = Records()
         m.submodules.gate = gate = Gate()
@@ -137,35 +134,21 @@ class Filter(wiring.Component):
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
         m.submodules.log = log = Log(["kill", "control", "gate", "verdict", "block", "session", "evidence"])
-        parts = (Session, ContextStore, Rewrite, Addresses, Reset, Replies)
-        session, store, rewrite, addresses, reset, replies = (part() if self.tcp else Absent(part) for part in parts)
-        m.submodules.session, m.submodules.store, m.submodules.rewrite = session, store, rewrite
-        m.submodules.addresses, m.submodules.reset, m.submodules.replies = addresses, reset, replies
-        m.submodules.history = history = History()
-        m.submodules.returns = returns = ReturnPath(read=self.tcp)
+        m.submodules.session = session = Session()
+        m.submodules.store = store = ContextStore()
+        m.submodules.rewrite = Rewrite()
+        m.submodules.addresses = addresses = Addresses()
+        m.submodules.reset = reset = Reset()
+        m.submodules.replies = replies = Replies()
+        m.submodules.history = History()
+        m.submodules.returns = returns = ReturnPath()
         m.submodules.bus = bus = BusDecoder(TARGETS, quiet=("status", "settings"))
 
         lane = Signal(4)  # of the frame, a cycle later: for all that has time
         m.d.sync += lane.eq(headers.lane)
-        self._read(m, receiver, headers, lanes, lane, session, history, framer, order, store, settings)
-        self._judge(m, receiver, headers, lane, session, history, framer, order, risk, verdict, buffer, queue, settings)
-        self._send(
-            m,
-            receiver,
-            headers,
-            lane,
-            session,
-            history,
-            framer,
-            risk,
-            verdict,
-            rewrite,
-            buffer,
-            queue,
-            records,
-            gate,
-            reset,
-        )
+        self._read(m, lane)
+        self._judge(m, lane)
+        self._send(m, lane)
         for parser in (framer, order, risk):
             follow(m, store, parser, "load", "word")
         m.d.comb += [
@@ -173,7 +156,7 @@ class Filter(wiring.Component):
             risk.key.eq(settings.hash_key),
             order.order_size.eq(settings.order_size),
             verdict.killing.eq(latch.next),
-            gate.killed.eq(latch.killed),
+            gate.killing.eq(latch.next),
             session.armed.eq(arming.open),
         ]
 
@@ -188,9 +171,9 @@ class Filter(wiring.Component):
         for reader in (reset, returns):
             follow(m, addresses, reader, "slots", "write_en", "write_addr", "write_data")
         follow(m, gate, session, "outcome_valid", "outcome", "epochs")
-        follow(m, session, gate, "flip")
+        follow(m, session, gate, "renew", "accepted")
         follow(m, session, returns, "missing")
-        self._hear(m, returns, session, replies, settings, counters, log)
+        self._hear(m)
         follow(m, returns, session, "evidence_valid", "evidence")
         connect(m, lanes.back, returns.lookup)
         m.d.comb += [
@@ -216,7 +199,7 @@ class Filter(wiring.Component):
         # so does what begins to drain. Exposure is cleared by another request of the link, long before or behind.
         m.d.sync += [
             watchdog.now.eq(self.now),
-            arming.now.eq(self.now),
+            arming.now.eq(watchdog.now),
             arming.loop_open.eq(sources.loop_open),
             arming.fault.eq(sources.fault),
             arming.watchdog_expired.eq(watchdog.expired),
@@ -266,9 +249,9 @@ class Filter(wiring.Component):
         # `now`, as many cycles ago as the index says.
         ago = [self.now[:MOMENT], *(Signal(MOMENT, name=f"ago_{cycles}") for cycles in range(1, 4 + LOGGED_LATER))]
         m.d.sync += [later.eq(moment) for moment, later in pairwise(ago)]
-        self._observe(m, capture, sources, latch, arming, records, gate, framer, verdict)
-        self._count(m, ago, counters, verdict, records, log)
-        self._tell(m, ago, log, sources, latch, arming, controller, counters, verdict, risk, session)
+        self._observe(m)
+        self._count(m, ago)
+        self._tell(m, ago)
         armable = ~sources.loop_open & ~sources.fault & ~watchdog.expired
         m.submodules.status = status = Status(
             {
@@ -289,165 +272,152 @@ class Filter(wiring.Component):
         m.d.sync += self.busy.eq(Cat(returns.active, *(part.busy for part in parts)).any())
         return m
 
-    def _read(self, m, receiver, headers, lanes, lane, session, history, framer, order, store, settings):
+    def _read(self, m, lane):
         """From the pins to the messages: headers, lane, session, what is new in the payload."""
+        p = m.submodules
         m.d.comb += [
-            receiver.data.eq(self.server_rx_data),
-            receiver.dv.eq(self.server_rx_dv),
-            receiver.er.eq(self.server_rx_er),
-            headers.policy.eq(settings.policy),
-            lanes.enable.eq(settings.lane_enable),
-            lanes.tcp_lanes.eq(settings.tcp_lanes),
+            p.receiver.data.eq(self.server_rx_data),
+            p.receiver.dv.eq(self.server_rx_dv),
+            p.receiver.er.eq(self.server_rx_er),
+            p.headers.policy.eq(p.settings.policy),
+            p.lanes.enable.eq(p.settings.lane_enable),
+            p.lanes.tcp_lanes.eq(p.settings.tcp_lanes),
         ]
-        follow(m, receiver, headers, "octet", "valid", "start", "end", "length")
-        follow(m, headers, lanes.orders, "key_octet", "key_index", "key_valid", "tcp")
-        follow(m, lanes.orders, headers, "found", "found_lane")
+        follow(m, p.receiver, p.headers, "octet", "valid", "start", "end", "length")
+        follow(m, p.headers, p.lanes.orders, "key_octet", "key_index", "key_valid", "tcp")
+        follow(m, p.lanes.orders, p.headers, "found", "found_lane")
         located = ("open", "located", "lane", "source_port", "sequence", "tcp_flags", "payload_length")
-        follow(m, headers, session, *located)
-        follow(m, headers, history, "payload_octet", "payload_valid", "soon")
-        follow(m, session, history, "old_left")
-        begin, dialect, fresh = Signal(), Signal(), Signal()  # fresh: payload to be parsed
+        follow(m, p.headers, p.session, *located)
+        follow(m, p.headers, p.history, "payload_octet", "payload_valid", "soon")
+        follow(m, p.session, p.history, "old_left")
+        begin, dialect, soup, fresh = (Signal() for _ in range(4))  # fresh: payload to be parsed
         m.d.sync += [
-            begin.eq(headers.located),
-            dialect.eq(settings.dialect_lanes.bit_select(lane[:3], 1)),
-            fresh.eq(headers.payload_follows & ~session.mute & ~(session.segment & history.still)),
+            soup.eq(p.session.segment),
+            begin.eq(p.headers.located),
+            dialect.eq(p.settings.dialect_lanes.bit_select(lane[:3], 1)),
+            fresh.eq(p.headers.payload_follows & ~p.session.mute & ~(p.session.segment & p.history.still)),
         ]
         m.d.comb += [
-            history.begin.eq(begin),
-            history.lane.eq(lane),
-            history.position.eq(session.position),
-            store.start_load.eq(headers.located),
-            store.load_lane.eq(headers.lane),
-            store.anew.eq(session.anew),
-            store.load_slot.eq(session.load_slot),
-            store.start_save.eq(session.save),
-            store.save_slot.eq(session.slot),
-            store.commit.eq(session.commit),
-            store.commit_slot.eq(session.commit_slot),
-            store.commit_lane.eq(session.commit_lane),
-            framer.payload_octet.eq(headers.payload_octet),
-            framer.payload_valid.eq(fresh),
-            framer.payload_start.eq(headers.payload_start),
-            framer.payload_last.eq(headers.payload_last),
-            framer.payload_length.eq(session.advance),
-            framer.soup.eq(session.segment),
-            framer.dialect.eq(dialect),
-            order.dialect.eq(dialect),
+            p.history.begin.eq(begin),
+            p.history.lane.eq(lane),
+            p.history.position.eq(p.session.position),
+            p.store.start_load.eq(p.headers.located),
+            p.store.load_lane.eq(p.headers.lane),
+            p.store.anew.eq(p.session.anew),
+            p.store.load_slot.eq(p.session.load_slot),
+            p.store.start_save.eq(p.session.save),
+            p.store.save_slot.eq(p.session.slot),
+            p.store.commit.eq(p.session.commit),
+            p.store.commit_slot.eq(p.session.commit_slot),
+            p.store.commit_lane.eq(p.session.commit_lane),
+            p.framer.next_octet.eq(p.receiver.octet),
+            p.framer.payload_valid.eq(fresh),
+            p.framer.payload_start.eq(p.headers.payload_start),
+            p.framer.payload_last.eq(p.headers.payload_last),
+            p.framer.payload_length.eq(p.session.advance),
+            p.framer.soup.eq(soup),
+            p.framer.dialect.eq(dialect),
+            p.order.dialect.eq(dialect),
         ]
         # The framer answers without a clock: the decoder takes its messages one cycle later.
         parts = ("octet", "valid", "first", "last", "left", "short", "gone")
-        follow(m, framer, order, *(f"message_{part}" for part in parts), domain="sync")
-        for part in (framer, order):
-            follow(m, headers, part, "open")
+        follow(m, p.framer, p.order, *(f"message_{part}" for part in parts), domain="sync")
+        follow(m, p.headers, p.framer, "open")
+        follow(m, p.headers, p.order, "open", domain="sync")
 
-    def _hear(self, m, returns, session, replies, settings, counters, log):
+    def _hear(self, m):
         """From the return path to what is counted and told of it."""
+        p = m.submodules
         m.d.comb += [
-            replies.octet.eq(returns.payload_octet),
-            replies.valid.eq(returns.payload_valid),
-            replies.last.eq(returns.payload_last),
-            replies.dialects.eq(settings.dialect_lanes),
-            counters.heard.eq(replies.heard_valid),
-            counters.heard_lane.eq(replies.heard.lane),
-            counters.applied.eq(replies.heard.applied),
-            counters.repeated.eq(replies.heard.repeated),
+            p.replies.octet.eq(p.returns.payload_octet),
+            p.replies.valid.eq(p.returns.payload_valid),
+            p.replies.last.eq(p.returns.payload_last),
+            p.replies.dialects.eq(p.settings.dialect_lanes),
+            p.counters.heard.eq(p.replies.heard_valid),
+            p.counters.heard_lane.eq(p.replies.heard.lane),
+            p.counters.applied.eq(p.replies.heard.applied),
+            p.counters.repeated.eq(p.replies.heard.repeated),
         ]
-        follow(m, returns, replies, "soon", "end")
-        follow(m, session, replies, "skip", "began", "began_lane", domain="sync")
-        m.d.sync += [replies.commit.eq(session.heard), replies.lane.eq(returns.evidence.lane)]
-        follow(m, returns, counters, "spoilt", "spoilt_lane")
-        m.d.comb += log.evidence.valid.eq(replies.lost_valid)
-        record(m, log.evidence, kind=Kind.EVIDENCE_LOST, lane=replies.told.lane, reason=replies.told.reason)
+        follow(m, p.returns, p.replies, "soon", "end")
+        follow(m, p.session, p.replies, "skip", "began", "began_lane", domain="sync")
+        m.d.sync += [p.replies.commit.eq(p.session.heard), p.replies.lane.eq(p.returns.evidence.lane)]
+        follow(m, p.returns, p.counters, "spoilt", "spoilt_lane")
+        m.d.comb += p.log.evidence.valid.eq(p.replies.lost_valid)
+        record(m, p.log.evidence, kind=Kind.EVIDENCE_LOST, lane=p.replies.told.lane, reason=p.replies.told.reason)
 
-    def _judge(
-        self, m, receiver, headers, lane, session, history, framer, order, risk, verdict, buffer, queue, settings
-    ):
+    def _judge(self, m, lane):
         """From the messages to the verdict."""
-        segment, no_room, completes, action = session.segment, Signal(), Signal(), Signal(2)
+        p = m.submodules
+        segment, no_room, completes, action = p.session.segment, Signal(), Signal(), Signal(2)
+        later = Signal(4)  # the lane: a frame has been read by then
         m.d.sync += [
             # As of the cycle before: all of them are settled long before a frame ends.
-            risk.lane.eq(lane),
-            no_room.eq(buffer.overflow | queue.full | (segment & session.full)),
-            completes.eq(framer.message_completes),
-            action.eq(Mux(headers.lane[3], Action.NEUTRALISE, settings.actions[headers.lane[:3]])),
+            later.eq(lane),
+            no_room.eq(p.buffer.overflow | p.queue.full | (segment & p.session.full)),
+            completes.eq(p.framer.message_completes),
+            action.eq(Mux(p.headers.lane[3], Action.NEUTRALISE, p.settings.actions[p.headers.lane[:3]])),
         ]
-        others = Signal.like(headers.flags)
+        others = Signal.like(p.headers.flags)
         m.d.comb += [
-            others[Reason.RUNT].eq(receiver.runt),
-            others[Reason.RX_ERROR].eq(receiver.error),
-            others[Reason.FCS].eq(~receiver.fcs_ok),
+            others[Reason.RUNT].eq(p.receiver.runt),
+            others[Reason.RX_ERROR].eq(p.receiver.error),
+            others[Reason.FCS].eq(~p.receiver.fcs_ok),
             others[Reason.OVERFLOW].eq(no_room),
-            others[Reason.NO_SESSION].eq(headers.tcp & (not self.tcp)),
-            others[Reason.HISTORY].eq(session.repeats & history.differs),
-            others[Reason.FRAMING].eq(framer.framing),
+            others[Reason.HISTORY].eq(p.session.repeats & p.history.differs),
+            others[Reason.FRAMING].eq(p.framer.framing),
         ]
         m.d.comb += [
-            risk.symbol_data.eq(order.symbol_octet),
-            risk.doomed.eq(verdict.doomed | order.early | ~completes),
-            risk.kept.eq(verdict.released),
-            verdict.undecided.eq(~risk.decided),
-            verdict.flags.eq(headers.flags | session.flags | others),
-            verdict.lane.eq(headers.lane),
-            verdict.action.eq(action),
-            verdict.tcp.eq(segment),
-            verdict.continued.eq(framer.continued),
-            verdict.unfinished.eq(framer.begins),
-            verdict.stale.eq(session.stale),
-            verdict.old_order.eq(session.repeats & history.had_order),
-            session.kept.eq(verdict.kept),
-            session.fence.eq(verdict.fence),
-            session.latch.eq(verdict.latch),
-            session.withhold.eq(verdict.withhold),
+            p.risk.symbol_data.eq(p.order.symbol_octet),
+            p.risk.doomed.eq(p.verdict.doomed | p.order.early | ~completes),
+            p.risk.kept.eq(p.verdict.released),
+            p.verdict.undecided.eq(~p.risk.decided),
+            p.verdict.flags.eq(p.headers.flags | p.session.flags | others),
+            p.risk.lane.eq(later),
+            p.verdict.lane.eq(later),
+            p.verdict.action.eq(action),
+            p.verdict.tcp.eq(segment),
+            p.verdict.continued.eq(p.framer.continued),
+            p.verdict.unfinished.eq(p.framer.begins),
+            p.verdict.stale.eq(p.session.stale),
+            p.verdict.old_order.eq(p.session.repeats & p.history.had_order),
+            p.session.kept.eq(p.verdict.kept),
+            p.session.fence.eq(p.verdict.fence),
+            p.session.latch.eq(p.verdict.latch),
+            p.session.withhold.eq(p.verdict.withhold),
         ]
         overwritten = Signal()
-        m.d.sync += overwritten.eq(verdict.keep & verdict.overwrite)
-        m.d.comb += framer.overwritten.eq(overwritten)
+        m.d.sync += overwritten.eq(p.verdict.keep & p.verdict.overwrite)
+        m.d.comb += p.framer.overwritten.eq(overwritten)
         # A frame that is cut behind a price must not have it checked when it is over: the next frame would be charged.
         over = Signal()
-        with m.If(receiver.end):
+        with m.If(p.receiver.end):
             m.d.sync += over.eq(1)
-        with m.Elif(receiver.start):
+        with m.Elif(p.receiver.start):
             m.d.sync += over.eq(0)
-        m.d.comb += order.over.eq(over)
-        follow(m, order, risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "price")
-        follow(m, verdict, risk, "frame_end", "block", "block_index")
-        follow(m, receiver, verdict, "start", "end")
-        follow(m, order, verdict, "message_end", "unjudged", "is_order", "is_enter", "user_ref", "quantity", "price")
-        follow(m, order, verdict, "bad_message", "replace", "pegged", "channel")
-        follow(m, order, verdict, "bad_side", "bad_quantity", "over_size", "zero_price", "market")
-        follow(m, risk, verdict, "index", "missing", "blocked", "over_position", "over_lane", "over_firm")
+        m.d.comb += p.order.over.eq(over)
+        follow(m, p.order, p.risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "price")
+        follow(m, p.verdict, p.risk, "frame_end", "block", "block_index")
+        follow(m, p.receiver, p.verdict, "start", "end", "closes")
+        follow(m, p.order, p.verdict, "message_end", "unjudged", "is_order", "is_enter")
+        follow(m, p.order, p.verdict, "user_ref", "quantity", "price", "bad_message", "replace", "pegged", "channel")
+        follow(m, p.order, p.verdict, "bad_side", "bad_quantity", "over_size", "zero_price", "market")
+        follow(m, p.risk, p.verdict, "index", "missing", "blocked", "over_position", "over_lane", "over_firm")
 
-    def _send(
-        self,
-        m,
-        receiver,
-        headers,
-        lane,
-        session,
-        history,
-        framer,
-        risk,
-        verdict,
-        rewrite,
-        buffer,
-        queue,
-        records,
-        gate,
-        reset,
-    ):
+    def _send(self, m, lane):
         """From the verdict to the pins."""
+        p = m.submodules
         # The mark of an octet comes one cycle behind it, and two or three from here.
         payload, old, muted, high, low = (Signal(2) for _ in range(5))
         framed, past, mark, settled = (Signal(Mark, name=name) for name in ("framed", "past", "mark", "settled"))
         for flag, now in (
-            (payload, headers.payload_valid),
-            (old, session.segment & history.old),
-            (muted, session.mute),
-            (high, headers.check_high),
-            (low, headers.check_low),
+            (payload, p.headers.payload_valid),
+            (old, p.session.segment & p.history.old),
+            (muted, p.session.mute),
+            (high, p.headers.check_high),
+            (low, p.headers.check_low),
         ):
             m.d.sync += flag.eq(Cat(now, flag))
-        m.d.sync += [framed.eq(framer.mark), past.eq(history.mark), settled.eq(mark)]
+        m.d.sync += [framed.eq(p.framer.mark), past.eq(p.history.mark), settled.eq(mark)]
         with m.If(payload[1] & ~muted[1]):
             m.d.comb += mark.eq(Mux(old[1], past, framed))
         with m.If(high[1]):
@@ -457,117 +427,120 @@ class Filter(wiring.Component):
 
         stamp = Signal(16)
         m.d.sync += stamp.eq(self.now - 2)  # when the frame that ends now had its last octet on the pins
-        follow(m, receiver, buffer, "octet", "valid", "start", "end", "length")
-        follow(m, receiver, rewrite, "octet", "valid", "start")
-        follow(m, verdict, rewrite, "stop")
-        descriptor, rest, books = queue.descriptor, records.new, records.new_books
+        follow(m, p.receiver, p.buffer, "octet", "valid", "start", "end", "length")
+        follow(m, p.receiver, p.rewrite, "octet", "valid", "start")
+        follow(m, p.verdict, p.rewrite, "stop")
+        descriptor, rest, books = p.queue.descriptor, p.records.new, p.records.new_books
         may_rewrite = Signal()  # settled before the frame ends
-        m.d.sync += may_rewrite.eq(session.segment & (verdict.action == Action.NEUTRALISE) & ~framer.inside)
+        m.d.sync += may_rewrite.eq(p.session.segment & (p.verdict.action == Action.NEUTRALISE) & ~p.framer.inside)
         overwritten, length = Signal(), Signal(11)
-        m.d.sync += [overwritten.eq(verdict.overwrite), length.eq(receiver.length)]
+        m.d.sync += [overwritten.eq(p.verdict.overwrite), length.eq(p.receiver.length)]
         m.d.comb += [
-            buffer.mark.eq(settled),
-            rewrite.mark.eq(mark),
-            buffer.keep.eq(verdict.keep),
-            rewrite.judged.eq(verdict.judged_order),
-            queue.end.eq(receiver.end),
-            queue.keep.eq(verdict.enter),
+            p.buffer.mark.eq(settled),
+            p.rewrite.mark.eq(mark),
+            p.buffer.keep.eq(p.verdict.keep),
+            p.rewrite.judged.eq(p.verdict.judged_order),
+            p.queue.end.eq(p.receiver.end),
+            p.queue.keep.eq(p.verdict.enter),
             descriptor.lane.eq(lane),
-            descriptor.length.eq(receiver.length),
+            descriptor.length.eq(p.receiver.length),
             descriptor.stamp.eq(stamp),
-            descriptor.tcp.eq(session.segment),
-            descriptor.reset.eq(verdict.reset),
-            descriptor.all.eq(verdict.overwrite),
-            descriptor.orders.eq(verdict.lets_go),
-            descriptor.rewritable.eq(may_rewrite & ~rewrite.old),
-            descriptor.live.eq(rewrite.live),
-            descriptor.cut.eq(verdict.action == Action.CUT),
-            descriptor.epoch.eq(session.epoch),
-            records.end.eq(receiver.end),
-            records.keep.eq(queue.keep & ~queue.full),
-            records.length.eq(length),
-            books.base.eq(risk.base),
-            books.reservations.eq(Mux(overwritten, 0, risk.reservations)),
-            books.orders.eq(verdict.orders),
-            books.stopped.eq(verdict.stopped),
-            books.reason.eq(verdict.stop_reason),
+            descriptor.tcp.eq(p.session.segment),
+            descriptor.reset.eq(p.verdict.reset),
+            descriptor.all.eq(p.verdict.overwrite),
+            descriptor.orders.eq(p.verdict.lets_go),
+            descriptor.rewritable.eq(may_rewrite & ~p.rewrite.old),
+            descriptor.live.eq(p.rewrite.live),
+            descriptor.cut.eq(p.verdict.action == Action.CUT),
+            descriptor.epoch.eq(p.session.epoch),
+            p.records.end.eq(p.receiver.end),
+            p.records.keep.eq(p.queue.keep & ~p.queue.full),
+            p.records.length.eq(length),
+            books.base.eq(p.risk.base),
+            books.reservations.eq(Mux(overwritten, 0, p.risk.reservations)),
+            books.orders.eq(p.verdict.orders),
+            books.stopped.eq(p.verdict.stopped),
+            books.reason.eq(p.verdict.stop_reason),
         ]
         for name in ("stops", "check_some", "check_all"):
-            m.d.comb += rest[name].eq(getattr(rewrite, name))
+            m.d.comb += rest[name].eq(getattr(p.rewrite, name))
         for name in ("position", "advance", "finished", "slot"):
-            m.d.comb += rest[name].eq(getattr(session, name))
+            m.d.comb += rest[name].eq(getattr(p.session, name))
 
-        # An RST is in the queue, and not in the buffer.
+        # An RST is in the p.queue, and not in the p.buffer.
         from_buffer = Signal()
         m.d.comb += [
-            from_buffer.eq(~queue.head.reset),
-            queue.pop.eq(gate.head_pop),
-            buffer.pop.eq(gate.head_pop & from_buffer),
-            buffer.take.eq(gate.free),
-            buffer.head_length.eq(queue.head.length),
-            buffer.freed.eq(records.account_valid & ~records.account.reset),
-            buffer.freed_octets.eq(records.account.length),
-            records.pop.eq(gate.head_pop),
-            records.take.eq(gate.take),
-            records.frame_length.eq(gate.length),
-            gate.now.eq(self.now),
-            gate.octet.eq(buffer.fetched),
-            gate.mark.eq(buffer.fetched_mark),
-            gate.reset_octet.eq(reset.octet),
-            reset.begin.eq(gate.reset_begin),
-            reset.lane.eq(gate.reset_lane),
-            reset.sequence.eq(session.reset_sent),
-            reset.acknowledgment.eq(session.reset_back),
-            reset.fetch.eq(gate.fetch),
-            session.reset_lane.eq(gate.reset_lane),
-            self.exchange_tx_data.eq(gate.tx_data),
-            self.exchange_tx_en.eq(gate.tx_en),
-            self.exchange_tx_er.eq(gate.tx_er),
+            from_buffer.eq(~p.queue.head.reset),
+            p.queue.pop.eq(p.gate.head_pop),
+            p.buffer.pop.eq(p.gate.head_pop & from_buffer),
+            p.buffer.take.eq(p.gate.free),
+            p.buffer.head_length.eq(p.queue.head.length),
+            p.buffer.freed.eq(p.records.account_valid & ~p.records.account.reset),
+            p.buffer.freed_octets.eq(p.records.account.length),
+            p.records.pop.eq(p.gate.head_pop),
+            p.records.take.eq(p.gate.take),
+            p.records.frame_length.eq(p.gate.length),
+            p.gate.now.eq(self.now),
+            p.gate.octet.eq(p.buffer.fetched),
+            p.gate.mark.eq(p.buffer.fetched_mark),
+            p.gate.reset_octet.eq(p.reset.octet),
+            p.reset.begin.eq(p.gate.reset_begin),
+            p.reset.lane.eq(p.gate.reset_lane),
+            p.reset.sequence.eq(p.session.reset_sent),
+            p.reset.acknowledgment.eq(p.session.reset_back),
+            p.reset.fetch.eq(p.gate.fetch),
+            p.session.reset_lane.eq(p.gate.reset_lane),
+            self.exchange_tx_data.eq(p.gate.tx_data),
+            self.exchange_tx_en.eq(p.gate.tx_en),
+            self.exchange_tx_er.eq(p.gate.tx_er),
         ]
-        account = records.account
+        account = p.records.account
         m.d.sync += [
-            risk.failed.valid.eq(records.account_valid & ((account.kind != OutcomeKind.SENT) | account.all)),
-            risk.failed.payload.base.eq(account.base),
-            risk.failed.payload.count.eq(account.reservations),
+            p.risk.failed.valid.eq(p.records.account_valid & ((account.kind != OutcomeKind.SENT) | account.all)),
+            p.risk.failed.payload.base.eq(account.base),
+            p.risk.failed.payload.count.eq(account.reservations),
         ]
-        follow(m, gate, records, "outcome_valid", "outcome")
-        follow(m, records, gate, "rest")
-        follow(m, queue, gate, "head_valid", "head")
-        follow(m, gate, buffer, "fetch")
-        follow(m, gate, history, "past_valid", "past_lane", "past_position", "past_octet", "past")
+        follow(m, p.gate, p.records, "outcome_valid", "outcome")
+        follow(m, p.records, p.gate, "rest")
+        follow(m, p.queue, p.gate, "head_valid", "head")
+        follow(m, p.gate, p.buffer, "fetch")
+        follow(m, p.gate, p.history, "past_valid", "past_lane", "past_position", "past_octet", "past")
 
-    def _observe(self, m, capture, sources, latch, arming, records, gate, framer, verdict):
+    def _observe(self, m):
         """Connect the capture registers."""
+        p = m.submodules
         m.d.comb += [
-            capture.request.eq(sources.request),
-            capture.sources.eq(sources.sources),
-            capture.killed.eq(latch.killed),
-            capture.opened.eq(arming.open),
-            capture.sent.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.SENT)),
-            capture.aborted.eq(gate.outcome_valid & (gate.outcome.kind == OutcomeKind.ABORTED)),
-            capture.lane.eq(gate.outcome.lane),
-            capture.orders.eq(Mux(gate.outcome.all | gate.outcome.reset, 0, records.books.orders)),
-            capture.last_octet.eq(framer.message_valid & framer.message_last),
-            capture.breached.eq(verdict.breached),
+            p.capture.request.eq(p.sources.request),
+            p.capture.sources.eq(p.sources.sources),
+            p.capture.killed.eq(p.latch.killed),
+            p.capture.opened.eq(p.arming.open),
+            p.capture.sent.eq(p.gate.outcome_valid & (p.gate.outcome.kind == OutcomeKind.SENT)),
+            p.capture.aborted.eq(p.gate.outcome_valid & (p.gate.outcome.kind == OutcomeKind.ABORTED)),
+            p.capture.lane.eq(p.gate.outcome.lane),
+            p.capture.orders.eq(Mux(p.gate.outcome.all | p.gate.outcome.reset, 0, p.records.books.orders)),
+            p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last),
+            p.capture.breached.eq(p.verdict.breached),
         ]
-        follow(m, gate, capture, "started", "dwell", "gap", "length")
+        follow(m, p.gate, p.capture, "started", "dwell", "gap", "length")
 
-    def _count(self, m, ago, counters, verdict, records, log):
+    def _count(self, m, ago):
         """Book every verdict and every outcome."""
+        p = m.submodules
         m.d.comb += [
-            counters.now.eq(ago[Records.DELAY]),
-            counters.log_ready.eq(log.gate.ready),
+            p.counters.now.eq(ago[Records.DELAY]),
+            p.counters.log_ready.eq(p.log.gate.ready),
         ]
-        m.d.comb += counters.reason.eq(Mux(verdict.passed, Reason.PASSED, verdict.reason))
-        follow(m, verdict, counters, "runt", "judged", "row", "counted_orders", "failing_is_order", "fenced")
-        follow(m, records, counters, "account_valid", "account")
+        m.d.comb += p.counters.reason.eq(Mux(p.verdict.passed, Reason.PASSED, p.verdict.reason))
+        follow(m, p.verdict, p.counters, "runt", "judged", "row", "counted_orders", "failing_is_order", "fenced")
+        follow(m, p.records, p.counters, "account_valid", "account")
 
-    def _tell(self, m, ago, log, sources, latch, arming, controller, counters, verdict, risk, session):
+    def _tell(self, m, ago):
         """Write the events."""
+        p = m.submodules
         # Kills can follow each other closely: one waits here while another is being written. Of three the log is told,
         # so that it counts the loss.
-        edge, edge_sources, some_edge = Signal(LANES), Signal.like(sources.sources), Signal()
-        m.d.sync += [edge.eq(sources.request & ~latch.killed), edge_sources.eq(sources.sources)]
+        edge, edge_sources, some_edge = Signal(LANES), Signal.like(p.sources.sources), Signal()
+        m.d.sync += [edge.eq(p.sources.request & ~p.latch.killed), edge_sources.eq(p.sources.sources)]
         lowest, killed_lanes, killed_at, kill_waits = Signal(4), Signal(LANES), Signal(MOMENT), Signal()
         m.d.comb += some_edge.eq(edge.any())
         with m.If(some_edge):
@@ -575,39 +548,39 @@ class Filter(wiring.Component):
                 with m.If(edge_sources[source]):
                     m.d.sync += lowest.eq(source)
             m.d.sync += [killed_lanes.eq(edge), killed_at.eq(ago[1])]
-        m.d.sync += kill_waits.eq(some_edge | (kill_waits & ~log.kill.ready))
+        m.d.sync += kill_waits.eq(some_edge | (kill_waits & ~p.log.kill.ready))
 
         # The link does one of these at a time.
         told, control_kind, control_reason, control_lanes = Signal(), Signal(Kind), Signal(Refusal), Signal(LANES)
         m.d.sync += [
-            told.eq(arming.done | risk.cleared | controller.config_begun),
-            control_kind.eq(Mux(risk.cleared, Kind.CLEAR, Kind.CONFIG)),
-            control_reason.eq(arming.refusal),
-            control_lanes.eq(arming.open),
+            told.eq(p.arming.done | p.risk.cleared | p.controller.config_begun),
+            control_kind.eq(Mux(p.risk.cleared, Kind.CLEAR, Kind.CONFIG)),
+            control_reason.eq(p.arming.refusal),
+            control_lanes.eq(p.arming.open),
         ]
-        with m.If(arming.done):
-            m.d.sync += control_kind.eq(Mux(arming.refusal != Refusal.NONE, Kind.ARM_REFUSED, Kind.ARM))
+        with m.If(p.arming.done):
+            m.d.sync += control_kind.eq(Mux(p.arming.refusal != Refusal.NONE, Kind.ARM_REFUSED, Kind.ARM))
         with m.Else():
             m.d.sync += control_reason.eq(Refusal.NONE)
         m.d.comb += [
-            log.now.eq(self.now),
-            log.kill.valid.eq(kill_waits & (log.kill.ready | some_edge)),
-            log.kill.at.eq(killed_at),
-            log.control.valid.eq(told),
-            log.control.at.eq(ago[1]),
-            log.gate.valid.eq(counters.booked),
-            log.gate.at.eq(counters.booked_at),
-            log.verdict.valid.eq(verdict.logged),
-            log.verdict.at.eq(ago[3 + LOGGED_LATER]),
-            log.block.at.eq(ago[2]),
-            log.session.at.eq(ago[1]),
-            log.evidence.at.eq(ago[2]),
+            p.log.now.eq(self.now),
+            p.log.kill.valid.eq(kill_waits & (p.log.kill.ready | some_edge)),
+            p.log.kill.at.eq(killed_at),
+            p.log.control.valid.eq(told),
+            p.log.control.at.eq(ago[1]),
+            p.log.gate.valid.eq(p.counters.booked),
+            p.log.gate.at.eq(p.counters.booked_at),
+            p.log.verdict.valid.eq(p.verdict.logged),
+            p.log.verdict.at.eq(ago[3 + LOGGED_LATER]),
+            p.log.block.at.eq(ago[2]),
+            p.log.session.at.eq(ago[2]),
+            p.log.evidence.at.eq(ago[3]),
         ]
-        record(m, log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
-        record(m, log.control, kind=control_kind, reason=control_reason, user_ref=control_lanes)
+        record(m, p.log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
+        record(m, p.log.control, kind=control_kind, reason=control_reason, user_ref=control_lanes)
         gate_kind, gate_reason = Signal(Kind), Signal(Reason)
         m.d.comb += [gate_kind.eq(Kind.DROP), gate_reason.eq(Reason.KILLED)]
-        with m.Switch(counters.booked_kind):
+        with m.Switch(p.counters.booked_kind):
             with m.Case(OutcomeKind.SENT):
                 m.d.comb += gate_kind.eq(Kind.NEUTRALISE)
             with m.Case(OutcomeKind.ABORTED):
@@ -616,45 +589,36 @@ class Filter(wiring.Component):
                 m.d.comb += gate_reason.eq(Reason.ROLLED_BACK)
         record(
             m,
-            log.gate,
+            p.log.gate,
             kind=gate_kind,
-            lane=counters.booked_lane,
+            lane=p.counters.booked_lane,
             reason=gate_reason,
-            count=counters.booked_orders,
+            count=p.counters.booked_orders,
             symbol=NO_SYMBOL,
         )
         record(
             m,
-            log.verdict,
-            kind=Mux(verdict.passed, Kind.NEUTRALISE, Mux(verdict.fenced, Kind.FENCE, Kind.DROP)),
-            lane=verdict.row,
-            reason=verdict.reason,
-            count=Mux(verdict.passed, verdict.overwritten, verdict.counted_orders),
-            user_ref=verdict.order.user_ref,
-            symbol=verdict.order.symbol,
-            quantity=verdict.order.quantity,
-            price=verdict.order.price,
+            p.log.verdict,
+            kind=Mux(p.verdict.passed, Kind.NEUTRALISE, Mux(p.verdict.fenced, Kind.FENCE, Kind.DROP)),
+            lane=p.verdict.row,
+            reason=p.verdict.reason,
+            count=Mux(p.verdict.passed, p.verdict.overwritten, p.verdict.counted_orders),
+            user_ref=p.verdict.order.user_ref,
+            symbol=p.verdict.order.symbol,
+            quantity=p.verdict.order.quantity,
+            price=p.verdict.order.price,
         )
-        session_lane, session_port = Signal(3), Signal(16)
+        began, session_lane, session_port = Signal(), Signal(3), Signal(16)
         m.d.sync += [
-            log.session.valid.eq(session.began),
-            session_lane.eq(session.began_lane),
-            session_port.eq(session.began_port),
+            began.eq(p.session.began),
+            p.log.session.valid.eq(began),  # of an evidence, which stays
+            session_lane.eq(p.session.began_lane),
+            session_port.eq(p.session.began_port),
         ]
-        record(m, log.session, kind=Kind.SESSION, lane=session_lane, user_ref=session_port)
+        record(m, p.log.session, kind=Kind.SESSION, lane=session_lane, user_ref=session_port)
         block_lane = Signal(4)
-        m.d.sync += [log.block.valid.eq(verdict.block), block_lane.eq(verdict.lane)]
-        record(m, log.block, kind=Kind.BLOCK, lane=block_lane, symbol=verdict.block_index)
-
-
-class Absent(wiring.Component):
-    """Stands for a component that is not built: its outputs rest."""
-
-    def __init__(self, component: type[wiring.Component]):
-        super().__init__(component.__annotations__)
-
-    def elaborate(self, platform):
-        return Module()
+        m.d.sync += [p.log.block.valid.eq(p.verdict.block), block_lane.eq(p.verdict.lane)]
+        record(m, p.log.block, kind=Kind.BLOCK, lane=block_lane, symbol=p.verdict.block_index)
 
 
 def follow(m, source, target, *names, domain="comb"):

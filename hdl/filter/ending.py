@@ -61,9 +61,9 @@ class Ending(wiring.Component):
             early.eq(self.last & waits & ~holding),
             releases.eq(holding & (over | self.last)),
             self.message_end.eq(ended | releases),
-            self.unjudged.eq(holding | released[0]),
         ]
         m.d.sync += [
+            self.unjudged.eq(holding | early),
             ended.eq(self.last & ~early),
             holding.eq((holding & ~releases) | early),
             released.eq(Cat(releases, released)),

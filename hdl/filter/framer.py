@@ -39,7 +39,9 @@ class Framer(wiring.Component):
 
     Members
     -------
-    payload_octet, payload_valid, payload_start, payload_last : In
+    next_octet : In(8)
+        What ``payload_octet`` of `Headers` is in the next cycle: it is compared before it is needed.
+    payload_valid, payload_start, payload_last : In
         From `Headers`.
     open : In(1)
         A frame has begun; comes before its payload and before its context.
@@ -78,7 +80,7 @@ class Framer(wiring.Component):
         Right behind the payload's end: OLD_ORDER octets were in it.
     """
 
-    payload_octet: In(8)
+    next_octet: In(8)
     payload_valid: In(1)
     payload_start: In(1)
     payload_last: In(1)
@@ -106,7 +108,8 @@ class Framer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        octet = self.payload_octet
+        octet = Signal(8)
+        m.d.sync += octet.eq(self.next_octet)
         state = Signal(_State)
         length_high, high_zero = Signal(8), Signal()
         left, one_left = Signal(16), Signal()  # of the packet behind its type; one, and it is here
@@ -119,15 +122,13 @@ class Framer(wiring.Component):
         begun = Signal()  # the packet's type was in this frame
         order, skipped = Signal(), Signal()  # its message is an order; what comes of it is no message any more
 
+        # The octet is this value.
+        types = fits | {Packet.UNSEQUENCED: ~one, Client.DEBUG: self.soup}
+        values = {0, 1, *types, *FIXED.values(), *CLIENT_FIXED.values()}
+        same = {int(value): Signal(name=f"is_{int(value):02x}") for value in sorted(values)}
+        m.d.sync += [flag.eq(self.next_octet == value) for value, flag in same.items()]
         type_right = Signal()
-        with m.Switch(octet):
-            for packet, right in fits.items():
-                with m.Case(packet):
-                    m.d.comb += type_right.eq(right)
-            with m.Case(Packet.UNSEQUENCED):
-                m.d.comb += type_right.eq(~one)
-            with m.Case(Client.DEBUG):
-                m.d.comb += type_right.eq(self.soup)
+        m.d.comb += type_right.eq(Cat(same[packet] & fit for packet, fit in types.items()).any())
 
         closes, wrong, failed = Signal(), Signal(), Signal()  # this octet ends a packet that is right; is, was an error
         m.d.sync += failed.eq(wrong)
@@ -136,19 +137,19 @@ class Framer(wiring.Component):
         with m.If(self.payload_valid):
             with m.Switch(state):
                 with m.Case(_State.LENGTH_HIGH):
-                    m.d.sync += [length_high.eq(octet), high_zero.eq(octet == 0), state.eq(_State.LENGTH_LOW)]
+                    m.d.sync += [length_high.eq(octet), high_zero.eq(same[0]), state.eq(_State.LENGTH_LOW)]
                 with m.Case(_State.LENGTH_LOW):
                     m.d.sync += [left.eq(Cat(octet, length_high) - 1), state.eq(_State.TYPE)]
-                    m.d.sync += one.eq(high_zero & (octet == 1))
+                    m.d.sync += one.eq(high_zero & same[1])
                     for packet in (Packet.LOGIN, Packet.RETRANSMIT):
                         right = fits[packet]
-                        datagram, stream = (octet == fixed.get(packet, 0) for fixed in (FIXED, CLIENT_FIXED))
+                        datagram, stream = (same[fixed.get(packet, 0)] for fixed in (FIXED, CLIENT_FIXED))
                         m.d.sync += right.eq(high_zero & Mux(self.soup, stream, datagram))
                     shorter = [octet < 1 + length for length in (ouch.ENTER.size, ouch42.ENTER.size)]
                     m.d.sync += short.eq(high_zero & Mux(self.dialect, shorter[1], shorter[0]))
-                    m.d.comb += wrong.eq((high_zero & (octet == 0)) | (self.soup & length_high[7]))
+                    m.d.comb += wrong.eq((high_zero & same[0]) | (self.soup & length_high[7]))
                 with m.Case(_State.TYPE):
-                    m.d.sync += [unsequenced.eq(octet == Packet.UNSEQUENCED), first.eq(1), one_left.eq(left == 1)]
+                    m.d.sync += [unsequenced.eq(same[Packet.UNSEQUENCED]), first.eq(1), one_left.eq(left == 1)]
                     m.d.sync += [begun.eq(1), order.eq(0), skipped.eq(0)]
                     m.d.sync += state.eq(Mux(one, _State.LENGTH_HIGH, _State.BODY))
                     m.d.comb += [closes.eq(type_right & one), wrong.eq(~type_right)]
@@ -188,12 +189,10 @@ class Framer(wiring.Component):
 
     def _mark(self, m, state, begun, order, skipped):
         """The packet type is marked one cycle late, by the OUCH type that follows it; the rest from a register."""
-        octet = self.payload_octet
+        octet = self.next_octet
         is_order, opens = Signal(), Signal()
-        m.d.comb += [
-            is_order.eq(Mux(self.dialect, among(octet, ouch42.ORDERS), among(octet, ouch.ORDERS))),
-            opens.eq(self.message_first & is_order),
-        ]
+        m.d.sync += is_order.eq(Mux(self.dialect, among(octet, ouch42.ORDERS), among(octet, ouch.ORDERS)))
+        m.d.comb += opens.eq(self.message_first & is_order)
         with m.If(opens):
             m.d.sync += order.eq(1)
 

@@ -5,6 +5,7 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.fcs import INIT, crc32
+from hdl.filter.kill import FIRM
 from hdl.filter.marks import PAYLOAD, Mark, Past
 from hdl.filter.reset import RESET_OCTETS
 from hdl.wire.soup import FILLER, Client
@@ -35,7 +36,7 @@ Head = data.StructLayout(
     {
         **{name: field.shape for name, field in Descriptor},
         "mine": LANES,  # one bit for its lane; lanes above 7 have that of the low three bits
-        "stoppable": 1,  # on a killed lane it must not begin, and overwriting does not help
+        "barred": LANES,  # as `mine`; 0 if it may begin on a killed lane, as it is or overwritten
         "streamed": 1,  # of a session, and no RST
         "unfit": 1,  # it must not begin in any case: no frame at all, or to be stopped and of no lane
     }
@@ -45,12 +46,13 @@ Head = data.StructLayout(
 def head_of(m, descriptor):
     """Return a `Head` for a descriptor."""
     head = Signal(Head)
+    stoppable = ~head.reset & (head.cut | head.live & ~head.rewritable & ~head.all)
     m.d.comb += [head[name].eq(descriptor[name]) for name in Descriptor.members]
     m.d.comb += [
         head.mine.eq(1 << head.lane[:3]),
-        head.stoppable.eq(~head.reset & (head.cut | head.live & ~head.rewritable & ~head.all)),
+        head.barred.eq(head.mine & stoppable.replicate(LANES)),
         head.streamed.eq(head.tcp & ~head.reset),
-        head.unfit.eq(~head.length[6:].any() | head.stoppable & head.lane[3]),
+        head.unfit.eq(~head.length[6:].any() | stoppable & head.lane[3]),
     ]
     return head
 
@@ -96,7 +98,7 @@ class Phase(enum.Enum, shape=2):
 
     GAP = 0
     FREE = 1  # the head, if it may
-    PREAMBLE = 2
+    PREAMBLE = 2  # in this one and the next, bit 1, a frame leaves
     OCTETS = 3
 
 
@@ -126,7 +128,8 @@ class Gate(wiring.Component):
 
     Sessions. When a TCP frame is discarded or aborted, those behind it on its lane must not leave either. Each lane
     has a bit that is its epoch; such a frame flips it, if it is of the present one, and a TCP head of the other one is
-    discarded as STALE. The very next head already sees the flip.
+    discarded as STALE. The very next head already sees the flip. So it is when a new session begins, whatever became of
+    frames of the old one in the meantime.
 
     Every doubt stops the frame: lanes above 7 count as killed, so that a frame of no lane with orders or marks never
     leaves whole, an order's mark on the FCS is one of an order let go, and a head shorter than 64 octets is discarded.
@@ -135,9 +138,11 @@ class Gate(wiring.Component):
     Members
     -------
     now : In(64)
-    killed : In(8)
-    flip : In(8)
-        Strobes: what the lane has in the queue must not leave; of the next cycle's head on.
+    killing : In(8)
+        Lanes that are killed in the next cycle. Of a kill edge in cycle k, the gate's own ``killed`` tells in k + 1.
+    renew, accepted : In(8), In(8)
+        Strobes: what the lane has in the queue must not leave, from the next cycle's head on; the epoch of each lane's
+        frames as they have been accepted up to now. The lane's epoch becomes the other one.
     epochs : Out(8)
     head_valid, head : In(1), In(Head)
     take, skip, head_pop : Out(1)
@@ -176,8 +181,9 @@ class Gate(wiring.Component):
     """
 
     now: In(64)
-    killed: In(LANES)
-    flip: In(LANES)
+    killing: In(LANES)
+    renew: In(LANES)
+    accepted: In(LANES)
     epochs: Out(LANES)
     head_valid: In(1)
     head: In(Head)
@@ -212,6 +218,8 @@ class Gate(wiring.Component):
     def __init__(self):
         super().__init__()
         # State that the proof's invariants speak of.
+        self.killed = Signal(LANES, init=FIRM)
+        self.shut = Signal()  # the lane of `frame` is killed, or none
         self.phase = Signal(Phase)
         self.step = Signal(range(GAP))  # within the gap or the preamble
         self.remaining = Signal(11)  # octets not yet loaded
@@ -234,9 +242,9 @@ class Gate(wiring.Component):
         leaving, ending = Signal(), Signal()
         caught, aborting = Signal(), Signal()  # including this cycle
         m.d.comb += [
-            leaving.eq((self.phase == Phase.PREAMBLE) | (self.phase == Phase.OCTETS)),
+            leaving.eq(self.phase.as_value()[1]),
             ending.eq(self.last),
-            caught.eq(self.caught | self._closed(self.frame)),
+            caught.eq(self.caught | self.shut),
             aborting.eq(self.ordered & caught),
             self.free.eq(self.phase == Phase.FREE),
             self.busy.eq((self.phase != Phase.FREE) | self.head_valid | self.outcome_valid),
@@ -244,7 +252,11 @@ class Gate(wiring.Component):
         stale = self._choose(m, leaving, ending, aborting)
         self._alter(m)
 
+        # The lane of the next cycle's `frame`.
+        mine, lane = (Mux(self.free, self.head[name], self.frame[name]) for name in ("mine", "lane"))
         m.d.sync += [
+            self.killed.eq(self.killing),
+            self.shut.eq(lane[3] | (self.killing & mine).any()),
             self.tx_data.eq(0),
             self.tx_en.eq(leaving | self.take),
             self.tx_er.eq(leaving & aborting),
@@ -286,33 +298,32 @@ class Gate(wiring.Component):
         self._measure(m, leaving)
         return m
 
-    def _closed(self, head):
-        return head.lane[3] | (self.killed & head.mine).any()
-
     def _stale(self):
         """Tell whether the head is of another epoch than its lane."""
         return self.head.streamed & ((self.epochs & self.head.mine).any() ^ self.head.epoch)
 
     def _same_session(self):
         head, frame = self.head, self.frame
-        return head.tcp & frame.tcp & (head.mine & frame.mine).any() & (head.lane[3] == frame.lane[3])
+        return head.tcp & frame.tcp & (head.lane == frame.lane)
 
     def _choose(self, m, leaving, ending, aborting):
         """Take or discard the head, in the variant in which it may leave. Return whether it is stale."""
         head, frame = self.head, self.frame
-        stale, refused, held, free = (Signal() for _ in range(4))
+        stale, barred, waits, free, fails = (Signal() for _ in range(5))
         m.d.comb += [
             stale.eq(self._stale()),
-            refused.eq(stale | head.unfit | head.stoppable & (self.killed & head.mine).any()),
-            held.eq(leaving & self._same_session()),
+            barred.eq(head.unfit | (self.killed & head.barred).any()),
+            waits.eq(ending | leaving & self._same_session()),  # a head that is barred
             free.eq(self.phase == Phase.FREE),
-            self.take.eq(self.head_valid & ~refused & free),
-            self.skip.eq(self.head_valid & refused & ~ending & (stale | ~held)),
-            self.head_pop.eq(self.head_valid & Mux(refused, ~ending & (stale | ~held), free)),
+            fails.eq(self.head_valid & barred & ~waits),
+            self.take.eq(self.head_valid & free & ~barred & ~stale),
+            self.skip.eq(fails | self.head_valid & stale & ~ending),
+            self.head_pop.eq(self.head_valid & Mux(stale, ~ending, Mux(barred, ~waits, free))),
         ]
         # Whether it is taken comes too late to enable so many registers: the last head seen is the one taken.
         with m.If(free):
-            forced = ~head.reset & self._closed(head) & head.live & head.rewritable & ~head.all
+            closed = head.lane[3] | (self.killed & head.mine).any()
+            forced = ~head.reset & closed & head.live & head.rewritable & ~head.all
             m.d.sync += [
                 frame.eq(head),
                 self.forced.eq(forced),
@@ -325,10 +336,10 @@ class Gate(wiring.Component):
 
         # A lane's epoch flips when a frame of the present one is aborted or, not being stale, discarded.
         fallen = 0
-        for one, strobe in ((frame, ending & aborting), (head, self.head_valid & refused & ~ending & ~held)):
+        for one, strobe in ((frame, ending & aborting), (head, fails)):
             lane = one.mine & (strobe & one.streamed & ~one.lane[3]).replicate(LANES)
             fallen |= lane & ~(self.epochs ^ one.epoch.replicate(LANES))
-        m.d.sync += self.epochs.eq(self.epochs ^ (fallen | self.flip))
+        m.d.sync += self.epochs.eq((self.renew & ~self.accepted) | (~self.renew & (self.epochs ^ fallen)))
         return stale
 
     def _alter(self, m):
@@ -341,31 +352,26 @@ class Gate(wiring.Component):
             order.eq(self.mark == Mark.ORDER),
             over.eq(self.stops[0] & ~self.tail),
         ]
-        check, past = Signal(16), Signal(Past)
-        m.d.comb += check.eq(Mux(self.all, self.rest.check_all, self.rest.check_some))
-        m.d.sync += self.value.eq(self.octet)
-        altered, let_go = Signal(), Signal()
+        check, checks, past = Signal(16), Signal(), Signal(Past)
+        altered, begins, let_go = Signal(), Signal(), Signal()  # it is overwritten; as the first octet of an order
+        m.d.comb += [
+            check.eq(Mux(self.all, self.rest.check_all, self.rest.check_some)),
+            checks.eq(((self.mark == Mark.CHECK_HIGH) | (self.mark == Mark.CHECK_LOW)) & ~self.tail),
+        ]
         with m.Switch(self.mark):
-            with m.Case(Mark.CHECK_HIGH), m.If(~self.tail):
-                m.d.sync += self.value.eq(check[8:])
-            with m.Case(Mark.CHECK_LOW), m.If(~self.tail):
-                m.d.sync += self.value.eq(check[:8])
             with m.Case(Mark.ORDER):
-                m.d.comb += [altered.eq(over), let_go.eq(~over), past.eq(Past.ORDER)]
-                with m.If(over):
-                    m.d.sync += self.value.eq(Mux(self.run, FILLER, Client.DEBUG))
-                    m.d.comb += past.eq(Mux(self.run, Past.BODY, Past.TYPE))
-            with m.Case(Mark.BODY), m.If(~self.tail):
-                m.d.sync += self.value.eq(FILLER)
-                m.d.comb += [altered.eq(1), past.eq(Past.BODY)]
-            with m.Case(Mark.TYPE), m.If(~self.tail):
-                m.d.sync += self.value.eq(Client.DEBUG)
-                m.d.comb += [altered.eq(1), past.eq(Past.TYPE)]
+                m.d.comb += [altered.eq(over), begins.eq(~self.run), let_go.eq(~over)]
+            with m.Case(Mark.BODY):
+                m.d.comb += altered.eq(~self.tail)
+            with m.Case(Mark.TYPE):
+                m.d.comb += [altered.eq(~self.tail), begins.eq(1)]
             with m.Case(Mark.OLD_ORDER):
-                m.d.comb += [let_go.eq(1), past.eq(Past.ORDER)]
-        with m.If(frame.reset):
-            m.d.sync += self.value.eq(self.reset_octet)
-        with m.Elif(fetched):
+                m.d.comb += let_go.eq(1)
+        m.d.comb += past.eq(Mux(altered, Mux(begins, Past.TYPE, Past.BODY), Mux(let_go, Past.ORDER, Past.PLAIN)))
+        written = Mux(begins, Client.DEBUG, FILLER)
+        put = Mux(checks, Mux(self.mark == Mark.CHECK_HIGH, check[8:], check[:8]), self.octet)
+        m.d.sync += self.value.eq(Mux(frame.reset, self.reset_octet, Mux(altered, written, put)))
+        with m.If(fetched & ~frame.reset):
             m.d.sync += [self.own.eq(self.own | altered), self.ordered.eq(self.ordered | let_go)]
 
         # Between two orders there is the length of a packet: time to bring the next one's bit to the front.

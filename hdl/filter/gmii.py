@@ -39,6 +39,8 @@ class GmiiRx(wiring.Component):
     length : Out(11)
         Octets so far, the one in ``octet`` included; stops at 2047. Like the three below it is right with ``end``, and
         stays until the next start delimiter is seen.
+    closes : Out(1)
+        Combinational: ``end`` of the next cycle.
     fcs_ok, error, runt : Out(1)
         The FCS is right; ``er`` was high in a cycle of the carrier, preamble included; there are fewer than 64 octets.
     busy : Out(1)
@@ -53,6 +55,7 @@ class GmiiRx(wiring.Component):
     start: Out(1)
     end: Out(1)
     length: Out(11)
+    closes: Out(1)
     fcs_ok: Out(1)
     error: Out(1)
     runt: Out(1)
@@ -62,13 +65,13 @@ class GmiiRx(wiring.Component):
         m = Module()
 
         # `dv` seems high at reset, so that MUTE ends only by what the pin says.
-        data, dv, er = Signal(8), Signal(init=1), Signal()
-        m.d.sync += [data.eq(self.data), dv.eq(self.dv), er.eq(self.er)]
+        data, dv, er, is_start = Signal(8), Signal(init=1), Signal(), Signal()
+        m.d.sync += [data.eq(self.data), dv.eq(self.dv), er.eq(self.er), is_start.eq(self.data == START)]
 
         state = Signal(_State)
         found = Signal()
-        m.d.comb += found.eq((state == _State.HUNT) & dv & (data == START))
-        inside, closes = Signal(), Signal()
+        m.d.comb += found.eq((state == _State.HUNT) & dv & is_start)
+        inside, closes = Signal(), self.closes
         m.d.comb += [inside.eq((state == _State.FRAME) & dv), closes.eq((state == _State.FRAME) & ~dv)]
         with m.If(~dv):
             m.d.sync += state.eq(_State.HUNT)

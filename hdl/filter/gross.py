@@ -31,7 +31,7 @@ class Gross(wiring.Component):
     begins in x+5 sees that.
 
     While ``hosting`` nothing else goes on. ``row`` presented in h and h+1 shows on ``word`` in h+2 and h+3, and
-    ``load`` in h+2 writes ``data`` there in the next cycle; ``clear`` in h writes 0 in h+2.
+    ``load`` in h+2 writes there in the next cycle what ``data`` was in h+1; ``clear`` in h writes 0 in h+2.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Gross(wiring.Component):
     zero : In(1)
         Level, from the cycle before the first ``clear`` to the last: undoing makes both sums 0.
     load, data : In(1), In(width)
-        ``data`` is 0 in every other cycle.
+        ``data`` is 0 in every other cycle. A ``load`` comes behind a cycle of ``hosting``.
     word : Out(width)
     over_lane, over_firm : Out(1)
     below : Out(1)
@@ -103,27 +103,26 @@ class Gross(wiring.Component):
         # The adder. What an undoing reads lacks what one that began three or four cycles earlier writes: its results,
         # the lane's first, are on `earlier` when they are needed.
         undone, subtract = Signal(5), Signal()
-        before, forward = Signal(LANE_BITS), Signal()
-        m.d.sync += [
-            undone.eq(Cat(undo[2], undone)),
-            subtract.eq(undo[2] | undone[0]),
-            forward.eq(
-                (undone[2:4].any() & (self.lane == before)) | (undone[0] & undone[3:].any()),
-            ),
+        before, forward, moves = Signal(LANE_BITS), Signal(), Signal()
+        m.d.sync += [undone.eq(Cat(undo[2], undone)), subtract.eq(undo[2] | undone[0])]
+        m.d.comb += [
+            forward.eq((undone[2:4].any() & (self.lane == before)) | (undone[0] & undone[3:].any())),
+            moves.eq(undone[:2].any() | check[3:5].any() | check[6:].any() | self.load),
         ]
         with m.If(undo[2]):
             m.d.sync += before.eq(self.lane)
-        released, earlier, result = Signal(self.width), Signal(self.width), Signal(self.width + 1)
-        m.d.sync += released.eq(Mux(self.hosting, 0, word))
-        source, amount, total = Signal(self.width), Signal(NOTIONAL_BITS), Signal(self.width + 2)
-        with m.If(~self.load):
+        source, earlier, result = Signal(self.width), Signal(self.width), Signal(self.width + 1)
+        m.d.sync += source.eq(Mux(forward, Mux(moves, result, earlier), Mux(self.hosting, self.data, word)))
+        amount, total = Signal(NOTIONAL_BITS), Signal(self.width + 2)
+        hosted = Signal()  # in the cycle before: nothing is added
+        m.d.sync += hosted.eq(self.hosting)
+        with m.If(~hosted):
             m.d.comb += amount.eq(Mux(subtract, ~self.undo_notional, self.notional))
-        m.d.comb += [
-            source.eq(Mux(forward, earlier, released) | self.data),
-            # One bit more, for the carry in.
-            total.eq(Cat(C(1, 1), source) + Cat(subtract, amount, subtract.replicate(self.width + 1 - NOTIONAL_BITS))),
-        ]
-        with m.If(undone[:2].any() | check[3:5].any() | check[6:].any() | self.load):
+        # One bit more, for the carry in.
+        m.d.comb += total.eq(
+            Cat(C(1, 1), source) + Cat(subtract, amount, subtract.replicate(self.width + 1 - NOTIONAL_BITS))
+        )
+        with m.If(moves):
             m.d.sync += [result.eq(total[1:]), earlier.eq(result)]
         with m.If(self.zero):
             m.d.sync += result.eq(0)
@@ -138,20 +137,20 @@ class Gross(wiring.Component):
 
         # What is written: a result, to the row that was presented two cycles before, or to the firm's.
         presented, target, written = Signal(ROW), Signal(ROW), Signal(ROW)
-        cleared, hosted, reserved, of_firm = Signal(), Signal(), Signal(), Signal()
+        cleared, loads, reserved, of_firm = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [
             presented.eq(row),
             target.eq(presented),
             cleared.eq(self.clear & (self.wipe | ~self.row.limit)),
-            hosted.eq(cleared | self.load),
+            loads.eq(cleared | self.load),
             reserved.eq(self.reserve),
         ]
         m.d.comb += [
             of_firm.eq(undone[2] | reserved),
             written.lane.eq(Mux(of_firm, 0, target.lane)),
-            written.firm.eq(of_firm | (hosted & target.firm)),
-            written.limit.eq(hosted & target.limit),
-            memory.write_en.eq(undone[1] | self.reserve | of_firm | hosted),
+            written.firm.eq(of_firm | (loads & target.firm)),
+            written.limit.eq(loads & target.limit),
+            memory.write_en.eq(undone[1] | self.reserve | of_firm | loads),
             memory.write_addr.eq(written),
             memory.write_data.eq(result),
         ]

@@ -132,7 +132,9 @@ class Headers(wiring.Component):
             in_payload.eq(valid & (section == _Section.PAYLOAD)),
         ]
 
-        type_high = Signal(8)
+        # What the ethertype may be by its high octet.
+        known = (*TAGS, EtherType.IPV4, EtherType.ARP)
+        types = {number: Signal(name=f"perhaps_{number.name.lower()}") for number in known}
         vids = [Signal(12, name="outer_vid"), Signal(12, name="inner_vid")]
         first_words, header_last = Signal(4), Signal()  # words of the header that follow; its last octet is here
         total, left, final = Signal(16), Signal(16), Signal()  # octets of the packet; its last one is here
@@ -155,9 +157,10 @@ class Headers(wiring.Component):
                     with m.If(place == 11):
                         m.d.sync += section.eq(_Section.TYPE_HIGH)
                 with m.Case(_Section.TYPE_HIGH):
-                    m.d.sync += [type_high.eq(octet), section.eq(_Section.TYPE_LOW)]
+                    m.d.sync += [perhaps.eq(octet == number >> 8) for number, perhaps in types.items()]
+                    m.d.sync += section.eq(_Section.TYPE_LOW)
                 with m.Case(_Section.TYPE_LOW):
-                    self._type(m, type_high, section, place)
+                    self._type(m, types, section, place)
                 with m.Case(_Section.TAG_HIGH):
                     for number, vid in enumerate(vids, 1):
                         with m.If(self.tags == number):
@@ -220,12 +223,12 @@ class Headers(wiring.Component):
             m.d.sync += [opaque.eq(0), self.tcp.eq(0), deep.eq(0)]
         return m
 
-    def _type(self, m, type_high, section, place):
+    def _type(self, m, types, section, place):
         """The second octet of an ethertype is here."""
         flags = self.flags
 
         def is_type(number):
-            return (type_high == number >> 8) & (self.octet == number & 0xFF)
+            return types[number] & (self.octet == number & 0xFF)
 
         is_tag = Signal()
         m.d.comb += is_tag.eq(Cat(is_type(tag) for tag in TAGS).any())

@@ -126,16 +126,18 @@ class Journal(wiring.Component):
             m.d.sync += [failed_place.eq(failed_place + 1), failed_left.eq(failed_left - 1)]
             m.d.sync += [holding.eq(~final), final.eq(failed_left == 2)]
 
-        # The ring's read address changes with these events, and its word is on `entry` three cycles later.
-        event = Signal(2)
+        # The ring's read address changes with these events, and its word is on `entry` three cycles later: for two
+        # cycles nothing is due.
+        event, before = Signal(), Signal()
+        m.d.comb += event.eq(drop | self.taken | (fail & ~self.urgent))
         m.d.sync += [
-            event.eq(Cat(drop | self.taken | (fail & ~self.urgent), event)),
+            before.eq(event),
+            self.due.eq(~(event | before) & (self.urgent | holding)),
             self.entry.eq(ring.read_data),
             self.void.eq(ring.read_data[ENTRY.size :] != era),
         ]
         m.d.comb += [
             self.active.eq(self.urgent | holding | failures.o.valid),
-            self.due.eq(~event.any() & (self.urgent | holding)),
             ring.read_addr.eq(Mux(self.urgent, dropped_place, failed_place)),
         ]
         return m

@@ -31,8 +31,8 @@ Requests = wiring.Signature(
 """A request as the controller sees it, octet by octet, and its place for the reply.
 
 While `waiting`, a request is at hand: its HEADER from `FIRST` on, then, from 0 on, `words` words (0 to MOST_WORDS), low
-octet first. `value` is the octet at `address` of two cycles before. `write` puts `data` at `address` in the cycles in
-which `written` (combinational) is high. The `reply` strobe sends the header and `reply_words` words (1 to
+octet first. `value` is the octet at `address` of two cycles before. `write` puts `data` at `address`, unless the line
+writes in this cycle: `written` tells in the next. The `reply` strobe sends the header and `reply_words` words (1 to
 MOST_WORDS + 1) as they are now: the last word is the CRC. `waiting` is low from the next cycle on until the whole reply
 has left and another request is there.
 """
@@ -161,8 +161,9 @@ class Link(wiring.Component):
 
         # One write port: an octet from the line goes first.
         incoming = Signal()
-        m.d.comb += [incoming.eq(octet & room), requests.written.eq(requests.write & ~incoming)]
+        m.d.comb += incoming.eq(octet & room)
         m.d.sync += [
+            requests.written.eq(requests.write & ~incoming),
             memory.write_en.eq(incoming | requests.write),
             memory.write_addr.eq(Mux(incoming, Cat(octet_at, place), Cat(requests.address, first))),
             memory.write_data.eq(Mux(incoming, decoder.data, requests.data)),

@@ -87,7 +87,7 @@ class Numbers(wiring.Component):
             asked.number.eq(self.valid & (self.place >= _FIRST)),
             asked.counts.eq(step != 0),
             asked.index.eq(Mux(asked.counts, step, Mux(asked.name, self.place[:4], ~self.place[:4]))),
-            asked.octet.eq(self.octet),
+            asked.octet.eq(Mux(asked.counts, 0, self.octet)),
             memory.read_addr.eq(Cat(asked.index, asked.name & which, asked.name, self.lane)),
         ]
         m.d.sync += [coming.eq(asked), here.eq(coming)]
@@ -128,17 +128,24 @@ class Numbers(wiring.Component):
         m.d.comb += self.settled.eq(ending[-1] & ~adds)
 
         stream, applied, nine = Signal(4), Signal(4), Signal()
-        counted, goal = Signal(4), Signal(4)
+        counted, goal, high = Signal(4), Signal(4), Signal(4)
+        # What is written in the high half is settled but for what is read: a name's, or 1; as it was; what was counted.
+        preset, keeps, copies, sets = Signal(4), Signal(), Signal(), Signal()
+        m.d.comb += sets.eq(coming.counts & anew & ~equal & (coming.index == 1))
+        m.d.sync += [
+            preset.eq(Mux(coming.name, coming.octet[4:], sets)),
+            keeps.eq(coming.number | (coming.counts & ~anew & ~equal)),
+            copies.eq(coming.counts & equal),
+        ]
         m.d.comb += [
             Cat(stream, applied).eq(memory.read_data),
             nine.eq(stream == 9),
             counted.eq(Mux(carry, Mux(nine, 0, stream + 1), stream)),
             goal.eq(Mux(equal, counted, Mux(anew, here.index == 1, applied))),
+            high.eq(preset | (applied & keeps.replicate(4)) | (counted & copies.replicate(4))),
             memory.write_en.eq(here.name | here.number | here.counts),
             memory.write_addr.eq(Cat(here.index, here.name & ~which, here.name, self.lane)),
-            memory.write_data.eq(
-                Mux(here.counts, Cat(counted, goal), Cat(here.octet[:4], Mux(here.name, here.octet[4:], applied)))
-            ),
+            memory.write_data.eq(Cat(here.octet[:4] | (counted & here.counts.replicate(4)), high)),
         ]
         with m.If(here.counts):
             m.d.sync += carry.eq(carry & nine)

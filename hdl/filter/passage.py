@@ -1,6 +1,6 @@
 """The return path: from the exchange to the servers, unread; RSTs of the filter's own go in between."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.memory import Memory as SmallMemory
 from amaranth.lib.wiring import In, Out
@@ -92,16 +92,10 @@ class Passage(wiring.Component):
         ]
         m.d.comb += [arriving.eq(second), arriving.spoil.eq(self.spoil)]
 
-        rest = Signal(range(GAP_OCTETS))  # idle cycles of the line before this one, 11 for more
+        rest = Signal(GAP_OCTETS - 1)  # bit n: more than n cycles before this one were idle on the line
         ready, rested = Signal(), Signal()  # by the time that the queue's memory takes it will have rested; it has
-        m.d.comb += [
-            ready.eq(~line.valid & (rest >= GAP_OCTETS - 1 - _LATENCY)),
-            rested.eq(~line.valid & (rest == GAP_OCTETS - 1)),
-        ]
-        with m.If(line.valid):
-            m.d.sync += rest.eq(0)
-        with m.Elif(~rested):
-            m.d.sync += rest.eq(rest + 1)
+        m.d.comb += [ready.eq(~line.valid & rest[-1 - _LATENCY]), rested.eq(~line.valid & rest[-1])]
+        m.d.sync += rest.eq(Mux(line.valid, 0, Cat(Const(1, 1), rest)))
 
         through, want, room = Signal(), Signal(), Signal()
         waiting, wanted = self._requests(m, state, want, room), Signal()
@@ -138,20 +132,17 @@ class Passage(wiring.Component):
                     with m.Case(_LAST):
                         m.d.sync += state.eq(_State.QUEUED)
 
-        check = Signal()  # the line's octet is a place for the FCS
-        m.d.sync += [line.eq(0), check.eq(0)]
-        with m.If(through):
-            m.d.sync += line.eq(arriving)
-        with m.If(here):
-            m.d.sync += line.eq(stored)
+        own, owns, check = Signal(8), Signal(), Signal()  # an octet of an RST; the line's octet is a place for its FCS
+        m.d.sync += [check.eq(0), line.eq(Mux(through, arriving, Mux(here, stored, Cat(own, owns))))]
         with m.Switch(state):
             with m.Case(_State.PREAMBLE):
                 with m.If(step >= _PREAMBLE):
-                    m.d.sync += [line.valid.eq(1), line.data.eq(Mux(step == _OCTETS - 1, START, PREAMBLE))]
+                    m.d.comb += [owns.eq(1), own.eq(Mux(step == _OCTETS - 1, START, PREAMBLE))]
             with m.Case(_State.OCTETS):
-                m.d.sync += [line.valid.eq(1), line.data.eq(self.octet)]
+                m.d.comb += [owns.eq(1), own.eq(self.octet)]
             with m.Case(_State.CHECK):
-                m.d.sync += [line.valid.eq(1), check.eq(1)]
+                m.d.comb += owns.eq(1)
+                m.d.sync += check.eq(1)
         self._send(m, line, check)
         m.d.comb += self.active.eq(
             Cat(self.rx_dv, first.valid, second.valid, line.valid, self.tx_en, state != _State.THROUGH, wanted).any()

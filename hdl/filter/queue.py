@@ -61,13 +61,12 @@ class EgressQueue(wiring.Component):
             write.en.eq(self.end),
             write.data.eq(self.descriptor),
         ]
-        following = Signal(Descriptor)
-        m.d.comb += following.eq(Mux(some, read.data, self.descriptor))
-        head = head_of(m, following)
+        # Either is made ready by itself: of the new one the verdict comes late.
+        oldest, new = head_of(m, read.data), head_of(m, self.descriptor)
         m.d.sync += landed.eq(push & (some | ~load))
         with m.If(load):
             m.d.sync += self.head_valid.eq(some | push)
-            m.d.sync += self.head.eq(head)
+            m.d.sync += self.head.eq(Mux(some, oldest, new))
         with m.If(landed):
             m.d.sync += write.addr.eq(write.addr + 1)
         with m.If(get):

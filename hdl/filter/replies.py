@@ -61,8 +61,8 @@ class Replies(wiring.Component):
     lost : Out(8)
         Lanes whose evidence is lost.
     lost_valid, told : Out(1), Out(LOST)
-        Strobe: the evidence of a lane was whole, and is lost. Three cycles behind the octet that shows it for PACKET,
-        four for MESSAGE.
+        Strobe: the evidence of a lane was whole, and is lost. Four cycles behind the octet that shows it for PACKET,
+        five for MESSAGE.
     busy : Out(1)
         Chunks wait or are being read.
     """
@@ -126,7 +126,7 @@ class Replies(wiring.Component):
             with m.Case(_Phase.SETTLE):
                 with m.If(settled):
                     m.d.sync += phase.eq(_Phase.REST)
-        m.d.comb += chunks.take.eq((phase == _Phase.LOAD) & (step == _LOADED - 3))
+        m.d.comb += chunks.take.eq((phase == _Phase.LOAD) & (step == _LOADED - 4))
 
         # From octets to messages.
         accepted, ended = Signal(), Signal()  # a whole login, and one cycle later; a report
@@ -226,12 +226,13 @@ class Replies(wiring.Component):
         ]
 
         # A frame that was overrun is told when nothing else is. Its hole comes when what is before it has been read.
-        late, late_lane, tells = Signal(), Signal(3), Signal()
-        m.d.comb += tells.eq(loses & ~before)
+        late, late_lane, tells, why = Signal(), Signal(3), Signal(), Signal(Loss)
         m.d.sync += [
+            tells.eq(loses & ~before),
+            why.eq(reason),
             self.lost_valid.eq(tells | late),
             self.told.lane.eq(Mux(tells, lane, late_lane)),
-            self.told.reason.eq(Mux(tells, reason, Loss.OVERRUN)),
+            self.told.reason.eq(Mux(tells, why, Loss.OVERRUN)),
             late.eq((late & tells) | (overran & ~was_lost)),
         ]
         with m.If(chunks.overran):

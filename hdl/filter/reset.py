@@ -119,16 +119,18 @@ class Reset(wiring.Component):
         m.d.comb += memory.read_addr.eq(Cat(source, slot))
 
         # What an octet is made of is worked out while the memory looks for it.
-        on_the_way, shown, fixed = Signal.like(place), Signal.like(place), Signal(8)
-        is_learnt, is_number, is_summed = Signal(), Signal(), Signal()
+        on_the_way, fixed = Signal.like(place), Signal(8)
+        is_learnt, is_summed, is_check, low = (Signal() for _ in range(4))
         m.d.sync += [
             on_the_way.eq(place),
-            shown.eq(on_the_way),
+            low.eq(on_the_way[0]),
             is_learnt.eq((on_the_way < TYPE) | (on_the_way >= CHECKSUM) & (on_the_way < _NUMBERS)),
-            is_number.eq((on_the_way >= _NUMBERS) & (on_the_way < _OFFSET)),
             is_summed.eq((on_the_way >= ADDRESSES) & (on_the_way < _TCP_CHECKSUM)),
+            is_check.eq(on_the_way[1:] == _TCP_CHECKSUM >> 1),
             fixed.eq(0),
         ]
+        with m.If((on_the_way >= _NUMBERS) & (on_the_way < _OFFSET)):
+            m.d.sync += fixed.eq(numbers.word_select(~on_the_way[:3], 8))
         with m.Switch(on_the_way):
             for first, word in _WORDS.items():
                 for at, octet in ((first, word >> 8), (first + 1, word & 0xFF)):
@@ -136,16 +138,12 @@ class Reset(wiring.Component):
                         m.d.sync += fixed.eq(octet)
         with m.If(is_learnt):
             m.d.sync += self.octet.eq(memory.read_data)
-        with m.Elif(is_number):
-            m.d.sync += self.octet.eq(numbers.word_select(~shown[:3], 8))
-        with m.Elif(shown == _TCP_CHECKSUM):
-            m.d.sync += self.octet.eq(~tcp_sum.total[8:])
-        with m.Elif(shown == _TCP_CHECKSUM + 1):
-            m.d.sync += self.octet.eq(~tcp_sum.total[:8])
+        with m.Elif(is_check):
+            m.d.sync += self.octet.eq(~Mux(low, tcp_sum.total[:8], tcp_sum.total[8:]))
         with m.Else():
             m.d.sync += self.octet.eq(fixed)
 
         # The window, which is 0, brings in the last carry.
-        m.d.sync += [tcp_sum.add.eq(is_summed), tcp_sum.low.eq(shown[0])]
+        m.d.sync += [tcp_sum.add.eq(is_summed), tcp_sum.low.eq(low)]
         m.d.comb += [tcp_sum.octet.eq(self.octet), tcp_sum.clear.eq(self.begin)]
         return m

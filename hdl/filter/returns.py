@@ -19,8 +19,6 @@ _OF_SEGMENTS = (Reason.GIANT, Reason.IP_HEADER, Reason.IP_LENGTH, Reason.TCP_HEA
 class ReturnPath(wiring.Component):
     """Passes the return path on (`Passage`), reads its headers, and lets RSTs to the servers in.
 
-    Without ``read`` it only passes it on: there is no evidence, no RST, and nothing is cut off.
-
     A frame of a TCP lane that is right in every layer is evidence, one cycle after its end. A frame of a lane that is
     cut off and killed is spoilt from behind the octet at which its lane is known. So is, from the last octet before its
     payload on, a frame of an open session before which octets are missing; it is no evidence. Else TCP would fill the
@@ -79,10 +77,6 @@ class ReturnPath(wiring.Component):
     write_data: In(8)
     active: Out(1)
 
-    def __init__(self, *, read: bool = True):
-        self.read = read
-        super().__init__()
-
     def elaborate(self, platform):
         m = Module()
         m.submodules.passage = passage = Passage()
@@ -90,11 +84,6 @@ class ReturnPath(wiring.Component):
             m.d.comb += getattr(passage, name).eq(getattr(self, name))
         for name in ("tx_data", "tx_en", "tx_er", "active"):
             m.d.comb += getattr(self, name).eq(getattr(passage, name))
-        if self.read:
-            self._read(m, passage)
-        return m
-
-    def _read(self, m, passage):
         m.submodules.receiver = receiver = GmiiRx()
         m.submodules.headers = headers = Headers(back=True)
         m.submodules.reset = reset = Reset()
@@ -155,3 +144,4 @@ class ReturnPath(wiring.Component):
         ]
         for name in ("sequence", "acknowledgment", "payload_length"):
             m.d.comb += self.evidence[name].eq(getattr(headers, name))
+        return m

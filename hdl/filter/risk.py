@@ -188,7 +188,8 @@ class Risk(wiring.Component):
         ]
 
         # The order, held while it is checked.
-        row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), self.lane[:LANE_BITS]
+        row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
+        m.d.sync += lane.eq(self.lane)  # long before: near to the sums
         known = Signal()
         with m.If(go_check):
             m.d.sync += [
@@ -261,7 +262,7 @@ class Risk(wiring.Component):
             gross.notional.eq(multiplier.product),
             gross.undo_notional.eq(undo_notional),
             gross.load.eq(tables.load_gross),
-            gross.data.eq(tables.data),
+            gross.data.eq(tables.next_data),
             journal.reserve.eq(reserve),
             journal.reserved.index.eq(row[1:]),
             journal.reserved.sell.eq(row[0]),

@@ -85,11 +85,11 @@ class Session(wiring.Component):
         The gate's.
     outcome_valid, outcome : In
         The gate's; they count two cycles later.
-    flip : Out(8)
-        Strobes: a new session begins, frames of the old one must not leave.
+    renew, accepted : Out(8), Out(8)
+        For the gate. Strobes: a new session begins, frames of the old one must not leave; the lanes' epochs.
     evidence_valid, evidence : In(1), In(EVIDENCE)
         A right frame of the return path has ended; they come at least 64 cycles apart. It counts four cycles later, or
-        as soon as the gate has had no outcome of a segment for six.
+        as soon as the gate has had no outcome of a segment in the five cycles before.
     missing : Out(1)
         The frame of the return path that ``evidence`` tells of is of a lane's open session, and octets before it are
         missing. Right from two cycles behind lane, port and sequence on, if it has payload.
@@ -143,7 +143,8 @@ class Session(wiring.Component):
     epochs: In(LANES)
     outcome_valid: In(1)
     outcome: In(Outcome)
-    flip: Out(LANES)
+    renew: Out(LANES)
+    accepted: Out(LANES)
     evidence_valid: In(1)
     evidence: In(EVIDENCE)
     missing: Out(1)
@@ -167,9 +168,10 @@ class Session(wiring.Component):
         # `blank`: no frame has left yet. `flying`: some that were accepted have not left.
         self._live, self._fences, self._pending = Signal(LANES), Signal(LANES), Signal(LANES)
         self._closed, self._closing, self._blank, self._epochs, self._flying = (Signal(LANES) for _ in range(5))
-        self._syn, self._moved = Signal(), Signal(32)  # of the segment
+        self._syn, self._moved = Signal(), Signal(32)  # it is a segment with a SYN; of the segment
         self._end, self._above = Signal(32), Signal()  # of the segment: and it is above what is withheld
-        self._discarded, self._coming = Signal(), Signal()  # of the outcome: and it is a segment's
+        self._cut = Signal()  # of the outcome: it was discarded, on a lane that is to be cut off
+        self._counting = Signal()  # an outcome; nothing else changes what is withheld then
         self._settles = Signal()  # in the next cycle no other outcome is being counted than one that comes then
         self._learning = Signal()  # from an evidence
         self._reported, self._outcome = Signal(), Signal(Outcome)  # the gate's, a cycle late
@@ -194,12 +196,13 @@ class Session(wiring.Component):
         self._accept(m, here, keeping)
         landed = Signal()
         sum_ = self._settle(m, here, their, commit, fall_back, landed)
-        self._learn(m, their, commit, sum_)
+        # One bit, for the lane of the outcome, and of the evidence.
+        theirs, told = Signal(LANES), Signal(LANES)
+        m.d.sync += [theirs.eq(1 << self._outcome.lane[:3]), told.eq(1 << self.evidence.lane[:3])]
+        self._learn(m, their, told, commit, sum_)
         self._withhold(m, here, their, fall_back)
 
         # The last frame of a lane is what flies longest.
-        theirs, told = Signal(LANES), Signal(LANES)  # one bit, for the lane of the outcome, and of the evidence
-        m.d.sync += [theirs.eq(1 << self._outcome.lane[:3]), told.eq(1 << self.evidence.lane[:3])]
         for lane in range(LANES):
             with m.If((fall_back & theirs[lane]) | (self.began & told[lane])):
                 m.d.sync += [self._flying[lane].eq(0), self._epochs[lane].eq(~self._epochs[lane])]
@@ -208,19 +211,19 @@ class Session(wiring.Component):
             with m.Elif(landed & theirs[lane]):
                 m.d.sync += self._flying[lane].eq(0)
 
-        m.d.comb += self.flip.eq(told & self.began.replicate(LANES))
+        m.d.comb += [self.renew.eq(told & self.began.replicate(LANES)), self.accepted.eq(self._epochs)]
 
         # An arm opens what a fence has shut; the session is gone. A fence of the same cycle wins.
         m.d.sync += [
             self._fences.eq(self._fences & ~self.armed),
             self._live.eq(self._live & ~(self._fences & self.armed)),
         ]
-        with m.If(self.began):
-            m.d.sync += self._live.bit_select(self.began_lane, 1).eq(1)
+        for lane in range(LANES):
+            with m.If(self.began & told[lane]):
+                m.d.sync += self._live[lane].eq(1)
         with m.If(self.fence | self.latch):
             m.d.sync += self._fences.bit_select(here, 1).eq(1)
-        actions = Array(self.actions.word_select(lane, 2) for lane in range(LANES))
-        with m.If(fall_back & self._discarded & (actions[their] == Action.CUT)):
+        with m.If(fall_back & self._cut):
             m.d.sync += self._fences.bit_select(their, 1).eq(1)
 
         for lane, sent in ((here, self.sent), (self.reset_lane, self.reset_sent)):
@@ -337,7 +340,7 @@ class Session(wiring.Component):
             self.mute.eq(self.segment & (Cat(flags.values()).any() | alive)),
             self.advance.eq(Mux(octets & positive(beyond), beyond[:11], 0)),
             self.finished.eq(finishing | (fin & ~syn)),
-            self._syn.eq(syn),
+            self._syn.eq(self.segment & syn),
             self._moved.eq(following + self.advance),
         ]
         m.d.comb += self.position.eq(self.sequence[:11])
@@ -346,7 +349,7 @@ class Session(wiring.Component):
         """The frame is kept: its lane moves on, provisionally. A SYN is remembered."""
         answer = Signal(32)
         m.d.sync += answer.eq(self.sequence + 1)
-        m.d.comb += [keeping.eq(self.kept & self.segment), self.save.eq(keeping), self.learn.eq(keeping & self._syn)]
+        m.d.comb += [keeping.eq(self.kept & self.segment), self.save.eq(keeping), self.learn.eq(self.kept & self._syn)]
         self._write(m, "next", here, keeping, self._moved)
         self._write(m, "last_slot", here, keeping, self.slot)
         self._write(m, "pending_port", here, self.learn, self.source_port)
@@ -362,10 +365,9 @@ class Session(wiring.Component):
         sent, fallen, newest = Signal(), Signal(), Signal()  # of the lane's last frame that was kept
         recent = Signal(3)  # what an outcome changes is read, and compared
         reported, lane, behind = self._outcome, Signal(3), Signal()
-        m.d.comb += [
-            self._coming.eq(self.outcome_valid & self.outcome.streamed),
-            arriving.eq(self._reported & reported.streamed),
-        ]
+        coming = self.outcome_valid & self.outcome.streamed
+        action = Array(self.actions.word_select(lane, 2) for lane in range(LANES))[lane]
+        m.d.comb += arriving.eq(self._reported & reported.streamed)
         m.d.sync += [
             recent.eq(Cat(valid, recent)),
             valid.eq(arriving),
@@ -375,17 +377,18 @@ class Session(wiring.Component):
             mine.eq(arriving & ~behind & (reported.epoch == self._epochs.bit_select(lane, 1))),
             sent.eq(reported.kind == OutcomeKind.SENT),
             fallen.eq((reported.kind == OutcomeKind.ABORTED) | (reported.kind == OutcomeKind.DISCARDED)),
+            self._cut.eq((reported.kind == OutcomeKind.DISCARDED) & (action == Action.CUT)),
             newest.eq((reported.slot == self._read(m, "last_slot", lane)) & ~(self.save & (here == lane))),
         ]
         m.d.comb += [
+            self._counting.eq(valid),
             their.eq(outcome.lane),
             lane.eq(reported.lane),
             behind.eq(fall_back & (their == lane)),
             commit.eq(mine & sent),
             fall_back.eq(mine & fallen),
             landed.eq(commit & newest),
-            self._discarded.eq(outcome.kind == OutcomeKind.DISCARDED),
-            self._settles.eq(~(self._coming | arriving | valid | recent[:2].any())),
+            self._settles.eq(~(coming | arriving | valid | recent[:2].any())),
             self.commit.eq(commit),
             self.commit_slot.eq(outcome.slot),
             self.commit_lane.eq(their),
@@ -397,14 +400,14 @@ class Session(wiring.Component):
         m.d.sync += [waiting.eq(waiting + self.save - valid), self.full.eq(waiting >= ROOM)]
         return sum_
 
-    def _learn(self, m, their, commit, sum_):
+    def _learn(self, m, their, told_lane, commit, sum_):
         """What the return path tells: read, compared, and written when no outcome is in the way."""
         told = self.evidence
-        lane, step, due, done = told.lane[:3], Signal(4), Signal(), Signal()
-        m.d.comb += [done.eq(due & ~self._coming), self._learning.eq(step[3])]
+        lane, step, done, waits = told.lane[:3], Signal(4), Signal(), Signal()
+        m.d.comb += [waits.eq(step[2] | (step[3] & ~done)), self._learning.eq(step[3])]
         m.d.sync += [
-            step.eq(Cat(self.evidence_valid & ~told.lane[3], step[:2], step[2] | (step[3] & ~done))),
-            due.eq((step[2] | (step[3] & ~done)) & self._settles),
+            step.eq(Cat(self.evidence_valid & ~told.lane[3], step[:2], waits)),
+            done.eq(waits & self._settles),
         ]
 
         acked, sent, back, port = Signal(32), Signal(_NEAR), Signal(32), Signal(16)
@@ -423,8 +426,8 @@ class Session(wiring.Component):
         known, continues, some = Signal(32), Signal(), Signal()  # `known`: octets of the frame below `back`
         m.d.comb += of_session.eq(open_ & ~syn)
         m.d.sync += [
-            open_.eq(self._live.bit_select(lane, 1) & (port == told.port)),
-            of_pending.eq(self._pending.bit_select(lane, 1) & (pending_port == told.port) & syn & ack & ~rst),
+            open_.eq((self._live & told_lane).any() & (port == told.port)),
+            of_pending.eq((self._pending & told_lane).any() & (pending_port == told.port) & syn & ack & ~rst),
             answers.eq(told.acknowledgment == pending_next),
             known.eq(back - told.sequence),
             continues.eq(~known[12:].any() & (known[:12] < taken)),
@@ -454,12 +457,9 @@ class Session(wiring.Component):
         self._write(m, "back", lane, done & (goes_on | opens), behind)
         self._write(m, "port", lane, self.began, told.port)
         self._write(m, "sent", Mux(commit, their, lane), commit | self.began, Mux(commit, sum_, told.acknowledgment))
-        with m.If(self.began):
-            m.d.sync += [
-                self._pending.bit_select(lane, 1).eq(0),
-                self._closed.bit_select(lane, 1).eq(0),
-                self._blank.bit_select(lane, 1).eq(1),
-            ]
+        for number in range(LANES):
+            with m.If(self.began & told_lane[number]):
+                m.d.sync += [self._pending[number].eq(0), self._closed[number].eq(0), self._blank[number].eq(1)]
 
     def _withhold(self, m, here, their, fall_back):
         """Move the end of what is withheld: when a lane falls back, when it is killed, when a session begins."""
@@ -482,9 +482,9 @@ class Session(wiring.Component):
         self._write(
             m,
             "withheld",
-            Mux(falls, their, Mux(self.began, self.began_lane, here)),
+            Mux(self._counting, their, Mux(self.began, self.began_lane, here)),
             falls | self.began | (extend & self._above),
-            Mux(falls, following, Mux(self.began, self.evidence.acknowledgment, self._end)),
+            Mux(self._counting, following, Mux(self.began, self.evidence.acknowledgment, self._end)),
         )
 
 

@@ -35,8 +35,9 @@ class Tables(wiring.Component):
     step : In(4)
     row, gross_row : Out(10), Out(ROW)
     released, limit, gross : In
-    load_exposure, load_gross, data : Out(1), Out(1), Out(64)
+    load_exposure, load_gross, data, next_data : Out(1), Out(1), Out(64), Out(64)
         A limit becomes ``data``: for ``load_exposure`` that of two cycles later. It is 0 in every other cycle.
+        ``next_data`` is that of the next cycle, combinational.
     sweeping, wiping : Out(1)
     swept, place : In(1), Out(10)
         ``place`` is being zeroed.
@@ -55,6 +56,7 @@ class Tables(wiring.Component):
     load_exposure: Out(1)
     load_gross: Out(1)
     data: Out(GROSS_BITS)
+    next_data: Out(GROSS_BITS)
     sweeping: Out(1, init=1)
     wiping: Out(1, init=1)
     swept: In(1)
@@ -113,10 +115,11 @@ class Tables(wiring.Component):
             load.eq(self.step[1] & self.bus.write & is_high),
             self.load_exposure.eq(self.step[0] & self.bus.write & is_high & is_limit),
             self.cleared.eq(self.step[2] & self.bus.write & is_clear),
+            self.next_data.eq(Mux(load, Cat(held, self.bus.data), 0)),
         ]
         m.d.sync += [
             self.load_gross.eq(load & is_gross_limit & ~nobody),
-            self.data.eq(Mux(load, Cat(held, self.bus.data), 0)),
+            self.data.eq(self.next_data),
         ]
         with m.If(self.step[2] & self.bus.write & ~is_high & ~is_clear):
             m.d.sync += held.eq(self.bus.data)

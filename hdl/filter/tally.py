@@ -47,15 +47,15 @@ class Tally(wiring.Component):
     an order that fails is stopped, and the frame goes on; but a malformed message, or a stopped order that began in an
     earlier frame, fences. Behind a breach every later order of a TCP frame is stopped too (BLOCKED), and so is an order
     whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the risk engine's
-    one cycle later; the sums are right two cycles after ``message_end`` and hold until the next frame is
-    four octets in.
+    one cycle later; what follows is right two cycles after ``message_end``, sums and breach three, and hold until the
+    next frame is four octets in.
 
     Members
     -------
     start : In(1)
         The receiver's strobe.
     over : In(1)
-        From the frame's end to the next one's start: what would be judged now comes too late.
+        What would be judged in the next cycle comes too late: from the cycle before the frame's end to the next start.
     tcp : In(1)
         The frame is a segment of a TCP lane.
     continued : In(1)
@@ -136,11 +136,10 @@ class Tally(wiring.Component):
 
         # The decoder's verdict, then, one cycle later, the risk engine's.
         decoded = first(m, [(r, getattr(self, name)) for name, r in DECODE_CHECKS.items()], name="decoded")
-        came, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
-        ended, refused, unfit, in_segment = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += ended.eq(came & ~self.over)
+        ended, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
+        refused, unfit, in_segment = Signal(), Signal(), Signal()
         m.d.sync += [
-            came.eq(self.message_end),
+            ended.eq(self.message_end & ~self.over),
             was_order.eq(self.is_order),
             was_enter.eq(self.is_enter),
             well_formed.eq(~self.bad_message),
@@ -183,14 +182,23 @@ class Tally(wiring.Component):
             self.known.eq(well_formed),
             self.enter.eq(was_enter),
         ]
-        m.d.sync += self.breached.eq(ended & breaches)
+        stops, goes = Signal(), Signal()  # it counts a cycle later, and so does a breach
+        crossed, crossed_index = Signal(Reason), Signal(9)
+        m.d.sync += [
+            self.breached.eq(ended & breaches),
+            crossed.eq(reason),
+            crossed_index.eq(self.index),
+            stops.eq(ended & was_order & fails),
+            goes.eq(ended & was_order & ~fails),
+            self.stopped.eq(self.stopped + stops),
+            self.let_go.eq(self.let_go + goes),
+            self.orders.eq(self.orders + (stops | goes)),
+        ]
         with m.If(ended):
             with m.If(was_order):
-                m.d.sync += [self.orders.eq(self.orders + 1), self.some_order.eq(1)]
-                with m.If(fails):
-                    m.d.sync += self.stopped.eq(self.stopped + 1)
-                with m.Else():
-                    m.d.sync += [self.let_go.eq(self.let_go + 1), self.lets_go.eq(1)]
+                m.d.sync += self.some_order.eq(1)
+                with m.If(~fails):
+                    m.d.sync += self.lets_go.eq(1)
                 with m.If(~self.some_order):
                     m.d.sync += self.first_place.eq(self.place)
                 with m.If(~earlier & ~self.full):
@@ -210,8 +218,9 @@ class Tally(wiring.Component):
                     self.fence_is_order.eq(was_order),
                     self.fence_place.eq(self.place),
                 ]
-            with m.If(breaches):
-                m.d.sync += [self.breach.eq(reason), self.breach_index.eq(self.index), behind.eq(1)]
+
+        with m.If(self.breached):
+            m.d.sync += [self.breach.eq(crossed), self.breach_index.eq(crossed_index), behind.eq(1)]
 
         # A message may still end in the cycle after its frame; so the next frame clears the state, four octets in.
         opening = Signal(4)

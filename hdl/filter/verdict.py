@@ -37,12 +37,12 @@ class Verdict(wiring.Component):
 
     Members
     -------
-    start, end : In(1)
-        The receiver's strobes.
+    start, end, closes : In(1)
+        The receiver's strobes; ``closes`` is ``end`` of the next cycle.
     flags : In(29)
         One bit for each reason below KILLED, by number, valid with ``end``; those in ``SETTLED`` a cycle before, too.
     lane : In(4)
-        Valid from before the first message to ``end``; 8: no lane.
+        Valid from before the first message to two cycles behind ``end``; 8: no lane.
     action : In(2)
         Of the lane.
     tcp : In(1)
@@ -95,6 +95,7 @@ class Verdict(wiring.Component):
             {
                 "start": In(1),
                 "end": In(1),
+                "closes": In(1),
                 "flags": In(FRAME_REASONS),
                 "lane": In(4),
                 "action": In(Action),
@@ -171,7 +172,7 @@ class Verdict(wiring.Component):
             m.d.sync += over.eq(0)
         m.d.comb += [
             tally.tcp.eq(tcp),
-            tally.over.eq(self.end | over),
+            tally.over.eq(self.closes | self.end | over & ~self.start),
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
             self.breached.eq(tally.breached),
@@ -246,7 +247,7 @@ class Verdict(wiring.Component):
         ]
 
         # One cycle later.
-        flags, lane = Signal.like(self.flags), Signal(4)
+        flags = Signal.like(self.flags)
         killing, missing, fencing, some_more = Signal(), Signal(), Signal(), Signal()
         breaching, breaching_lane = Signal(), Signal(LANES)
         m.d.sync += [
@@ -258,13 +259,11 @@ class Verdict(wiring.Component):
             self.latch.eq(self.end & tcp & ~bad_before & cut_off),
             breaching.eq(self.end & ~frame_bad & ~Mux(tcp, lane_killed, by_kill)),
             breaching_lane.eq(mine),
-            self.block_index.eq(tally.breach_index),
             flags.eq(self.flags),
             killing.eq(by_kill),
             missing.eq(late & ~lane_killed),
             some_more.eq(begun | late),
             fencing.eq(by_fence),
-            lane.eq(self.lane),
         ]
         overwritten, half, segment = Signal(), Signal(), Signal()
         m.d.sync += [overwritten.eq(self.overwrite), half.eq(unfinished), segment.eq(tcp)]
@@ -273,7 +272,10 @@ class Verdict(wiring.Component):
             self.stopped.eq(Mux(overwritten, tally.orders + half, Mux(segment, tally.stopped, 0))),
             self.stop_reason.eq(Mux(overwritten, Reason.KILLED, tally.failing)),
         ]
-        m.d.comb += self.block.eq(breaching & (tally.breach == Reason.POSITION))
+        m.d.comb += [
+            self.block.eq(breaching & (tally.breach == Reason.POSITION)),
+            self.block_index.eq(tally.breach_index),
+        ]
         with m.If(breaching & (tally.breach == Reason.LANE_GROSS)):
             m.d.comb += self.breach.eq(breaching_lane)
         with m.If(breaching & (tally.breach == Reason.FIRM_GROSS)):
@@ -283,7 +285,7 @@ class Verdict(wiring.Component):
         halves = range(1, FRAME_REASONS // 2), range(FRAME_REASONS // 2, FRAME_REASONS)
         by_frame = [first(m, [(Reason(n), flags[n]) for n in half], name="by_frame") for half in halves]
         lower, upper, some_lower = Signal(Reason), Signal(Reason), Signal()
-        ended, kept, frame_reason, frame_has, lane_2 = Signal(), Signal(), Signal(Reason), Signal(), Signal(4)
+        ended, kept, frame_reason, frame_has = Signal(), Signal(), Signal(Reason), Signal()
         message_reason, is_order, blank = Signal(Reason), Signal(), Signal()
         hits, orders, fence_2, runt = Signal(7), Signal(7), Signal(), Signal()
         m.d.sync += [
@@ -295,7 +297,6 @@ class Verdict(wiring.Component):
             upper.eq(by_frame[1]),
             some_lower.eq(Cat(flags[n] for n in halves[0]).any()),
             frame_has.eq(flags.any()),
-            lane_2.eq(lane),
             message_reason.eq(tally.failing),
             is_order.eq(tally.failing_is_order),
             particulars.which.eq(tally.failing_place),
@@ -319,12 +320,12 @@ class Verdict(wiring.Component):
         m.d.sync += [
             self.runt.eq(runt),
             self.judged.eq(ended),
-            due.eq(Cat(ended & ~nowhere & ~lane_2[3] & (~kept | hits.any()), due)),
+            due.eq(Cat(ended & ~nowhere & ~self.lane[3] & (~kept | hits.any()), due)),
             self.logged.eq(due[-1]),
         ]
         with m.If(ended):
             m.d.sync += [
-                self.row.eq(Mux(nowhere, NO_LANE, lane_2)),
+                self.row.eq(Mux(nowhere, NO_LANE, self.lane)),
                 self.reason.eq(Mux(frame_has, frame_reason, message_reason)),
                 self.counted_orders.eq(Mux(frame_has, 0, orders)),
                 self.overwritten.eq(Mux(kept, hits, 0)),
