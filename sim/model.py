@@ -371,6 +371,7 @@ class Model:
         session.fenced |= fence or latch
         if fence:
             self.egress.push(Kept(verdict + 1, b"", lane, 0, [], last, reset=True))
+            self._hear(verdict + 1)  # the exchange's next number is read a cycle later
             self.way_back.inject(verdict + 1, lane, session.reset(left))
 
     def _orders(self, flow, start, samples, verdict, lane):
