@@ -11,7 +11,8 @@ class Pads(wiring.Component):
     Inputs come out of one shift register fed by ``serial_in``, but for ``now``, which a counter drives as on a board.
     Outputs are registered, and the registers folded to ``serial_out`` by parities of four with a register each. Nothing
     of the core can be optimised away, and what the harness adds itself is outside of ``core`` in every cell's name.
-    The reset is the device's own, which brings every flip-flop back to what it is configured with, and takes no wires.
+    The reset is the device's own: it takes no wires, and brings every flip-flop back to what it is configured with, but
+    for those marked ``outlives_reset``. Its release is not timed.
     """
 
     def __init__(self, core: wiring.Component):

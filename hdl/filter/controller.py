@@ -85,9 +85,7 @@ class Controller(wiring.Component):
         # Everything moves bit by bit, a word in 32 cycles, so that registers shift and need no multiplexers.
         bit_at = Signal(5)  # of the word on the move
         last_bit, octet_end, top, word_end = (Signal() for _ in range(4))  # top: it is in the last octet
-        at = Signal(
-            SLOT_BITS, init=FIRST
-        )  # its octet; ahead by three bits when it comes from the memory, which is late
+        at = Signal(SLOT_BITS, init=FIRST)  # its octet; three bits ahead when it comes from the memory, which is late
         number = at[2:]
         header, address, data = Signal(32), Signal(32), Signal(32)
         lanes, nonce = Signal(32), Signal(32)  # arguments before the one in `data`

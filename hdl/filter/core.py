@@ -195,8 +195,9 @@ class Filter(wiring.Component):
         unsettled = Signal()  # an outcome that the risk engine could not take
         with m.If(risk.failed.valid & ~risk.failed.ready):
             m.d.sync += unsettled.eq(1)
-        # A cycle late, and near them. A level that refuses an arm asks for a kill as soon, which makes its nonce void;
-        # so does what begins to drain. Exposure is cleared by another request of the link, long before or behind.
+        # A cycle late, and near them; what stirs the nonce, two. A level that refuses an arm asks for a kill as soon,
+        # which makes its nonce void; so does what begins to drain. Exposure is cleared by another request of the link,
+        # long before or behind.
         m.d.sync += [
             watchdog.now.eq(self.now),
             arming.now.eq(watchdog.now),
@@ -349,10 +350,10 @@ class Filter(wiring.Component):
         """From the messages to the verdict."""
         p = m.submodules
         segment, no_room, completes, action = p.session.segment, Signal(), Signal(), Signal(2)
-        later = Signal(4)  # the lane: a frame has been read by then
+        later = Signal(4)  # the lane, two cycles behind the headers
+        m.d.sync += later.eq(lane)
         m.d.sync += [
             # As of the cycle before: all of them are settled long before a frame ends.
-            later.eq(lane),
             no_room.eq(p.buffer.overflow | p.queue.full | (segment & p.session.full)),
             completes.eq(p.framer.message_completes),
             action.eq(Mux(p.headers.lane[3], Action.NEUTRALISE, p.settings.actions[p.headers.lane[:3]])),
@@ -467,7 +468,7 @@ class Filter(wiring.Component):
         for name in ("position", "advance", "finished", "slot"):
             m.d.comb += rest[name].eq(getattr(p.session, name))
 
-        # An RST is in the p.queue, and not in the p.buffer.
+        # An RST is in the queue, and not in the buffer.
         from_buffer = Signal()
         m.d.comb += [
             from_buffer.eq(~p.queue.head.reset),

@@ -51,7 +51,7 @@ class Gross(wiring.Component):
     zero : In(1)
         Level, from the cycle before the first ``clear`` to the last: undoing makes both sums 0.
     load, data : In(1), In(width)
-        ``data`` is 0 in every other cycle. A ``load`` comes behind a cycle of ``hosting``.
+        A ``load`` comes behind a cycle of ``hosting``; in any other of these ``data`` is 0.
     word : Out(width)
     over_lane, over_firm : Out(1)
     below : Out(1)

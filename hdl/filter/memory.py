@@ -34,7 +34,7 @@ class Memory(wiring.Component):
     ``read_addr`` presented in cycle c shows its word on ``read_data`` in cycle c+2, one word per cycle. A write in
     cycle c is seen by ``read_addr`` of cycle c+1. A read in the cycle of a write to the same address shows the old
     word in simulation; for the two ports of a block RAM this is unspecified, so nothing may depend on it. All zero at
-    power-up; a reset changes no word.
+    power-up; a reset changes no word, and ``read_data`` means nothing for two cycles behind it.
 
     On a platform whose attribute ``memory`` is ``"ecp5"`` it is made of DP16KD with their output registers, unless
     ``distributed``. Synthesis finds no output register by itself, and without one a block RAM takes 5.8 of the 8 ns.

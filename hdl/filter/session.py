@@ -400,7 +400,7 @@ class Session(wiring.Component):
         m.d.sync += [waiting.eq(waiting + self.save - valid), self.full.eq(waiting >= ROOM)]
         return sum_
 
-    def _learn(self, m, their, told_lane, commit, sum_):
+    def _learn(self, m, their, told_mask, commit, sum_):
         """What the return path tells: read, compared, and written when no outcome is in the way."""
         told = self.evidence
         lane, step, done, waits = told.lane[:3], Signal(4), Signal(), Signal()
@@ -426,8 +426,8 @@ class Session(wiring.Component):
         known, continues, some = Signal(32), Signal(), Signal()  # `known`: octets of the frame below `back`
         m.d.comb += of_session.eq(open_ & ~syn)
         m.d.sync += [
-            open_.eq((self._live & told_lane).any() & (port == told.port)),
-            of_pending.eq((self._pending & told_lane).any() & (pending_port == told.port) & syn & ack & ~rst),
+            open_.eq((self._live & told_mask).any() & (port == told.port)),
+            of_pending.eq((self._pending & told_mask).any() & (pending_port == told.port) & syn & ack & ~rst),
             answers.eq(told.acknowledgment == pending_next),
             known.eq(back - told.sequence),
             continues.eq(~known[12:].any() & (known[:12] < taken)),
@@ -458,7 +458,7 @@ class Session(wiring.Component):
         self._write(m, "port", lane, self.began, told.port)
         self._write(m, "sent", Mux(commit, their, lane), commit | self.began, Mux(commit, sum_, told.acknowledgment))
         for number in range(LANES):
-            with m.If(self.began & told_lane[number]):
+            with m.If(self.began & told_mask[number]):
                 m.d.sync += [self._pending[number].eq(0), self._closed[number].eq(0), self._blank[number].eq(1)]
 
     def _withhold(self, m, here, their, fall_back):

@@ -47,8 +47,8 @@ class Tally(wiring.Component):
     an order that fails is stopped, and the frame goes on; but a malformed message, or a stopped order that began in an
     earlier frame, fences. Behind a breach every later order of a TCP frame is stopped too (BLOCKED), and so is an order
     whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the risk engine's
-    one cycle later; what follows is right two cycles after ``message_end``, sums and breach three, and hold until the
-    next frame is four octets in.
+    one cycle later; what follows is right two cycles after ``message_end``, and holds until the next frame is four
+    octets in. Sums, a breach and what it stops take three: an order that ends a cycle behind another is malformed.
 
     Members
     -------

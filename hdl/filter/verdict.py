@@ -42,7 +42,7 @@ class Verdict(wiring.Component):
     flags : In(29)
         One bit for each reason below KILLED, by number, valid with ``end``; those in ``SETTLED`` a cycle before, too.
     lane : In(4)
-        Valid from before the first message to two cycles behind ``end``; 8: no lane.
+        Right from two cycles before ``end``, and before the first message, to two cycles behind ``end``; 8: no lane.
     action : In(2)
         Of the lane.
     tcp : In(1)
