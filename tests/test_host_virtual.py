@@ -89,7 +89,7 @@ class Command:
 
     def end(self):
         """Return exit code, output and the last line of the error output."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=240)
         return self.process.returncode, out, (err.splitlines() or [""])[-1]
 
 
