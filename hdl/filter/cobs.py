@@ -105,7 +105,7 @@ class CobsEncoder(wiring.Component):
         at_end, no_octet, at_most, at_zero = (Signal() for _ in range(4))
         m.d.comb += self.busy.eq(1)
         m.d.sync += [at_end.eq(number == self.end), fetched.eq(fetched << 1)]
-        # These rest for two cycles, `code` and value.
+        # What these compare has rested for two cycles when a state asks.
         m.d.sync += [no_octet.eq(code == 1), at_most.eq(code == MOST_RUN + 1), at_zero.eq(self.value == 0)]
 
         def look(state):

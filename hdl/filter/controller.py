@@ -184,7 +184,7 @@ class Controller(wiring.Component):
         # So what is put, and what the reply's CRC is of, is as late.
         others, moved = Signal(BEHIND), Signal()
         was_put, summing = Signal(BEHIND), Signal(BEHIND)
-        all_put, summed = Signal(), Signal()  # neither is up
+        all_put, summed = Signal(), Signal()  # no bit of it is up
         sums = (taking | putting) & closing & ~sealing
         m.d.comb += moved.eq(joined | others[-1])
         m.d.sync += [

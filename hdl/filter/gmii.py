@@ -36,11 +36,11 @@ class GmiiRx(wiring.Component):
         With the first octet.
     end : Out(1)
         One cycle after the last octet. Alone, when a carrier ends with 0xD5.
+    closes : Out(1)
+        Combinational: ``end`` of the next cycle.
     length : Out(11)
         Octets so far, the one in ``octet`` included; stops at 2047. Like the three below it is right with ``end``, and
         stays until the next start delimiter is seen.
-    closes : Out(1)
-        Combinational: ``end`` of the next cycle.
     fcs_ok, error, runt : Out(1)
         The FCS is right; ``er`` was high in a cycle of the carrier, preamble included; there are fewer than 64 octets.
     busy : Out(1)
