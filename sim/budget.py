@@ -2,16 +2,17 @@
 
 Time matters here for one thing only: how soon a check sees what an abort or a discard gives back. The schedule is the
 risk engine's promise: with p the cycle in which the decoder has the whole price of an Enter, its check reads
-at p + 9 and its reservation is seen from p + 16 on. What is given back goes entry by entry, three cycles each, and
-stands back for checks; an entry that begins by p + 4 counts for the check.
+at p + 9, and the engine is its own from p + 5 until it is judged in cycle c, or charged until c + 4. What is given back
+goes entry by entry, three cycles each, in between; an entry that begins by p + 4 counts for the check.
 """
 
 from collections import deque
 
 from hdl.wire.verdict import FIRM, Reason
 
-READS, RESERVED = 9, 16  # an Enter's check, after p
-QUIET = 5  # from here to RESERVED no entry begins
+READS, DECIDED = 9, 15  # an Enter's check, after p
+QUIET = 5  # from here on no entry begins
+JUDGED, CHARGED = 1, 4  # up to here after c
 CYCLES_EACH = 3
 BLOCKED, POSITION, LANE_GROSS, FIRM_GROSS = (
     int(r) for r in (Reason.BLOCKED, Reason.POSITION, Reason.LANE_GROSS, Reason.FIRM_GROSS)

@@ -87,7 +87,7 @@ class Decoded:
     at: number of its type octet in the frame; below 0 or wrong for one that began in an earlier frame, for which
     `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: the lowest failure that
     its octets and the directory show, 0 if none. malformed: that is MESSAGE, or no field is told. priced: an Enter with
-    its price, of which the budgets are asked, in place `complete`. early: and not reserved because its fields are bad.
+    its price, of which the budgets are asked, in place `complete`.
     index: None when it is not in the directory. user_ref: of OUCH 4.2, the last four octets of the token.
     """
 
@@ -96,7 +96,6 @@ class Decoded:
         "buy",
         "complete",
         "continued",
-        "early",
         "enter",
         "index",
         "length",
@@ -115,7 +114,7 @@ class Decoded:
         self.at, self.length, self.continued = at, length, continued
         self.whole = len(octets) == length
         self.enter, self.order = kind == _ENTER, kind in dialect.orders
-        self.index, self.early, self.buy = None, True, False
+        self.index, self.buy = None, False
         self.user_ref = self.quantity = self.price = 0
         self.complete = dialect.price.stop
         self.reason = dialect.shape(octets) if self.whole else _MESSAGE
@@ -126,7 +125,6 @@ class Decoded:
         self.priced = self.enter and len(octets) >= self.complete
         if self.priced:
             self._fields(octets, config, dialect)
-            self.early |= length < dialect.enter
 
     def _fields(self, octets, config, dialect):
         """Take what only an Enter has."""
@@ -147,6 +145,5 @@ class Decoded:
             failure = Reason.MARKET
         else:
             failure = 0
-        self.early = bool(failure)
         if not self.reason:
             self.reason = int(Reason.SYMBOL if self.index is None else failure)

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
 from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source
-from sim.budget import FIRM_GROSS, LANE_GROSS, POSITION, QUIET, READS, RESERVED, Budget
+from sim.budget import CHARGED, DECIDED, FIRM_GROSS, JUDGED, LANE_GROSS, POSITION, QUIET, READS, Budget
 from sim.egress import ACCOUNTED, EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed, Segment
@@ -43,7 +43,6 @@ VERDICT = 3  # cycles from a frame's last octet to its verdict
 STORED = 2  # cycles from a frame's first octet to its place in the buffer
 DECODED = 4  # cycles from an octet on the pins to the decoder
 LIFTED = 13  # a lift up to here after the price is there counts for the check
-DECIDED = RESERVED - READS - 1  # cycles from an order's check to its result
 
 # TCP. PORT: place of the destination port's low octet. SAMPLED: cycles from it to the sampling of its session.
 PORT, SAMPLED = 3, 7
@@ -54,7 +53,7 @@ EVIDENCE = 8  # cycles from the last octet of a return frame to its effect, whic
 SETTLES = 6  # an evidence waits until in fewer cycles before it no outcome of a segment has come
 FLIPPED = 1  # cycles from there to the first head of the queue that is stale by a new session
 CONTINUED = 6  # cycles from the sampling to the check of an order whose price came in an earlier frame
-JUDGED = 21  # cycles from there to when such an order is judged at the earliest: before the verdict, or it is BUSY
+HELD = 21  # cycles from there to when such an order is judged at the earliest: before the verdict, or it is BUSY
 HEARD = 9  # cycles from that effect to the reading of its first new octet
 READ_AGAIN = 23  # cycles from the last octet that is read to the first one of the next frame
 GAP_KNOWN = 1  # octets before the payload from which on a frame is spoilt, whose predecessor is missing
@@ -63,7 +62,6 @@ SPOILS = 1  # a kill spoils octets of the return path from so many cycles before
 OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
     int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
 )
-TAGGED = frozenset((int(Reason.PEGGED), int(Reason.CHANNEL)))
 BREACHES = frozenset((POSITION, LANE_GROSS, FIRM_GROSS))
 
 
@@ -274,10 +272,10 @@ class Model:
             reason = message.reason
             if message.priced:
                 price = start + message.at + DECODED + message.complete
-                ends = start + message.at + DECODED + message.length
-                reason, free = self._check(message, lane, price, ends + 1, verdict)
-                if free and not failed:
-                    entries.append(self.budget.reserve(message, lane))
+                told = start + message.at + DECODED + message.length + 1
+                reason = self._check(message, lane, price, told, verdict)
+                told = told if message.whole else verdict
+                entries += self._settle(message, lane, price, told, verdict, not (reason or failed))
             if not message.whole:
                 break
             if message.order:
@@ -383,27 +381,27 @@ class Model:
         first = start + flow.segment.payload_at + flow.old  # of the new octets
         for item, behind in zip_longest(flow.reading.items, flow.reading.items[1:]):
             message = item.message
-            reason, free = message.reason if message.whole else 0, False
+            reason = message.reason if message.whole else 0
+            price = start + message.at + DECODED + message.complete
+            told = start + message.at + DECODED + message.length + 1
             if message.priced:
-                price = start + message.at + DECODED + message.complete
-                ends = start + message.at + DECODED + message.length + 1
                 if start + message.at + message.complete <= first:
-                    held = samples + JUDGED
+                    held = samples + HELD
                     if behind and behind.message.whole:  # whose end does not wait
                         held = min(held, start + behind.message.at + DECODED + behind.message.length)
-                    price, ends = samples + CONTINUED, max(ends, held)
-                found, free = self._check(message, lane, price, ends, verdict)
+                    price, told = samples + CONTINUED, max(told, held)
+                found = self._check(message, lane, price, told, verdict)
                 reason = found if message.whole else 0
-                if ends >= verdict and message.whole:
-                    reason, free, message.malformed = BUSY, False, True  # its fields are not told
+                if told >= verdict and message.whole:
+                    reason, message.malformed = BUSY, True  # its fields are not told
             crowded = item.run is not None and item.run >= MOST_RUNS
             if item.order and breach and message.whole:
                 reason = min(reason or BLOCKED, BLOCKED)
             elif crowded:
                 reason = reason or BUSY
-            # The charge comes before the TagValues: an order that they stop stays charged.
-            if free and message.whole and (not reason or (reason in TAGGED and not breach and not crowded)):
-                entries.append(self.budget.reserve(message, lane))
+            if message.priced:
+                told = told if message.whole else verdict
+                entries += self._settle(message, lane, price, told, verdict, not reason)
             if reason in BREACHES:
                 breach = reason, message
                 self.breached_at = start + message.at + message.length - 1
@@ -426,21 +424,16 @@ class Model:
         elif reason in (LANE_GROSS, FIRM_GROSS):
             self.kill(verdict + 2, 1 << lane if reason == LANE_GROSS else EVERY_LANE, Source.BREACH)
 
-    def _check(self, message, lane, price, ends, verdict):
-        """Ask the budgets about an Enter whose price is there in cycle `price`, and whose result must be in `ends`.
-
-        Return the message's reason, and whether it may be reserved.
-        """
+    def _check(self, message, lane, price, told, verdict):
+        """Return why an Enter fails, 0 if it does not: its price is there in cycle `price`, it is judged in `told`."""
         budget = self.budget
         reads = max(price + READS, self._undone)
         if not self.egress.idle:
             self._advance(min(price + QUIET - 6, verdict))
         budget.settle(price + QUIET - 1)
-        reserved = reads + RESERVED - READS
-        budget.quiet(price + QUIET, min(reserved, verdict + 2))
         self._lift(price + LIFTED)
-        reason, found = message.reason, SYMBOL
-        if reads + DECIDED > ends:
+        reason = message.reason
+        if reads + DECIDED - READS > told:
             reason = BUSY if reason in (0, SYMBOL) else reason
             message.index = None  # it is not told
         elif message.index is not None:
@@ -448,7 +441,14 @@ class Model:
             if found == BLOCKED:
                 reason = reason if 0 < reason < BLOCKED else BLOCKED
             reason = reason or found
-        return reason, not (message.early or found) and reserved <= verdict
+        return reason
+
+    def _settle(self, message, lane, price, told, verdict, passes):
+        """An Enter has been judged in cycle `told`, if that is before the verdict; return its reservations."""
+        charged = passes and told < verdict
+        until = told + (CHARGED if charged else JUDGED) if told < verdict else verdict + 2
+        self.budget.quiet(price + QUIET, until)
+        return [self.budget.reserve(message, lane)] if charged else []
 
     def _lift(self, cycle):
         while self._lifts and self._lifts[0] <= cycle:

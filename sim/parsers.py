@@ -13,10 +13,10 @@ from hdl.filter.store import ContextStore
 from hdl.wire.registers import KEY_BITS
 from hdl.wire.verdict import LANES
 
-FRAMER = ("next_octet", "payload_valid", "payload_start", "payload_last", "soup", "payload_length", "overwritten")
+FRAMER = ("next_octet", "payload_valid", "payload_start", "payload_last", "soup", "overwritten")
 STORE = ("start_load", "load_lane", "load_slot", "start_save", "save_slot", "commit", "commit_slot", "commit_lane")
 OUTPUTS = (
-    "is_enter", "is_order", "user_ref", "quantity", "buy", "price", "price_ready", "early", "message_end", "unjudged",
+    "is_enter", "is_order", "user_ref", "quantity", "buy", "price", "price_ready", "message_end", "unjudged",
     "bad_side", "bad_quantity", "over_size", "zero_price", "market", "bad_message", "replace", "pegged", "channel",
 )  # fmt: skip
 
@@ -34,7 +34,6 @@ class Parsers(wiring.Component):
     open: In(1)
     soup: In(1)
     dialect: In(1)
-    payload_length: In(16)
     overwritten: In(1)
     order_size: In(32)
     key: In(KEY_BITS)
@@ -54,7 +53,6 @@ class Parsers(wiring.Component):
     inside: Out(1)
     begins: Out(1)
     continued: Out(1)
-    message_completes: Out(1)
     is_enter: Out(1)
     is_order: Out(1)
     user_ref: Out(32)
@@ -62,7 +60,6 @@ class Parsers(wiring.Component):
     buy: Out(1)
     price: Out(32)
     price_ready: Out(1)
-    early: Out(1)
     message_end: Out(1)
     unjudged: Out(1)
     bad_side: Out(1)
@@ -89,7 +86,7 @@ class Parsers(wiring.Component):
             m.d.comb += [part.open.eq(self.open), part.dialect.eq(self.dialect)]
         m.d.comb += [getattr(framer, name).eq(getattr(self, name)) for name in FRAMER]
         m.d.comb += [getattr(store, name).eq(getattr(self, name)) for name in STORE]
-        for part in ("octet", "valid", "first", "last", "left", "short", "gone"):
+        for part in ("octet", "valid", "first", "last", "left", "gone"):
             value = getattr(framer, f"message_{part}")
             m.d.sync += (later := Signal.like(value, name=f"{part}_later")).eq(value)
             m.d.comb += getattr(order, f"message_{part}").eq(later)
@@ -108,7 +105,7 @@ class Parsers(wiring.Component):
         for part in (framer, order, directory):
             m.d.comb += [part.load.eq(store.load), part.word.eq(store.word)]
         for part, names in (
-            (framer, ("framing", "mark", "inside", "begins", "continued", "message_completes")),
+            (framer, ("framing", "mark", "inside", "begins", "continued")),
             (order, OUTPUTS),
             (directory, ("found", "index", "done")),
             (store, ("pending",)),

@@ -14,17 +14,20 @@ SYMBOLS = {f"SYM{index}".ljust(8).encode(): index for index in (0, 1, 2, 3, 255,
 UNKNOWN = b"NOTHERE "
 OCTETS_BEFORE = 15  # cycles from a symbol's first octet to `price_ready`
 SPACING = 50  # of orders packed in a frame
+JUDGED = 22  # cycles from `price_ready` to `checked`
 TO_END = 25  # cycles from the last order's `price_ready` to `frame_end`, when nothing stands behind it
 NEXT = 84  # cycles from `frame_end` to the next frame's first `price_ready`, at the least
 QUIET = 40
 RESULTS = ("missing", "blocked", "over_position", "over_lane", "over_firm")
-STROBES = ("symbol_valid", "symbol_first", "price_ready", "frame_end", "block", "lift", "failed__valid")
+STROBES = (
+    "symbol_valid", "symbol_first", "price_ready", "checked", "charge", "frame_end", "block", "lift", "failed__valid",
+)  # fmt: skip
 
 
 class Bench:
     """Drives one value of every input in each cycle, at its falling edge, and steps the reference along.
 
-    `at(cycle, name=value)` plans an input; strobes are 0 where nothing is planned, and `doomed` is random.
+    `at(cycle, name=value)` plans an input; strobes are 0 where nothing is planned.
     """
 
     def __init__(self, dut):
@@ -54,7 +57,6 @@ class Bench:
             "price",
             "buy",
             "lane",
-            "doomed",
             "kept",
             "block_index",
             "load",
@@ -106,13 +108,12 @@ class Bench:
             await dut.clk.falling_edge
             self.cycle += 1
             self._check()
-            values = dict.fromkeys(STROBES, 0) | {"doomed": self.rng.getrandbits(1)}
-            values |= self.plan.pop(self.cycle, {})
+            values = dict.fromkeys(STROBES, 0) | self.plan.pop(self.cycle, {})
             for name, value in values.items():
                 getattr(dut, name).value = value
             for function in self.calls.pop(self.cycle, ()):
                 function()
-            self.reference.step(self.cycle, values["doomed"])
+            self.reference.step(self.cycle)
             if self.cycle in self.waits:
                 self.waits.pop(self.cycle).set()
 
@@ -132,8 +133,8 @@ class Bench:
             if since == SHOWS:
                 self.decided.append(order)
 
-    def order(self, at, *, lane, symbol, sell, quantity, price, doomed=False):
-        """Plan an order whose `price_ready` is in cycle `at`."""
+    def order(self, at, *, lane, symbol, sell, quantity, price, refused=False):
+        """Plan an order whose `price_ready` is in cycle `at`; `refused`: for something else, when it is judged."""
         for number, octet in enumerate(symbol):
             self.at(at - OCTETS_BEFORE + number, symbol_valid=1, symbol_first=int(number == 0), symbol_data=octet)
         self.at(at - OCTETS_BEFORE, lane=lane)
@@ -144,9 +145,16 @@ class Bench:
             "buy": self.rng.getrandbits(1),
         }
         self.at(at + 11, **garbage)
-        self.at(at + SHOWS, doomed=int(doomed))
         order = Order(at, lane, SYMBOLS.get(symbol), bool(sell), quantity, price)
+
+        def judge():
+            if self.reference.order is order:
+                self.dut.checked.value = 1
+                if self.reference.judge(at + JUDGED, not refused):
+                    self.at(at + JUDGED + 1, charge=1)
+
         self.call(at, lambda: self.reference.ready(order))
+        self.call(at + JUDGED, judge)
         return order
 
     def end(self, cycle, kept):
@@ -202,8 +210,8 @@ class Traffic:
         if rng.random() < 0.15:
             quantity, price = 1, bench.reference.gross_room(row) + rng.choice([0, 1])
         quantity, price = min(max(quantity, 1), 999_999), min(max(price, 1), 2**32 - 1)
-        doomed = rng.random() < 0.1
-        bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price, doomed=doomed)
+        refused = rng.random() < 0.1
+        bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price, refused=refused)
 
     async def frame(self, count):
         """One frame of `count` orders."""
@@ -212,7 +220,7 @@ class Traffic:
         for _ in range(count):
             await bench.until(at - OCTETS_BEFORE - 1)
             self.order(at, lane)
-            last, at = at, at + rng.choice([SPACING, SPACING, SPACING + rng.randrange(30), 24])
+            last, at = at, at + rng.choice([SPACING, SPACING, SPACING + rng.randrange(30), JUDGED + 6])
         end = (last + TO_END if count else at) + rng.choice([0, 0, rng.randrange(20)])
         kept = rng.random() > self.drops
         frame = bench.end(end, kept)

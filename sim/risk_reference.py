@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-READS, SHOWS, CHARGES = 9, 15, 16  # cycles after `price_ready`
+READS, SHOWS = 9, 15  # cycles after `price_ready`
 MOST = 31
 
 
@@ -18,7 +18,7 @@ class Order:
     quantity: int
     price: int
     results: tuple | None = None
-    passed: bool = False
+    judged: bool = False
 
     @property
     def notional(self):
@@ -75,12 +75,23 @@ class Reference:
                 self._charge(order, -1)
             self.forbidden = cycle + 3 + 3 * len(orders)
             self.next = 0
-        if self.order and cycle <= self.order.at + SHOWS:
+        if self.order and not self.order.judged:
             self.order = None
         return orders
 
-    def step(self, cycle, doomed):
-        """Go through `cycle`; `doomed` as it is in this cycle."""
+    def judge(self, cycle, passes):
+        """The order is judged; return whether it is charged, if it `passes` otherwise."""
+        order = self.order
+        order.judged = True
+        passes &= not any(order.results) and len(self.frame) < MOST
+        if passes:
+            self._charge(order, 1)
+            self.frame.append(order)
+        self.forbidden = max(self.forbidden, cycle + (4 if passes else 1))
+        return passes
+
+    def step(self, cycle):
+        """Go through `cycle`."""
         order = self.order
         if order and cycle == order.at + READS:
             key = (order.index, order.sell)
@@ -91,12 +102,7 @@ class Reference:
                 order.notional > self.gross_room(order.lane),
                 order.notional > self.gross_room(8),
             )
-        if order and cycle == order.at + SHOWS:
-            order.passed = not doomed and not any(order.results) and len(self.frame) < MOST
-            if order.passed:
-                self._charge(order, 1)
-                self.frame.append(order)
-        if order and order.at + 5 <= cycle <= order.at + CHARGES:
+        if order and not order.judged and cycle >= order.at + 5:
             return
         if self.failed and cycle > self.forbidden and cycle >= max(self.next, self.failed[0][0]):
             self._charge(self.failed.popleft()[1], -1)

@@ -141,7 +141,7 @@ class Line:
             for word, value in enumerate(words):
                 self.put(self.free, write=1, address=Reg.DIRECTORY + 4 * slot + word, data=value)
                 self.free += 10
-        self.put(0, key=KEY, order_size=500, soup=0, dialect=0, payload_length=0)
+        self.put(0, key=KEY, order_size=500, soup=0, dialect=0)
 
     def frame(self, stream, number, *, load=None, save=None, commit=None, tags=0, words=0, gap=1):
         """Add a frame; slots to load from and save to, lane to which it is committed later, tags, words of options."""
@@ -155,7 +155,6 @@ class Line:
             self.put(located, start_load=1, load_lane=load & 7)
             for later in range(located + 1, located + 9):
                 self.put(later, load_slot=load)
-        self.put(located + 9, payload_length=len(octets))
         for k, octet in enumerate(octets):
             last = int(k == len(octets) - 1)
             self.put(frame.first + k - 1, next_octet=octet)
@@ -204,7 +203,7 @@ def interleave(rng, scripts):
 FLAGS = ("is_enter", "is_order", "bad_message", "replace")
 TAG_FLAGS = ("pegged", "channel")
 FIELDS = ("quantity", "price")
-CHECKS = ("buy", "early", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
+CHECKS = ("buy", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
 
 
 def result(record, cycle):
@@ -313,11 +312,6 @@ def check(line, record, expected):
                 assert all(record[later][name] == expect[name] for name in (*FIELDS, "buy")), where
             index = record[cycle + 8]["index"] if record[cycle + 8]["found"] else None
             assert (record[cycle + 8]["done"], index) == (1, expect["index"]), where
-            ended_at_once = any(at < cycle + 14 and other == n for at, other in ends.items())
-            if cycle + 15 <= frame.end and not ended_at_once:
-                assert record[cycle + 15]["early"] == expect["early"], where
-                completes = frame.at(n, 1 + len(stream.bodies[n])) is not None
-                assert record[cycle + 15]["message_completes"] == completes, (where, cycle)
         unjudged = set()
         for from_, n in held:
             (to,) = [cycle for cycle, other in ends.items() if other == n]

@@ -9,7 +9,7 @@ from hdl.filter.order import Order
 from sim.play import Packed, play, reset
 
 FIELDS = ("is_enter", "is_order", "user_ref", "quantity", "buy", "price")
-CHECKS = ("bad_side", "bad_quantity", "over_size", "zero_price", "market", "early")
+CHECKS = ("bad_side", "bad_quantity", "over_size", "zero_price", "market")
 LATE = ("bad_message", "replace", "pegged", "channel")
 SYMBOL = ("symbol_octet", "symbol_valid", "symbol_first")
 OUTPUTS = Packed(Order()).fields
@@ -53,7 +53,7 @@ def tag(number, size):
     return bytes([1 + size, number]) + bytes(size)
 
 
-def rows(message, *, gap=3, noise=lambda: 0, shortest=47):
+def rows(message, *, gap=3, noise=lambda: 0):
     table = []
     for number, octet in enumerate(message):
         table.append(
@@ -63,7 +63,6 @@ def rows(message, *, gap=3, noise=lambda: 0, shortest=47):
                 "message_first": int(not number),
                 "message_last": int(number == len(message) - 1),
                 "message_left": len(message) - number,
-                "message_short": int(len(message) < shortest),
                 "open": 0,
             }
         )
@@ -168,7 +167,6 @@ async def the_side(dut):
     for n, window in zip(sides, await decode(dut, messages), strict=True):
         for row in window[27:]:
             assert row["bad_side"] == (n not in b"BSTE"), n
-            assert row["early"] == row["bad_side"]
             assert row["buy"] == (n == ord("B")), n
 
 
@@ -190,19 +188,8 @@ async def limits_of_quantity_and_price(dut):
         cases, await decode(dut, [case[0] for case in cases], order_size=500), strict=True
     ):
         for row in window[27:]:
-            assert {name for name in CHECKS[:-1] if row[name]} == flags, (field, value)
-            assert row["early"] == bool(flags)
+            assert {name for name in CHECKS if row[name]} == flags, (field, value)
             assert row[field] == value
-
-
-@cocotb.test(timeout_time=1, timeout_unit="ms")
-async def an_enter_that_is_too_short_fails_early(dut):
-    """So that no reservation is made for it: 46 octets fail, 47 and more may still be right."""
-    await reset(dut)
-    for size, window in zip(
-        (46, 47, 48, 30), await decode(dut, [(ENTER + b"\0")[:n] for n in (46, 47, 48, 30)]), strict=True
-    ):
-        assert [row["early"] for row in window[27:]] == [int(size < 47)] * (len(window) - 27), size
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
@@ -275,7 +262,7 @@ async def p12_a_message_that_was_cut_leaves_nothing(dut):
         (window,) = await decode(dut, [message])
         assert late(window) == set(), size
         if message == ENTER:
-            assert (window[-1]["user_ref"], window[-1]["price"], window[-1]["early"]) == (1, 1234500, 0), size
+            assert (window[-1]["user_ref"], window[-1]["price"]) == (1, 1234500), size
 
 
 def enter42(**fields):
@@ -291,7 +278,7 @@ CANCEL_42, MODIFY_42 = b"XTOKEN-0001ABCD" + bytes(4), b"MTOKEN-0001ABCDS" + byte
 
 
 async def decode42(dut, messages, **options):
-    return await decode(dut, messages, dialect=1, shortest=49, **options)
+    return await decode(dut, messages, dialect=1, **options)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -331,8 +318,6 @@ async def only_the_four_messages_of_42_are_right_with_their_lengths(dut):
         assert ("replace" in flags) == (kind == b"U")
         assert not right or window[-1]["user_ref"] == refs[kind]
         assert (window[-1]["is_order"], window[-1]["is_enter"]) == (kind in b"OU", kind == b"O")
-        if kind == b"O" and len(message) > 34:
-            assert window[34]["early"] == (len(message) < 49), message
     unknown = [bytes([n]) + bytes(size) for n in b"CDEQNA" for size in (0, 2, 10, 18, 48, 70)]
     for message, window in zip(unknown, await decode42(dut, unknown), strict=True):
         assert late(window) == {"bad_message"}, message
@@ -352,5 +337,5 @@ async def limits_of_quantity_and_price_of_42(dut):
     windows = await decode42(dut, [case[0] for case in cases], order_size=500)
     for (_, field, value, flags), window in zip(cases, windows, strict=True):
         for row in window[33:]:
-            assert {name for name in CHECKS[:-1] if row[name]} == flags, (field, value)
-            assert (row["early"], row[field]) == (bool(flags), value)
+            assert {name for name in CHECKS if row[name]} == flags, (field, value)
+            assert row[field] == value

@@ -3,7 +3,7 @@
 import cocotb
 
 from hdl.wire.registers import Reg
-from sim.risk_bench import NEXT, QUIET, SPACING, SYMBOLS, TO_END, Bench, Traffic
+from sim.risk_bench import JUDGED, NEXT, QUIET, SPACING, SYMBOLS, TO_END, Bench, Traffic
 from sim.risk_reference import READS, SHOWS, Order
 
 
@@ -202,12 +202,13 @@ async def a_check_waits_for_a_frame_that_is_being_undone(dut, failed):
     bench.calls.pop(at)  # not for the reference: it does not know such gaps
     bench.plan.pop(at + 11)  # the fields stay: the next message is far
     shows = end + 6 + 3 * 29 + SHOWS - READS
-    bench.at(shows, doomed=0)
+    bench.at(shows + 1, checked=1)
+    bench.at(shows + 2, charge=1)
     await bench.until(shows - 1)
     assert not dut.decided.value
     await bench.until(shows)
     assert dut.decided.value and not dut.over_position.value
-    await bench.until(shows + 2)
+    await bench.until(shows + 3)
     assert dut.reservations.value == 1
     await bench.settle()
     assert await bench.bus.read_pair(Reg.EXPOSURE + 8) == 29 + (failed is None)
@@ -238,15 +239,15 @@ async def nothing_begins_to_be_undone_in_the_cycle_behind_a_frame_end(dut, late)
 
 @cocotb.test(timeout_time=3, timeout_unit="ms")
 async def a_message_cut_short_by_the_end_of_its_frame_reserves_nothing(dut):
-    """A frame may end anywhere behind the price; from p+16 on the reservation is there, and is undone."""
+    """A frame may end anywhere behind the price; once the order is judged the reservation is there, and is undone."""
     bench = Bench(dut)
     await bench.start(limit=50)
-    for since in range(20):
+    for since in (*range(JUDGED), *range(JUDGED + 2, JUDGED + 6)):
         at = bench.cycle + QUIET
         bench.order(at, lane=6, symbol=b"SYM1    ", sell=0, quantity=50, price=3)
         frame = bench.end(at + since, since & 1)
         await bench.until(at + since + 1)
-        assert len(frame["orders"]) == (since > SHOWS), f"{since=}"
+        assert len(frame["orders"]) == (since > JUDGED), f"{since=}"
         await bench.until(at + since + NEXT)
         if since & 1:
             bench.fail(bench.cycle + 1, frame)
@@ -346,9 +347,8 @@ async def clearing_zeroes_what_is_released_and_forgets_what_was_reserved(dut):
         assert await bench.bus.read_pair(Reg.GROSS + 2 * (symbol & 7)) == 0
     assert await bench.bus.read_pair(Reg.GROSS + 16) == 0
     at = answered + 500
-    bench.order(at, lane=0, symbol=b"SYM0    ", sell=1, quantity=100, price=1, doomed=True)
-    bench.plan[at + SHOWS]["doomed"] = 0  # nothing but the clearing keeps it from being reserved
-    bench.reference.step = lambda cycle, doomed, step=bench.reference.step: step(cycle, doomed or dut.clearing.value)
+    bench.order(at, lane=0, symbol=b"SYM0    ", sell=1, quantity=100, price=1, refused=True)
+    bench.at(at + JUDGED + 1, charge=1)  # nothing but the clearing keeps it from being reserved
     await bench.until(answered + 1000)
     assert dut.clearing.value
     await bench.settle()

@@ -40,15 +40,16 @@ class Shares:
         await ctx.tick()
         if ctx.get(self.table.over):
             return {"own"}
-        await strobe(ctx, self.table.reserve)
+        await self.apply(ctx, row, amount, True)
         return set()
 
-    async def undo(self, ctx, row, amount, pause):
-        """Undo, and end `pause` cycles after the first one in which the next undoing may begin."""
+    async def apply(self, ctx, row, amount, plus, pause=0):
+        """Reserve or undo, and end `pause` cycles after the first one in which the next may begin."""
         ctx.set(self.table.row, row)
         await ctx.tick().repeat(2)
-        await strobe(ctx, self.table.undo)
-        ctx.set(self.table.undo_quantity, amount)
+        await strobe(ctx, self.table.apply)
+        ctx.set(self.table.plus, plus)
+        ctx.set(self.table.quantity if plus else self.table.undo_quantity, amount)
         for _ in range(pause):
             await ctx.tick()
 
@@ -91,24 +92,26 @@ class Notionals:
         ctx.set(self.table.lane, row)
         await ctx.tick()
         breaches = set()
-        for step in range(8):
+        for step in range(6):
             ctx.set(self.table.check, 1 << step)
             if step == 3:
                 ctx.set(self.table.notional, amount)
             if step == 5:
                 over = {"own": self.table.over_lane, "firm": self.table.over_firm}
                 breaches = {name for name, signal in over.items() if ctx.get(signal)}
-            ctx.set(self.table.reserve, step == 7 and not breaches)
             await ctx.tick()
         ctx.set(self.table.check, 0)
-        ctx.set(self.table.reserve, 0)
+        if not breaches:
+            await self.apply(ctx, row, amount, True)
         return breaches
 
-    async def undo(self, ctx, row, amount, pause):
+    async def apply(self, ctx, row, amount, plus, pause=0):
         ctx.set(self.table.lane, row)
         for step in range(3):
-            await strobe(ctx, self.table.undo, 1 << step)
-        ctx.set(self.table.undo_notional, amount)
+            if step:  # in the first cycle it may still be another's
+                ctx.set(self.table.plus, plus if step == 2 else not plus)
+            await strobe(ctx, self.table.apply, 1 << step)
+        ctx.set(self.table.notional if plus else self.table.undo_notional, amount)
         for _ in range(pause):
             await ctx.tick()
 
@@ -159,7 +162,7 @@ def test_sums_are_compared_with_all_their_bits(kind):
                 for _ in range(rng.randrange(1, 5)):
                     row = rng.choice(budget.rows)
                     amount = min(released[row], (1 << budget.amount_bits) - 1) >> rng.randrange(3)
-                    await budget.undo(ctx, row, amount, rng.choice([0, 0, 1, 2]))
+                    await budget.apply(ctx, row, amount, False, rng.choice([0, 0, 1, 2]))
                     for key in [row, "firm"]:
                         released[key] -= amount
                     undone += 1
@@ -179,7 +182,7 @@ def test_undoing_more_than_was_released_is_told(kind):
 
     async def bench(ctx):
         await ctx.tick().repeat(2)
-        await budget.undo(ctx, budget.rows[0], 1, 0)
+        await budget.apply(ctx, budget.rows[0], 1, False)
         assert await budget.below(ctx) == set(budget.sums)
 
     simulate(budget.table, bench)

@@ -25,7 +25,7 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     for cycle in range(10):
         ctx.set(verdict.start, cycle == 0)
         await ctx.tick()
-    stops = []
+    stops, charges = [], []
     for number, message in enumerate(messages):
         for name in ("is_order", "is_enter", "bad_message", "replace", "pegged", "channel"):
             ctx.set(getattr(verdict, name), message.get(name, 0))
@@ -40,7 +40,10 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
         ctx.set(verdict.index, 40 + number)
         if ctx.get(verdict.judged_order):
             stops.append(ctx.get(verdict.stop))
-        await ctx.tick().repeat(3)  # messages end at least four cycles apart
+        assert ctx.get(verdict.checked) == message.get("is_enter", 0)
+        await ctx.tick()
+        charges.append(ctx.get(verdict.charge))
+        await ctx.tick().repeat(2)  # messages end at least four cycles apart
     ctx.set(verdict.flags, flags & SETTLED)
     ctx.set(verdict.closes, 1)
     ctx.set(verdict.message_end, late is not None)
@@ -52,7 +55,7 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
     ctx.set(verdict.closes, 0)
     ctx.set(verdict.end, 1)
     names = ("keep", "reset", "overwrite", "lets_go")
-    found = {name: ctx.get(getattr(verdict, name)) for name in names} | {"stops": stops}
+    found = {name: ctx.get(getattr(verdict, name)) for name in names} | {"stops": stops, "charges": charges}
     await ctx.tick()
     found |= {name: ctx.get(getattr(verdict, name)) for name in ("orders", "stopped", "stop_reason")}
     assert found.pop("lets_go") == bool(found["orders"]) or found["overwrite"]
@@ -95,6 +98,11 @@ CASES = {
         [ENTER],
         {"late": "over_lane"},
         {"keep": 1, "orders": 1, "counted_orders": 1, "breach": 0, "reason": 0, "logged": 0},
+    ),
+    "what is let go is charged, until something has failed": (
+        [ENTER, CANCEL, ENTER | {"bad_side": 1}, ENTER],
+        {},
+        {"charges": [1, 0, 0, 0]},
     ),
     "a frame of no lane passes": ([], {"lane": 8}, {"keep": 1, "reason": 0, "row": 8}),
     "the lowest flag counts": (
@@ -181,12 +189,21 @@ TCP_CASES = {
         [ENTER, ENTER | {"missing": 1}, CANCEL, ENTER],
         {},
         {"keep": 1, "orders": 2, "stopped": 1, "stop_reason": Reason.SYMBOL, "stops": [0, 1, 0], "released": 1}
+        | {"charges": [1, 0, 0, 1]}
         | {"logged": 1, "passed": 1, "overwritten": 1, "reason": Reason.SYMBOL, "user_ref": 101, "counted_orders": 3},
     ),
     "behind a breach every order is stopped, and the breach counts": (
         [ENTER | {"bad_side": 1}, ENTER | {"over_lane": 1}, ENTER, CANCEL],
         {},
-        {"keep": 1, "stops": [1, 1, 1], "orders": 0, "stopped": 3, "breach": 1 << LANE, "reason": Reason.SIDE},
+        {
+            "keep": 1,
+            "stops": [1, 1, 1],
+            "charges": [0] * 4,
+            "orders": 0,
+            "stopped": 3,
+            "breach": 1 << LANE,
+            "reason": Reason.SIDE,
+        },
     ),
     "only the first breach counts": (
         [ENTER | {"over_position": 1}, ENTER | {"over_firm": 1}],
@@ -196,7 +213,8 @@ TCP_CASES = {
     "the 32nd order is stopped": (
         [ENTER] * 32,
         {},
-        {"keep": 1, "orders": 31, "stopped": 1, "stops": [0] * 31 + [1], "stop_reason": Reason.BUSY},
+        {"keep": 1, "orders": 31, "stopped": 1, "stops": [0] * 31 + [1], "stop_reason": Reason.BUSY}
+        | {"charges": [1] * 31 + [0]},
     ),
     "a killed lane's orders are all overwritten": (
         [ENTER, CANCEL, ENTER | {"missing": 1}],
@@ -220,7 +238,11 @@ TCP_CASES = {
         {"continued": 1},
         {"keep": 0, "reset": 1, "reason": Reason.POSITION, "failing_is_order": 1, "stops": [1], "blocked": 40},
     ),
-    "one that began before and passes does not": ([ENTER, ENTER], {"continued": 1}, {"keep": 1, "stops": [0]}),
+    "one that began before and passes does not": (
+        [ENTER, ENTER],
+        {"continued": 1},
+        {"keep": 1, "stops": [0], "charges": [1, 1]},
+    ),
     "one that the next message overtakes in its check fences, and has no symbol": (
         [ENTER | {"undecided": 1}, CANCEL],
         {"continued": 1},

@@ -315,13 +315,12 @@ class Filter(wiring.Component):
             p.framer.payload_valid.eq(fresh),
             p.framer.payload_start.eq(p.headers.payload_start),
             p.framer.payload_last.eq(p.headers.payload_last),
-            p.framer.payload_length.eq(p.session.advance),
             p.framer.soup.eq(soup),
             p.framer.dialect.eq(dialect),
             p.order.dialect.eq(dialect),
         ]
         # The framer answers without a clock: the decoder takes its messages one cycle later.
-        parts = ("octet", "valid", "first", "last", "left", "short", "gone")
+        parts = ("octet", "valid", "first", "last", "left", "gone")
         follow(m, p.framer, p.order, *(f"message_{part}" for part in parts), domain="sync")
         follow(m, p.headers, p.framer, "open")
         follow(m, p.headers, p.order, "open", domain="sync")
@@ -349,13 +348,12 @@ class Filter(wiring.Component):
     def _judge(self, m, lane):
         """From the messages to the verdict."""
         p = m.submodules
-        segment, no_room, completes, action = p.session.segment, Signal(), Signal(), Signal(2)
+        segment, no_room, action = p.session.segment, Signal(), Signal(2)
         later = Signal(4)  # the lane, two cycles behind the headers
         m.d.sync += later.eq(lane)
         m.d.sync += [
             # As of the cycle before: all of them are settled long before a frame ends.
             no_room.eq(p.buffer.overflow | p.queue.full | (segment & p.session.full)),
-            completes.eq(p.framer.message_completes),
             action.eq(Mux(p.headers.lane[3], Action.NEUTRALISE, p.settings.actions[p.headers.lane[:3]])),
         ]
         others = Signal.like(p.headers.flags)
@@ -369,7 +367,6 @@ class Filter(wiring.Component):
         ]
         m.d.comb += [
             p.risk.symbol_data.eq(p.order.symbol_octet),
-            p.risk.doomed.eq(p.verdict.doomed | p.order.early | ~completes),
             p.risk.kept.eq(p.verdict.released),
             p.verdict.undecided.eq(~p.risk.decided),
             p.verdict.flags.eq(p.headers.flags | p.session.flags | others),
@@ -397,7 +394,7 @@ class Filter(wiring.Component):
             m.d.sync += over.eq(0)
         m.d.comb += p.order.over.eq(over)
         follow(m, p.order, p.risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "price")
-        follow(m, p.verdict, p.risk, "frame_end", "block", "block_index")
+        follow(m, p.verdict, p.risk, "checked", "charge", "frame_end", "block", "block_index")
         follow(m, p.receiver, p.verdict, "start", "end", "closes")
         follow(m, p.order, p.verdict, "message_end", "unjudged", "is_order", "is_enter")
         follow(m, p.order, p.verdict, "user_ref", "quantity", "price", "bad_message", "replace", "pegged", "channel")

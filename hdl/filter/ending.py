@@ -22,27 +22,25 @@ class Ending(wiring.Component):
         The last octet of a message is here.
     again : In(1)
         The price of a message that goes on is shown again, in this cycle.
-    flags, user_ref, short : In(6), In(32), In(1)
+    flags, user_ref : In(6), In(32)
         Of the message that comes in, `FLAGS` in their order; right from one cycle after its last octet to the first one
         of the next.
     message_end : Out(1)
     unjudged : Out(1)
         A message is held, or has been until the cycle before.
-    shown_flags, shown_user_ref, shown_short : Out(6), Out(32), Out(1)
+    shown_flags, shown_user_ref : Out(6), Out(32)
         What has come in, or what is held. What was held stays for two cycles behind its end, or until another message
-        ends: the flags until that cycle, the others through it.
+        ends: the flags until that cycle, the other through it.
     """
 
     last: In(1)
     again: In(1)
     flags: In(len(FLAGS))
     user_ref: In(32)
-    short: In(1)
     message_end: Out(1)
     unjudged: Out(1)
     shown_flags: Out(len(FLAGS))
     shown_user_ref: Out(32)
-    shown_short: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -69,8 +67,8 @@ class Ending(wiring.Component):
             released.eq(Cat(releases, released)),
         ]
 
-        shown = Cat(self.shown_flags, self.shown_user_ref, self.shown_short)
-        coming = Cat(self.flags, self.user_ref, self.short)
+        shown = Cat(self.shown_flags, self.shown_user_ref)
+        coming = Cat(self.flags, self.user_ref)
         held, showing = Signal.like(coming), Signal()
         with m.If(~showing):
             m.d.sync += held.eq(coming)

@@ -23,12 +23,11 @@ class Exposure(wiring.Component):
     released under a limit of 0.
 
     With ``row`` held from x on and ``add`` in x+3, ``over`` tells from x+5 on whether released plus ``quantity`` is
-    above the limit, until the next ``add`` or ``undo``. Until then ``reserve``, in x+5 or later, writes the sum; a row
-    presented in the next cycle sees it.
+    above the limit, until the next ``add`` or ``apply``.
 
-    ``undo`` in cycle u, with ``row`` held from u-2 on, writes in u+2, when nothing else may write. A row presented in
-    u+3 sees it; one presented in u+1 or u+2 is good for an ``undo`` two cycles later only. So undoing takes three
-    cycles, back to back. What ``clear`` and ``load`` write is seen by a row presented three cycles later.
+    ``apply`` in cycle u, with ``row`` held from u-2 on, writes in u+2, when nothing else may write. A row presented in
+    u+3 sees it; one presented in u+1 or u+2 is good for an ``apply`` two cycles later only. So it takes three cycles,
+    back to back. What ``clear`` and ``load`` write is seen by a row presented three cycles later.
 
     Parameters
     ----------
@@ -39,17 +38,17 @@ class Exposure(wiring.Component):
     -------
     row : In(10)
     quantity : In(20)
-    add, reserve : In(1)
-    undo : In(1)
-        Released becomes released less ``undo_quantity``.
+    add : In(1)
+    apply, plus : In(1)
+        Released becomes released plus ``quantity``, if ``plus`` is up in the cycle behind ``apply``, or less
+        ``undo_quantity``, which is there in that cycle.
     undo_quantity : In(20)
-        In the cycle behind ``undo``.
     clear : In(1)
         Released becomes 0.
     wipe : In(1)
         With ``clear``: so does the limit.
     zero : In(1)
-        Level, from the cycle before the first ``clear`` to the last: undoing makes released 0.
+        Level, from the cycle before the first ``clear`` to the last: ``apply`` makes released 0.
     load, data : In(1), In(width)
         The limit becomes what ``data`` is two cycles later; for ``wipe`` it must be 0 then.
     released, limit : Out(width)
@@ -65,8 +64,8 @@ class Exposure(wiring.Component):
                 "row": In(ROW_BITS),
                 "quantity": In(QUANTITY_BITS),
                 "add": In(1),
-                "reserve": In(1),
-                "undo": In(1),
+                "apply": In(1),
+                "plus": In(1),
                 "undo_quantity": In(QUANTITY_BITS),
                 "clear": In(1),
                 "wipe": In(1),
@@ -87,30 +86,31 @@ class Exposure(wiring.Component):
         m.d.sync += [self.released.eq(table.read_data), self.limit.eq(table.read_data[HALF:])]
         m.d.comb += table.read_addr.eq(self.row)
 
-        # The adder. An undoing may follow in three or four cycles: what was read then lacks what the one before writes.
-        undone = Signal(4)
+        # The adder. One may be applied three or four cycles behind another: what was read lacks what that one writes.
+        applied, subtract, subtracted = Signal(4), Signal(), Signal()
         row, before, same = Signal(ROW_BITS), Signal(ROW_BITS), Signal()
         source, amount = Signal(self.width), Signal(QUANTITY_BITS)
         result, total = Signal(self.width + 1), Signal(self.width + 2)
         m.d.sync += [
-            undone.eq(Cat(self.undo, undone)),
+            applied.eq(Cat(self.apply, applied)),
             row.eq(self.row),
-            same.eq(undone[2:].any() & (row == before)),
+            same.eq(applied[2:].any() & (row == before)),
+            subtracted.eq(subtract),
         ]
-        subtract = undone[0]
         m.d.comb += [
+            subtract.eq(applied[0] & ~self.plus),
             source.eq(Mux(same, result, self.released)),
             amount.eq(Mux(subtract, ~self.undo_quantity, self.quantity)),
             # One bit more, for the carry in.
             total.eq(Cat(C(1, 1), source) + Cat(subtract, amount, subtract.replicate(self.width + 1 - QUANTITY_BITS))),
         ]
-        with m.If(subtract | self.add):
+        with m.If(applied[0] | self.add):
             m.d.sync += result.eq(total[1:])
         with m.If(self.zero):
             m.d.sync += result.eq(0)
         # A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
         m.d.sync += self.over.eq((self.limit - result)[-1])
-        m.d.comb += self.below.eq(undone[1] & result[-1])
+        m.d.comb += self.below.eq(subtracted & result[-1])
 
         # What is written, and where to: two cycles behind the row.
         cleared, wiped, loaded = Signal(2), Signal(2), Signal(2)
@@ -119,10 +119,10 @@ class Exposure(wiring.Component):
             wiped.eq(Cat(self.clear & self.wipe, wiped)),
             loaded.eq(Cat(self.load, loaded)),
         ]
-        with m.If(subtract | self.add | cleared[0] | loaded[0]):
+        with m.If(applied[0] | cleared[0] | loaded[0]):
             m.d.sync += before.eq(row)
         m.d.comb += [
-            table.write_en.eq(Cat(self.reserve | undone[1] | cleared[1], loaded[1] | wiped[1])),
+            table.write_en.eq(Cat(applied[1] | cleared[1], loaded[1] | wiped[1])),
             table.write_addr.eq(before),
             table.write_data.eq(Cat(result[: self.width], C(0, HALF - self.width), self.data)),
         ]

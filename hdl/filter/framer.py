@@ -10,8 +10,6 @@ from hdl.wire import ouch, ouch42
 from hdl.wire.soup import CLIENT_FIXED, Client
 from hdl.wire.ufo import FIXED, Packet
 
-_SETTLES = 8  # cycles from a message's first octet to when `message_completes` is sampled
-
 
 class _State(enum.Enum):
     LENGTH_HIGH = 0
@@ -47,8 +45,6 @@ class Framer(wiring.Component):
         A frame has begun; comes before its payload and before its context.
     soup, dialect : In(1)
         The lane's, from the context on: TCP, and OUCH 4.2 (else 5.0).
-    payload_length : In(16)
-        Of a stream: the octets that come here in this frame, all of them; right from before the payload to ``open``.
     overwritten : In(1)
         Strobe behind the payload's end, before the context is saved: the order that the payload ended inside leaves
         overwritten. The rest of it will be skipped. Without effect on one that does not begin in this frame.
@@ -58,14 +54,8 @@ class Framer(wiring.Component):
         earlier frame goes on without ``message_first``, unless that frame held nothing of it but the packet type.
     message_left : Out(16)
         Octets of the message from this one on; right while ``message_valid``.
-    message_short : Out(1)
-        The message is shorter than an Enter without appendage; right while ``message_valid``.
     message_gone : Out(1)
         With ``overwritten``, when it has an effect.
-    message_completes : Out(1)
-        The message's last octet comes in this frame, by ``payload_length``; always for a datagram. Right from 9 cycles
-        behind ``message_first`` to 8 cycles behind the next one; of a message that goes on, from 3 cycles behind the
-        strobe of its word.
     framing : Out(1)
         Registered; right with the frame's end. 0 for a frame that never had a ``payload_start``.
     mark : Out(Mark)
@@ -87,7 +77,6 @@ class Framer(wiring.Component):
     open: In(1)
     soup: In(1)
     dialect: In(1)
-    payload_length: In(16)
     overwritten: In(1)
     load: In(WORDS)
     word: In(WORD_BITS)
@@ -97,9 +86,7 @@ class Framer(wiring.Component):
     message_first: Out(1)
     message_last: Out(1)
     message_left: Out(16)
-    message_short: Out(1)
     message_gone: Out(1)
-    message_completes: Out(1)
     framing: Out(1)
     mark: Out(Mark)
     inside: Out(1)
@@ -118,7 +105,6 @@ class Framer(wiring.Component):
         fits = {packet: Signal(name=f"fits_{packet.name.lower()}") for packet in sorted({*FIXED, *CLIENT_FIXED})}
         fits |= {packet: one for packet in fits if FIXED.get(packet) == CLIENT_FIXED.get(packet) == 1}
         unsequenced, first = Signal(), Signal()
-        short = Signal()
         begun = Signal()  # the packet's type was in this frame
         order, skipped = Signal(), Signal()  # its message is an order; what comes of it is no message any more
 
@@ -145,8 +131,6 @@ class Framer(wiring.Component):
                         right = fits[packet]
                         datagram, stream = (same[fixed.get(packet, 0)] for fixed in (FIXED, CLIENT_FIXED))
                         m.d.sync += right.eq(high_zero & Mux(self.soup, stream, datagram))
-                    shorter = [octet < 1 + length for length in (ouch.ENTER.size, ouch42.ENTER.size)]
-                    m.d.sync += short.eq(high_zero & Mux(self.dialect, shorter[1], shorter[0]))
                     m.d.comb += wrong.eq((high_zero & same[0]) | (self.soup & length_high[7]))
                 with m.Case(_State.TYPE):
                     m.d.sync += [unsequenced.eq(same[Packet.UNSEQUENCED]), first.eq(1), one_left.eq(left == 1)]
@@ -169,10 +153,8 @@ class Framer(wiring.Component):
             self.message_first.eq(self.message_valid & first),
             self.message_last.eq(self.message_valid & one_left),
             self.message_left.eq(left),
-            self.message_short.eq(short),
         ]
         self._mark(m, state, begun, order, skipped)
-        self._completes(m, state, left)
 
         m.d.comb += [
             self.inside.eq((state == _State.BODY) & order & ~skipped),
@@ -184,7 +166,7 @@ class Framer(wiring.Component):
         with m.If(self.open):
             m.d.sync += [state.eq(_State.LENGTH_HIGH), self.framing.eq(0), begun.eq(0), self.continued.eq(0)]
         packet = (state, length_high, high_zero, left, one_left, one, fits[Client.LOGIN])
-        m.d.comb += self.context.eq(keep(m, self, {7: (*packet, unsequenced, first, short, order, skipped)}))
+        m.d.comb += self.context.eq(keep(m, self, {7: (*packet, unsequenced, first, order, skipped)}))
         return m
 
     def _mark(self, m, state, begun, order, skipped):
@@ -208,21 +190,6 @@ class Framer(wiring.Component):
         m.d.comb += self.mark.eq(before)
         with m.If(opens & begun):
             m.d.comb += self.mark.eq(Mark.ORDER)
-
-    def _completes(self, m, state, left):
-        """Compare where the message ends in the payload, which stays the same from its first octet to its last."""
-        passed, some = Signal(11), Signal()  # payload octets before this one
-        with m.If(self.payload_valid):
-            m.d.sync += [passed.eq(passed + 1), some.eq(1)]
-        with m.If(self.open):
-            m.d.sync += [passed.eq(0), some.eq(0)]
-        end = Signal(17)
-        with m.If(state == _State.BODY):
-            m.d.sync += end.eq(left + passed)
-        since = Signal(_SETTLES)
-        m.d.sync += since.eq(Cat(self.message_first, since))
-        with m.If(since[-1] | ~some):
-            m.d.sync += self.message_completes.eq(~self.soup | (end <= self.payload_length))
 
 
 def among(octet, values):

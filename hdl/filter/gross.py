@@ -12,7 +12,7 @@ from hdl.wire.verdict import LANES
 GROSS_BITS = 64
 LANE_BITS = ceil_log2(LANES)
 ROW = data.StructLayout({"lane": LANE_BITS, "firm": 1, "limit": 1})  # a row of the firm has lane 0
-CHECK_CYCLES = 8
+CHECK_CYCLES = 6
 
 
 class Gross(wiring.Component):
@@ -21,14 +21,13 @@ class Gross(wiring.Component):
     One memory has the sums and the limits, one adder and one comparator serve the lane and then the firm. The sums
     have a bit more than the limits, so they do not wrap. Nothing is released under a limit of 0.
 
-    A check takes eight cycles; ``check`` has a bit for each, the first in x. ``lane`` must be there from x-1 on.
-    ``over_lane`` and ``over_firm`` tell in x+5 whether released plus ``notional`` (held from x+3 to x+8) is above the
-    limit. ``reserve``, in x+7, lets both sums take it: the lane's in x+7, the firm's in x+8. An undoing or a check may
-    begin in x+8.
+    A check takes six cycles; ``check`` has a bit for each, the first in x. ``lane`` must be there from x-1 on.
+    ``over_lane`` and ``over_firm`` tell in x+5 whether released plus ``notional`` (held from x+3 to x+5) is above the
+    limit.
 
-    ``undo`` has a bit for each of three cycles, the first in x, and undoings go back to back: ``lane`` must be there
-    from x to x+2, ``undo_notional`` in x+3 and x+4. The lane's sum has lost it in x+4, the firm's in x+5. A check that
-    begins in x+5 sees that.
+    ``apply`` has a bit for each of three cycles, the first in x, and they go back to back: ``lane`` must be there from
+    x to x+2. With ``plus`` in x+2 and x+3 both sums take ``notional``, else they lose ``undo_notional``, either there
+    in x+3 and x+4: the lane's in x+4, the firm's in x+5. A check that begins in x+5 sees that.
 
     While ``hosting`` nothing else goes on. ``row`` presented in h and h+1 shows on ``word`` in h+2 and h+3, and
     ``load`` in h+2 writes there in the next cycle what ``data`` was in h+1; ``clear`` in h writes 0 in h+2.
@@ -41,15 +40,13 @@ class Gross(wiring.Component):
     Members
     -------
     lane : In(3)
-    notional : In(52)
-    check, undo : In(8), In(3)
-    reserve : In(1)
-    undo_notional : In(52)
+    notional, undo_notional : In(52)
+    check, apply, plus : In(6), In(3), In(1)
     hosting, row : In(1), In(ROW)
     clear, wipe : In(1)
         ``clear`` spares limits, unless ``wipe`` is up.
     zero : In(1)
-        Level, from the cycle before the first ``clear`` to the last: undoing makes both sums 0.
+        Level, from the cycle before the first ``clear`` to the last: ``apply`` makes both sums 0.
     load, data : In(1), In(width)
         A ``load`` comes behind a cycle of ``hosting``; in any other of these ``data`` is 0.
     word : Out(width)
@@ -64,10 +61,10 @@ class Gross(wiring.Component):
             {
                 "lane": In(LANE_BITS),
                 "notional": In(NOTIONAL_BITS),
-                "check": In(CHECK_CYCLES),
-                "undo": In(3),
-                "reserve": In(1),
                 "undo_notional": In(NOTIONAL_BITS),
+                "check": In(CHECK_CYCLES),
+                "apply": In(3),
+                "plus": In(1),
                 "hosting": In(1),
                 "row": In(ROW),
                 "clear": In(1),
@@ -85,31 +82,34 @@ class Gross(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = Memory(self.width, 1 << ROW.size, distributed=True)
-        check, undo, word = self.check, self.undo, memory.read_data
+        check, apply, word = self.check, self.apply, memory.read_data
         m.d.comb += self.word.eq(word)
 
-        # What is read: the lane's limit until a check begins, then both sums and the firm's limit, and the sums once
-        # more when they may be written. An undoing reads both sums.
+        # What is read: the lane's limit until a check begins, then both sums and the firm's limit; else both sums.
         row, firm, sums = Signal(ROW), Signal(), Signal()
         m.d.sync += [
-            firm.eq(check[:2].any() | check[3] | undo[0]),
-            sums.eq(check[0] | check[2:4].any() | undo[:2].any()),
+            firm.eq(check[:2].any() | apply[0]),
+            sums.eq(check[0] | apply[:2].any()),
         ]
-        m.d.comb += row.eq(Cat(Mux(firm, 0, self.lane), firm, ~(sums | check[0] | undo[0])))
+        m.d.comb += row.eq(Cat(Mux(firm, 0, self.lane), firm, ~(sums | check[0] | apply[0])))
         with m.If(self.hosting):
             m.d.comb += row.eq(self.row)
         m.d.comb += memory.read_addr.eq(row)
 
-        # The adder. What an undoing reads lacks what one that began three or four cycles earlier writes: its results,
-        # the lane's first, are on `earlier` when they are needed.
-        undone, subtract = Signal(5), Signal()
+        # The adder. What is read lacks what one that began three or four cycles earlier writes: its results, the
+        # lane's first, are on `earlier` when they are needed.
+        applied, subtract, subtracted = Signal(5), Signal(), Signal()
         before, forward, moves = Signal(LANE_BITS), Signal(), Signal()
-        m.d.sync += [undone.eq(Cat(undo[2], undone)), subtract.eq(undo[2] | undone[0])]
-        m.d.comb += [
-            forward.eq((undone[2:4].any() & (self.lane == before)) | (undone[0] & undone[3:].any())),
-            moves.eq(undone[:2].any() | check[3:5].any() | check[6:].any() | self.load),
+        m.d.sync += [
+            applied.eq(Cat(apply[2], applied)),
+            subtract.eq((apply[2] | applied[0]) & ~self.plus),
+            subtracted.eq(subtract),
         ]
-        with m.If(undo[2]):
+        m.d.comb += [
+            forward.eq((applied[2:4].any() & (self.lane == before)) | (applied[0] & applied[3:].any())),
+            moves.eq(applied[:2].any() | check[3:5].any() | self.load),
+        ]
+        with m.If(apply[2]):
             m.d.sync += before.eq(self.lane)
         source, earlier, result = Signal(self.width), Signal(self.width), Signal(self.width + 1)
         m.d.sync += source.eq(Mux(forward, Mux(moves, result, earlier), Mux(self.hosting, self.data, word)))
@@ -126,7 +126,7 @@ class Gross(wiring.Component):
             m.d.sync += [result.eq(total[1:]), earlier.eq(result)]
         with m.If(self.zero):
             m.d.sync += result.eq(0)
-        m.d.comb += self.below.eq(undone[1:3].any() & result[-1])
+        m.d.comb += self.below.eq(subtracted & result[-1])
 
         # The comparator. A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
         allowed, over = Signal(self.width), Signal()
@@ -137,20 +137,19 @@ class Gross(wiring.Component):
 
         # What is written: a result, to the row that was presented two cycles before, or to the firm's.
         presented, target, written = Signal(ROW), Signal(ROW), Signal(ROW)
-        cleared, loads, reserved, of_firm = Signal(), Signal(), Signal(), Signal()
+        cleared, loads, of_firm = Signal(), Signal(), Signal()
         m.d.sync += [
             presented.eq(row),
             target.eq(presented),
             cleared.eq(self.clear & (self.wipe | ~self.row.limit)),
             loads.eq(cleared | self.load),
-            reserved.eq(self.reserve),
         ]
         m.d.comb += [
-            of_firm.eq(undone[2] | reserved),
+            of_firm.eq(applied[2]),
             written.lane.eq(Mux(of_firm, 0, target.lane)),
             written.firm.eq(of_firm | (loads & target.firm)),
             written.limit.eq(loads & target.limit),
-            memory.write_en.eq(undone[1] | self.reserve | of_firm | loads),
+            memory.write_en.eq(applied[1] | of_firm | loads),
             memory.write_addr.eq(written),
             memory.write_data.eq(result),
         ]

@@ -34,8 +34,8 @@ class Journal(wiring.Component):
     an item accepted in c, if nothing else is left, from c+4 on.
 
     The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame
-    buffer, which are 163 orders; and a failed frame's entries are undone faster than 93 orders can come in (3 cycles
-    each, against 50). An entry that was annulled 127 times would count again, but the control link is not so fast.
+    buffer, which are 163 orders; and failed frames' entries are undone before 93 more orders have come in, nine or more
+    between two orders. An entry that was annulled 127 times would count again, but the control link is not so fast.
 
     Members
     -------

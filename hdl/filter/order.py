@@ -38,7 +38,7 @@ class Order(wiring.Component):
 
     Members
     -------
-    message_octet, message_valid, message_first, message_last, message_left, message_short : In
+    message_octet, message_valid, message_first, message_last, message_left : In
         The stream of `Framer`.
     open : In(1)
         A frame has begun; comes before its context and its messages.
@@ -63,8 +63,6 @@ class Order(wiring.Component):
         In s0 + 26 (s0 + 33, one cycle behind the price) of an Enter that is at least so long.
     bad_side, bad_quantity, over_size, zero_price, market : Out(1)
         The checks on an Enter's fields; right from s0 + 27 (s0 + 33) to the next message's fields.
-    early : Out(1)
-        One of these, or the Enter is too short; right from s0 + 27 (s0 + 33).
     message_end : Out(1)
         One cycle after the message's last octet, whatever is wrong with it.
     unjudged : Out(1)
@@ -80,7 +78,6 @@ class Order(wiring.Component):
     message_first: In(1)
     message_last: In(1)
     message_left: In(16)
-    message_short: In(1)
     open: In(1)
     message_gone: In(1)
     dialect: In(1)
@@ -104,7 +101,6 @@ class Order(wiring.Component):
     over_size: Out(1)
     zero_price: Out(1)
     market: Out(1)
-    early: Out(1)
     message_end: Out(1)
     unjudged: Out(1)
     bad_message: Out(1)
@@ -133,9 +129,6 @@ class Order(wiring.Component):
 
         kind = {message: kinds[number] for number, message in enumerate(Message)}
         flags = {name: Signal(name=f"flag_{name}") for name in FLAGS}
-        short = Signal()
-        with m.If(first):
-            m.d.sync += short.eq(self.message_short)
         m.d.comb += [
             flags["is_enter"].eq(kind[Message.ENTER]),
             flags["is_order"].eq(Cat(kind[order] for order in ORDERS).any()),
@@ -157,18 +150,15 @@ class Order(wiring.Component):
             ending.again.eq(again),
             ending.flags.eq(Cat(flags.values())),
             ending.user_ref.eq(user_ref),
-            ending.short.eq(short),
             self.user_ref.eq(ending.shown_user_ref),
             self.message_end.eq(ending.message_end),
             self.unjudged.eq(ending.unjudged),
             Cat(getattr(self, name) for name in FLAGS).eq(ending.shown_flags),
         ]
-        failures = (self.bad_side, self.bad_quantity, self.over_size, self.zero_price, self.market, ending.shown_short)
-        m.d.comb += self.early.eq(Cat(failures).any())
 
         words = {
             1: (self.quantity, self.buy, self.bad_side, *zeros),
-            2: (self.price, priced, short),
+            2: (self.price, priced),
             4: (user_ref,),
             5: (place, kinds, *length),
         }

@@ -17,29 +17,31 @@ from hdl.filter.tables import Tables
 from hdl.wire.registers import KEY_BITS
 
 CHECK_BEGINS = 9  # cycles after `price_ready`
-UNDO_CYCLES, ACCESS_CYCLES = 3, 3
-UNDO_WRITES = 4  # cycles after an undoing began
+APPLY_CYCLES, ACCESS_CYCLES = 3, 3
+APPLY_WRITES = 4  # cycles after it began
 
 
 class Risk(wiring.Component):
-    """Checks each Enter order against the budgets, reserves it at once, and undoes what does not leave.
+    """Checks each Enter order against the budgets, reserves it when it is let go, and undoes what does not leave.
 
     An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``:
     the tables are read in p+9, and from p+15 on the results and ``decided`` show, until the next ``price_ready`` or
-    first octet of a symbol. In p+15 ``doomed`` is sampled, and unless it is up or a result forbids it, the order is
-    reserved: its symbol and side, its lane and the firm are charged in p+16, and a check that reads later sees it.
-    The engine is occupied for 8 cycles, and orders can follow every 24; on the wire they follow every 50. With
-    ``missing`` the other results mean nothing; while an order is undecided all are 0. An order beyond 31 reservations
-    of a frame stays undecided.
+    first octet of a symbol. With ``missing`` the other results mean nothing; while an order is undecided all are 0. An
+    order beyond 31 reservations of a frame stays undecided.
+
+    ``checked`` in cycle c tells that the order has been judged, and ``charge`` in c+1 that it is let go: then it is
+    reserved. Its symbol and side, its lane and the firm are charged in c+2 to c+4, and a check that reads in c+7 sees
+    it. The next price may come from c+6 on; on the wire orders follow every 50 cycles. What is not decided in c never
+    will be.
 
     ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone, three cycles each: they begin in
-    e+4, e+7, …, e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not beyond its p+15 in e is
-    forgotten, its message was cut short. A symbol or a price later than ``frame_end`` belongs to the next frame.
+    e+4, e+7, …, e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not judged in e is forgotten, its
+    message was cut short. A symbol or a price later than ``frame_end`` belongs to the next frame.
 
     ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are
-    undone in their order, three cycles each, back to back, the first not before o+5; and none begins in p+5 to p+16,
-    nor in e+1, nor up to e+3+3n: then it begins in the cycle behind. So one that begins in p+4 or earlier is undone
-    for the check of p, and one that begins later is not.
+    undone in their order, three cycles each, back to back, the first not before o+5; and none begins from p+5 to c+1,
+    to c+4 if the order is charged, to e+1 if it is not judged; nor in e+1, nor up to e+3+3n: then it begins in the
+    cycle behind. So one that begins in p+4 or earlier is undone for the check of p, and one that begins later is not.
 
     The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While
     ``clearing``, after a reset and when the host clears the exposure, orders are checked but make no reservation,
@@ -58,8 +60,8 @@ class Risk(wiring.Component):
     price_ready : In(1)
     quantity, buy, price : In(20), In(1), In(32)
         Held from p to p+10.
-    doomed : In(1)
-        The order must not be reserved: its message, or one before it in the frame, has failed.
+    checked, charge : In(1)
+        ``charge`` in e-1 at the latest, and only for an order that no result forbids.
     index, missing, blocked, over_position, over_lane, over_firm, decided : Out
     frame_end, kept : In(1)
         The frame's verdict.
@@ -92,7 +94,8 @@ class Risk(wiring.Component):
     quantity: In(QUANTITY_BITS)
     buy: In(1)
     price: In(PRICE_BITS)
-    doomed: In(1)
+    checked: In(1)
+    charge: In(1)
     index: Out(SYMBOL_BITS)
     missing: Out(1)
     blocked: Out(1)
@@ -143,12 +146,12 @@ class Risk(wiring.Component):
         ]
 
         # Who has the tables: one bit for each cycle of an operation. Decided one cycle before an operation begins.
-        check, undo, sweep = Signal(CHECK_CYCLES), Signal(UNDO_CYCLES), Signal()
+        check, apply, sweep = Signal(CHECK_CYCLES), Signal(APPLY_CYCLES), Signal()
         access = Signal(ACCESS_CYCLES + 1)  # in the last one only the answer is due
-        go_check, go_undo, go_access, go_sweep = Signal(), Signal(), Signal(), Signal()
+        go_check, go_charge, go_undo, go_access, go_sweep = (Signal() for _ in range(5))
         m.d.sync += [
             check.eq(Cat(go_check, check)),
-            undo.eq(Cat(go_undo, undo)),
+            apply.eq(Cat(go_charge | go_undo, apply)),
             access.eq(Cat(go_access, access)),
             sweep.eq(go_sweep),
         ]
@@ -156,41 +159,48 @@ class Risk(wiring.Component):
         free, breaks = Signal(init=1), Signal()
         m.d.comb += breaks.eq(self.price_ready | self.frame_end)
         m.d.sync += free.eq(
-            ~(((go_check | check[:-2].any()) & ~breaks) | (go_undo | undo[:-2].any()) | (go_access | access[:-3].any()))
+            ~(
+                ((go_check | check[:-2].any()) & ~breaks)
+                | (go_charge | go_undo | apply[:-2].any())
+                | (go_access | access[:-3].any())
+            )
         )
 
-        # An order waits from p+1 on; `due` in p+8, `soon` from p+4: what is undone must be written before it reads.
-        waiting, since = Signal(), Signal(range(CHECK_BEGINS))
+        # An order waits for its check from p+1 on; `due` in p+8. From p+4 until it is judged the engine is its own
+        # (`soon`): what is undone before must be written before it reads.
+        waiting, held, since = Signal(), Signal(), Signal(range(CHECK_BEGINS))
         soon, due = Signal(), Signal()
         m.d.sync += [
-            soon.eq(waiting & (since >= CHECK_BEGINS - UNDO_WRITES - 2)),
+            soon.eq(held & (since >= CHECK_BEGINS - APPLY_WRITES - 2)),
             due.eq(waiting & (since >= CHECK_BEGINS - 2)),
         ]
         with m.If(since != CHECK_BEGINS - 1):
             m.d.sync += since.eq(since + 1)
         with m.If(go_check):
-            m.d.sync += [waiting.eq(0), soon.eq(0), due.eq(0)]
+            m.d.sync += [waiting.eq(0), due.eq(0)]
         with m.If(self.price_ready):
-            m.d.sync += [waiting.eq(1), since.eq(1)]
-        with m.If(self.frame_end):
-            m.d.sync += waiting.eq(0)
-        with m.If(breaks):
+            m.d.sync += [waiting.eq(1), held.eq(1), since.eq(1)]
+        with m.If(self.frame_end | self.checked):
+            m.d.sync += [waiting.eq(0), held.eq(0)]
+        with m.If(breaks | self.checked):
             m.d.sync += [soon.eq(0), due.eq(0), check.eq(0)]
-        # An undoing writes behind its three cycles, which only the next one allows for.
+        # What is applied is written behind its three cycles, which only the next one allows for.
         clean, writing = Signal(), Signal()
-        m.d.sync += writing.eq(undo[-1])
+        m.d.sync += writing.eq(apply[-1])
         m.d.comb += [
-            clean.eq(free & ~undo[-1] & ~writing),
+            clean.eq(free & ~apply[-1] & ~writing),
             go_check.eq(clean & due),
-            go_undo.eq(free & journal.due & (journal.urgent | ~(soon | self.frame_end))),
-            go_access.eq(clean & tables.wanted & ~(journal.active | waiting | self.frame_end)),
-            go_sweep.eq(clean & tables.sweeping & ~(journal.active | waiting | tables.wanted)),
+            go_charge.eq(self.charge & ~tables.sweeping),
+            go_undo.eq(free & journal.due & ~self.charge & (journal.urgent | ~(soon | self.frame_end))),
+            go_access.eq(clean & tables.wanted & ~(journal.active | held | self.charge | self.frame_end)),
+            go_sweep.eq(clean & tables.sweeping & ~(journal.active | held | self.charge | tables.wanted)),
         ]
 
         # The order, held while it is checked.
         row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
-        m.d.sync += lane.eq(self.lane)  # long before: near to the sums
         known = Signal()
+        with m.If(self.price_ready):
+            m.d.sync += lane.eq(self.lane)
         with m.If(go_check):
             m.d.sync += [
                 row.eq(Cat(~self.buy, directory.index)),
@@ -198,7 +208,7 @@ class Risk(wiring.Component):
                 known.eq(directory.done & directory.found),
             ]
         m.d.comb += self.index.eq(row[1:])
-        with m.If(check[-3]):
+        with m.If(check[-1]):
             m.d.sync += [
                 self.missing.eq(~known),
                 self.blocked.eq(blocks.blocked),
@@ -212,21 +222,18 @@ class Risk(wiring.Component):
             m.d.sync += [result.eq(0) for result in results]
         with m.If(self.price_ready | (self.symbol_valid & self.symbol_first)):
             m.d.sync += self.decided.eq(0)
-        failed, reserve = Signal(), Signal()
-        m.d.comb += failed.eq(self.missing | self.blocked | self.over_position | self.over_lane | self.over_firm)
-        m.d.sync += reserve.eq(
-            check[-2] & ~(failed | self.doomed | journal.full | tables.sweeping | self.frame_end | self.price_ready)
-        )
 
         # The tables. An entry is there for three cycles, from its first on.
         entry, undoing, accessing = journal.entry, Signal(), Signal()
+        charging = Signal(3)  # what is applied, is a charge: from its first cycle on, and two cycles later
         m.d.sync += [
-            undoing.eq(go_undo | undo[:-1].any()),
+            charging.eq(Cat(go_charge | (charging[0] & ~go_undo), charging)),
+            undoing.eq(go_undo | (undoing & apply[:-1].any())),
             accessing.eq(go_access | access[:-2].any()),
             gross.hosting.eq(go_access | access[:-2].any() | go_sweep),
         ]
         undo_quantity, undo_notional = Signal(QUANTITY_BITS), Signal(NOTIONAL_BITS)
-        with m.If(undo[-1]):
+        with m.If(apply[-1]):
             m.d.sync += [
                 undo_quantity.eq(Mux(journal.void, 0, entry.quantity)),
                 undo_notional.eq(Mux(journal.void, 0, entry.notional)),
@@ -236,9 +243,9 @@ class Risk(wiring.Component):
             gross.lane.eq(lane),
             gross.row.eq(Mux(sweep, tables.place, tables.gross_row)),
             gross.check.eq(check),
-            gross.undo.eq(undo),
+            gross.apply.eq(apply),
             exposure.add.eq(check[3]),
-            exposure.undo.eq(undo[-1]),
+            exposure.apply.eq(apply[-1]),
         ]
         with m.If(undoing):
             m.d.comb += [exposure.row.eq(Cat(entry.sell, entry.index)), gross.lane.eq(entry.lane)]
@@ -248,7 +255,7 @@ class Risk(wiring.Component):
             m.d.comb += exposure.row.eq(tables.place)
         for budget in (exposure, gross):
             m.d.comb += [
-                budget.reserve.eq(reserve),
+                budget.plus.eq(charging[-1]),
                 budget.clear.eq(sweep),
                 budget.wipe.eq(tables.wiping),
                 budget.zero.eq(tables.sweeping),
@@ -263,7 +270,7 @@ class Risk(wiring.Component):
             gross.undo_notional.eq(undo_notional),
             gross.load.eq(tables.load_gross),
             gross.data.eq(tables.next_data),
-            journal.reserve.eq(reserve),
+            journal.reserve.eq(go_charge),
             journal.reserved.index.eq(row[1:]),
             journal.reserved.sell.eq(row[0]),
             journal.reserved.lane.eq(lane),
@@ -284,7 +291,7 @@ class Risk(wiring.Component):
             self.clearing.eq(tables.sweeping | directory.clearing),
             self.cleared.eq(tables.cleared),
             self.busy.eq(
-                self.clearing | waiting | check.any() | undoing | access.any() | journal.active | tables.wanted
+                self.clearing | held | self.charge | apply.any() | access.any() | journal.active | tables.wanted
             ),
         ]
         return m

@@ -77,8 +77,9 @@ class Tally(wiring.Component):
         The first message that fails, and where its particulars are.
     fencing, fence_reason, fence_is_order, fence_place : Out
         The first message that fences.
-    doomed : Out(1)
-        Whatever the next order is, it will not go out.
+    checked, charge : Out(1)
+        Strobes, one and two cycles after ``message_end``: an Enter has been judged; it is let go, and so is its frame
+        as far as that is known.
     full : Out(1)
         As many orders have begun and ended here as can be told apart.
     first_place : Out(2)
@@ -120,7 +121,8 @@ class Tally(wiring.Component):
                 "fence_reason": Out(Reason),
                 "fence_is_order": Out(1),
                 "fence_place": Out(2),
-                "doomed": Out(1),
+                "checked": Out(1),
+                "charge": Out(1),
                 "full": Out(1),
                 "first_place": Out(2),
                 **{name: Out(1) for name in ("note", "keep", "clear", "known", "enter")},
@@ -147,7 +149,6 @@ class Tally(wiring.Component):
             refused.eq(decoded != Reason.PASSED),
         ]
         behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a breach; orders that began here
-        m.d.comb += self.doomed.eq(Mux(self.tcp, self.fencing | behind | self.full, self.failed))
         # `unfit`: by what the decoder found; `late`, an order before it has decided; `crowded`, there are too many.
         late, crowded = Signal(), Signal()
         bad_field = self.is_enter & Cat(getattr(self, name) for name in FIELD_CHECKS).any()
@@ -177,6 +178,7 @@ class Tally(wiring.Component):
             breaches.eq(crossing & Mux(self.tcp, self.breach == Reason.PASSED, ~self.failed)),
             self.judged.eq(ended & was_order & ~earlier),
             self.stop.eq(fails),
+            self.checked.eq(ended & was_enter),
             self.note.eq(ended),
             self.keep.eq(was_order & ~self.some_order | fails & ~self.failed | fences & ~self.fencing),
             self.known.eq(well_formed),
@@ -185,6 +187,7 @@ class Tally(wiring.Component):
         stops, goes = Signal(), Signal()  # it counts a cycle later, and so does a breach
         crossed, crossed_index = Signal(Reason), Signal(9)
         m.d.sync += [
+            self.charge.eq(self.checked & ~fails & (self.tcp | ~self.failed)),
             self.breached.eq(ended & breaches),
             crossed.eq(reason),
             crossed_index.eq(self.index),

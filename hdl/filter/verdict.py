@@ -68,8 +68,8 @@ class Verdict(wiring.Component):
         Some order is let go, if the frame is kept and not overwritten; right with ``end``.
     orders, stopped, stop_reason : Out(7), Out(7), Out(Reason)
         One cycle after ``end``: orders let go, orders overwritten and for what.
-    doomed : Out(1)
-        Whatever the next order of the frame is, it will not go out.
+    checked, charge : Out(1)
+        As `Tally` has them.
     frame_end, kept, released : Out(1)
         One cycle after ``end``; the frame is kept; and its orders go out.
     fence, latch, withhold : Out(1)
@@ -121,7 +121,8 @@ class Verdict(wiring.Component):
                 "orders": Out(7),
                 "stopped": Out(7),
                 "stop_reason": Out(Reason),
-                "doomed": Out(1),
+                "checked": Out(1),
+                "charge": Out(1),
                 "frame_end": Out(1),
                 "kept": Out(1),
                 "released": Out(1),
@@ -176,7 +177,8 @@ class Verdict(wiring.Component):
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
             self.breached.eq(tally.breached),
-            self.doomed.eq(tally.doomed),
+            self.checked.eq(tally.checked),
+            self.charge.eq(tally.charge),
         ]
 
         mine, action = Signal(LANES), {name: Signal(name=f"is_{name.name.lower()}") for name in Action}
