@@ -85,7 +85,11 @@ def parser() -> Parser:
     add_operating("status", operate.status)
     command = add_operating("limits", operate.limits)
     command.add_argument("file", type=Path, metavar="FILE.toml")
-    command.add_argument("--symbol", metavar="SYMBOL", help="load nothing, show a symbol's limits and exposure")
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument("--symbol", metavar="SYMBOL", help="load nothing, show a symbol's limits and exposure")
+    instead.add_argument("--show", action="store_true", help="load nothing, show use against limits, and tell whether "
+                         "the board holds FILE")  # fmt: skip
+    command.add_argument("--all", action="store_true", help="--show, with the symbols that have no use too")
     command = add_operating("arm", operate.arm)
     command.add_argument("file", type=Path, metavar="FILE.toml", help="the limits that the board must hold")
     command.add_argument("--lanes", type=lanes, default=ALL_LANES, metavar="1,2", help="which (all)")

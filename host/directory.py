@@ -79,3 +79,13 @@ def lookup(words: Sequence[int], key: int, symbol: str) -> int | None:
         if entry & ENTRY_VALID and struct.pack(">2I", high, low) == octets(symbol):
             return entry & registers.SYMBOLS - 1
     return None
+
+
+def symbols(words: Sequence[int]) -> dict[int, str]:
+    """Return the symbols in whole slots of a board's directory, by number."""
+    slots = [words[at : at + WORDS] for at in range(0, len(words), WORDS)]
+    return {
+        entry & registers.SYMBOLS - 1: struct.pack(">2I", high, low).decode("ascii", "backslashreplace").rstrip(" ")
+        for high, low, entry, _ in slots
+        if entry & ENTRY_VALID
+    }

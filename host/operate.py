@@ -11,6 +11,7 @@ from host import loader
 from host.config import CYCLES_PER_MS
 from host.device import ALL_LANES, Device, State, name_lanes, name_source
 from host.results import reasons_of
+from host.show import show
 from host.stats import table
 
 
@@ -62,6 +63,9 @@ def limits(device: Device, args: argparse.Namespace) -> None:
     image = loader.build(args.limits)
     if args.symbol:
         _symbol(device, image, args)
+        return
+    if args.show or args.all:
+        show(device, image, args)
         return
     loader.load(device, image)
     held = loader.verify(device, image)

@@ -8,11 +8,16 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from host import config, measure, runs
+from hdl.wire.board import Side
+from hdl.wire.registers import Reg
+from host import config, loader, measure, readback, runs, usage
 from host.cli import main
-from host.rig import VirtualRig
+from host.device import Device
+from host.frames import enter_template
+from host.rig import Frame, VirtualRig
 from sim import tools
 from tests.test_host_drill import EARLY, SHORT
 from tests.test_host_pcapng import packets
@@ -62,6 +67,47 @@ def test_kills_at_random_phase(source):
         campaign = runs.complete(measure.Measurement(rig, LIMITS, source, seed=1), 25)
     measure.judge(campaign)
     assert (campaign.kills, len(campaign.t_effective)) == (25, 25)
+
+
+def order(lane, **values):
+    """Return a frame of `lane` with one order."""
+    fields = {"user_ref": 1, "order_id": b"USE".ljust(14)} | values
+    return enter_template(LIMITS.lane_of(lane)).build(1, **{k: np.array([v]) for k, v in fields.items()})[0].tobytes()
+
+
+def test_use_and_a_limit_that_is_not_the_files():
+    """Three orders, by hand: 300 x $10 and 200 x $20.0001 of lane 3, 50 x $1 of lane 5. The board is armed; lane 3's
+    limit is one that the file does not have."""
+    image = loader.build(config.speaking(LIMITS, "udp"))
+    with VirtualRig() as rig:
+        device = Device(rig.control)
+        rig.loop(closed=True)
+        loader.load(device, image)
+        device.write(Reg.GROSS_LIMIT + 2 * 2, [100_000_000, 0])
+        device.arm(device.state().config_crc)
+        begin = rig.run().now + 1000
+        orders = [
+            order(3, side=ord("B"), quantity=300, symbol=b"BABU    ", price=100_000),
+            order(3, user_ref=2, side=ord("S"), quantity=200, symbol=b"BABU    ", price=200_001),
+            order(5, side=ord("S"), quantity=50, symbol=b"BACA    ", price=10_000),
+        ]
+        rig.send(Frame(begin + 1000 * at, Side.SERVER, octets) for at, octets in enumerate(orders))
+        rig.run(begin + 10_000)
+        held = readback.read(device, image)
+        rows = usage.rows(device, held)
+        assert device.killed() == 0
+    assert [(row.scope, row.name, row.what, str(row.used)) for row in rows if row.used] == [
+        ("firm", "", "gross", "7050.0200"),
+        ("lane", "3", "gross", "7000.0200"),
+        ("lane", "5", "gross", "50.0000"),
+        ("symbol", "BABU", "long", "300"),
+        ("symbol", "BABU", "short", "200"),
+        ("symbol", "BACA", "short", "50"),
+    ]
+    lane_3 = next(row for row in rows if row.name == "3")
+    assert (lane_3.limit, str(lane_3.percent)) == (10_000, "70.00")
+    (found,) = readback.differences(image, held)
+    assert found == readback.Difference("lane 3 gross limit", 0x144, "$10,000.00", "$2,000,000.00")
 
 
 class Command:
@@ -129,6 +175,10 @@ def test_a_board_on_its_own_is_operated(tmp_path, monkeypatch, capfd):
         assert main(["limits", str(limits)]) == 0
         assert main(["arm", str(limits)]) == 0
         capfd.readouterr()
+        assert main(["limits", str(limits), "--show"]) == 0
+        out = capfd.readouterr().out
+        assert f"the virtual board holds {limits}: 6209 words read back" in out
+        assert "lane 8 smars-8          0.00   2,000,000.00  0.00" in out
         assert main(["kill", "--lanes", "3"]) == 0
         assert "lane 3 killed; cause serial; loop closed" in capfd.readouterr().out
         assert main(["status", "--json"]) == 0

@@ -1,0 +1,119 @@
+"""`breakwire limits FILE --show`: prints use against limits, and whether the board holds FILE."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+import msgspec
+
+from hdl.wire.registers import Reg
+from host import readback, usage
+from host.config import Limits
+from host.device import Device
+from host.errors import VerificationError
+from host.loader import Image
+from host.readback import Difference
+from host.stats import table
+from host.usage import Row
+
+SCHEMA = "breakwire.limits/1"
+UNITS = {"usd": "$"}  # how a unit is printed, if not by its own name
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What `--json` prints."""
+
+    schema: str
+    board: str
+    file: str
+    holds: bool
+    words: int  # read back
+    config_crc: int  # the board's
+    differences: list[Difference]
+    use: list[Row]  # as full as can be first
+
+
+def show(device: Device, image: Image, args: Namespace) -> None:
+    """Print use against limits, by the board. Raises VerificationError when the board does not hold `image`."""
+    held = readback.read(device, image)
+    differences = readback.differences(image, held)
+    every = usage.rows(device, held)
+    rows = every if args.all else usage.in_use(every)
+    report = Report(
+        schema=SCHEMA,
+        board=device.name,
+        file=str(args.file),
+        holds=not differences,
+        words=sum(len(values) for _, values in image.runs),
+        config_crc=held[Reg.CONFIG_CRC],
+        differences=differences,
+        use=sorted(rows, key=lambda row: -row.fullness),
+    )
+    if args.json:
+        print(msgspec.json.format(msgspec.json.Encoder(decimal_format="number").encode(report), indent=2).decode())
+    else:
+        print(as_text(report, image.limits, left_out=_count_symbols(every) - _count_symbols(rows)))
+    if differences:
+        first, others = differences[0], len(differences) - 1
+        raise VerificationError(
+            f"{device.name} does not hold {args.file}: {first.what} is {first.board}, the file says {first.file} "
+            f"(register {first.register:#06x}){f', and {others} more' if others else ''}; "
+            f"load it with `breakwire limits {args.file}`"
+        )
+
+
+def as_text(report: Report, limits: Limits, *, left_out: int) -> str:
+    """Return a report for a reader; `left_out` is how many symbols without use are not in it."""
+    read_back = f"{report.words} words read back, CRC {report.config_crc:#010x}"
+    holds = "holds" if report.holds else "does NOT hold"
+    largest = ", ".join(_amount(row, row.limit) for row in report.use if row.scope == "order")
+    parts = [f"{report.board} {holds} {report.file}: {read_back}\nlargest order {largest}"]
+    tables: dict[str, list[Row]] = {"firm": [], "symbol": []}
+    for row in report.use:
+        if row.scope != "order":
+            tables.setdefault("firm" if row.scope == "lane" else row.scope, []).append(row)
+    parts += [_table(rows, limits) for rows in tables.values() if rows]
+    if left_out:
+        parts.append(f"{left_out} symbols without use are left out; --all shows them")
+    return "\n\n".join(parts)
+
+
+def _table(rows: Sequence[Row], limits: Limits) -> str:
+    """Return rows with a line for each thing and a group of columns for each limit; the firm before its lanes."""
+    kinds = sorted({(row.what, row.unit) for row in rows})
+    lines: dict[str, dict[str, Row]] = {}
+    for row in sorted(rows, key=lambda row: row.scope != "firm"):
+        lines.setdefault(_label(row, limits), {})[row.what] = row
+    heads = [(f"{what} {UNITS.get(unit, unit)} used", "limit", "%") for what, unit in kinds]
+    scopes = {row.scope for row in rows}
+    cells: list[list[object]] = [
+        ["" if "firm" in scopes else rows[0].scope, *(word for head in heads for word in head)]
+    ]
+    for label, found in lines.items():
+        cells.append([label, *(cell for what, _ in kinds for cell in _cells(found.get(what)))])
+    return table(cells)
+
+
+def _label(row: Row, limits: Limits) -> str:
+    if row.scope == "lane":
+        servers = [lane.server for lane in limits.lane if str(lane.number) == row.name]
+        return " ".join(["lane", row.name, *servers])
+    return row.name or row.scope
+
+
+def _cells(row: Row | None) -> tuple[str, str, str]:
+    if row is None:
+        return "", "", ""
+    percent = f"{row.percent:.2f}" if row.percent is not None else "over" if row.used else "-"
+    return "-" if row.used is None else _number(row.used), _number(row.limit), percent
+
+
+def _number(amount: usage.Amount) -> str:
+    return f"{amount:,}" if isinstance(amount, int) else readback.dollars(amount)
+
+
+def _amount(row: Row, amount: usage.Amount) -> str:
+    return f"${_number(amount)}" if row.unit == "usd" else f"{_number(amount)} {row.unit}"
+
+
+def _count_symbols(rows: Sequence[Row]) -> int:
+    return len({row.name for row in rows if row.scope == "symbol"})
