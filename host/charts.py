@@ -3,8 +3,8 @@
 from typing import Any
 
 from hdl.wire.verdict import LANES, Source
-from host.config import price_units
-from host.outcome import BAD, CYCLES_PER_S, Outcome, clock
+from host.config import CYCLES_PER_S, price_units
+from host.outcome import BAD, Outcome, clock
 from host.recorder import Recorder
 from host.results import WHOLE_S
 from host.svg import Plot, drawing, nice

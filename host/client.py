@@ -21,7 +21,8 @@ class Client:
     """One server's session, on a connected socket. `reported` is what came, across reconnections too.
 
     UserRefNums go on across reconnections, and a new login asks for the reports that follow the last one seen. In OUCH
-    4.2 an order has a token, the user and what would be its UserRefNum, by which it is known here all the same.
+    4.2 an order has a token, by whose number it is known here all the same. Its first four characters, and those of a
+    ClOrdID, are the user's: they are what a filter takes for the build. Its last four rise.
     """
 
     def __init__(self, user: str, password: str, *, dialect: Literal["5.0", "4.2"] = "5.0"):
@@ -107,7 +108,7 @@ class Client:
 
     def _name(self, ref: int) -> bytes:
         """Return an order's ClOrdID or token."""
-        return f"{self.user}-{ref}".encode()[:14]
+        return f"{self.user}-{ref:0{13 - len(self.user)}}".encode()
 
     def _send(self, message: bytes) -> None:
         assert self._connection, "not connected yet"

@@ -20,8 +20,10 @@ from hdl.wire.verdict import LANES
 from host.errors import UsageError
 
 CYCLES_PER_MS = 125_000
+CYCLES_PER_S = 1000 * CYCLES_PER_MS
 PRICE_UNIT = Decimal("0.0001")
 MOST_DOLLARS = 1 << 48
+MOST_DEPTH = (1 << 32) - 1  # cycles
 NO_AMOUNT = "expected an amount in dollars, got text"
 PROTOCOLS = ("tcp", "udp")
 
@@ -29,6 +31,9 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Vid = Annotated[int, msgspec.Meta(ge=0, le=4094)]
 Shares = Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=((1 << 32) - 1) // CYCLES_PER_MS)]
+Build = Annotated[str, msgspec.Meta(pattern="^([!-~]{4})?$")]
+PerSecond = Annotated[int, msgspec.Meta(ge=1, le=CYCLES_PER_S)]
+Burst = Annotated[int, msgspec.Meta(ge=1)]
 Largest = Annotated[int, msgspec.Meta(ge=0, le=MOST_SHARES)]
 
 
@@ -62,6 +67,9 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     A TCP lane learns its source port with each session, so only a UDP lane needs one. `action` says what becomes of
     orders that are stopped (hdl.wire.verdict.Action); a UDP lane drops their datagram, whatever it says but "cut".
+
+    `build` is what the ClOrdIDs (4.2: the tokens) of its orders begin with. Orders may come at `rate_per_s`, and up to
+    `burst` at once. Their UserRefNums (4.2: the last four characters of the tokens) have to rise, unless `unordered`.
     """
 
     number: Annotated[int, msgspec.Meta(ge=1, le=LANES)]
@@ -71,6 +79,10 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     destination: str
     destination_port: Port
     gross: Decimal
+    build: Build = ""
+    rate_per_s: PerSecond = 0
+    burst: Burst = 1
+    unordered: bool = False
     vlan: Vid = 0
     inner_vlan: Vid = 0
     protocol: Literal["udp", "tcp"] = "udp"
@@ -80,6 +92,16 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @property
     def is_tcp(self) -> bool:
         return self.protocol == "tcp"
+
+    @property
+    def interval(self) -> int:
+        """Cycles of an order at its rate; 0 if there is none, and nothing may pass."""
+        return -(-CYCLES_PER_S // self.rate_per_s) if self.rate_per_s else 0
+
+    @property
+    def depth(self) -> int:
+        """Cycles that a burst is ahead of its rate."""
+        return (self.burst - 1) * self.interval
 
 
 class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,6 +158,12 @@ def speaking(limits: Limits, protocol: str) -> Limits:
     return msgspec.structs.replace(limits, lane=lanes)
 
 
+def unhurried(limits: Limits) -> Limits:
+    """Return the limits without any limit to the rates of the lanes."""
+    lanes = [msgspec.structs.replace(lane, rate_per_s=CYCLES_PER_S, burst=MOST_DEPTH) for lane in limits.lane]
+    return msgspec.structs.replace(limits, lane=lanes)
+
+
 def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None:
     """Raise UsageError for what a schema cannot say."""
 
@@ -158,6 +186,9 @@ def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None
             raise refuse(f"{path}.inner_vlan", "an inner tag needs an outer one: set vlan too")
         if not lane.is_tcp and not lane.source_port:
             raise refuse(path, "source_port is missing; only a TCP lane does without")
+        if lane.depth > MOST_DEPTH:
+            most = MOST_DEPTH // lane.interval + 1
+            raise refuse(f"{path}.burst", f"{lane.burst} orders at {lane.rate_per_s} a second, at most {most} fit")
         port = None if lane.is_tcp else lane.source_port
         key = (lane.vlan, lane.inner_vlan, lane.source, port, lane.destination, lane.destination_port)
         if key in keys:

@@ -6,9 +6,8 @@ import numpy as np
 
 from hdl.wire.board import Side
 from host import exchange, frames
-from host.config import Limits
+from host.config import CYCLES_PER_S, Limits
 from host.exchange import Exchange
-from host.outcome import CYCLES_PER_S
 from host.rig import Frame, Movement, last_cycle
 from host.router import Sent, What
 from host.traffic import NEXT, Filled

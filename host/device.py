@@ -291,6 +291,10 @@ class Device:
         used = Count.ORDER_DROP + max(Reason) + 1
         return [list(self.read(Reg.COUNTER + row * registers.COUNTERS_PER_ROW, used)) for row in range(LANES + 1)]
 
+    def last_refs(self) -> list[int]:
+        """Return the highest UserRefNum that each lane has let go."""
+        return list(self.read(Reg.LAST_REF, LANES))
+
     def gross(self) -> list[int]:
         """Return the gross notional released, in 10⁻⁴ dollars: eight lanes, then the firm."""
         words = self.read(Reg.GROSS, 2 * (FIRM + 1))

@@ -19,11 +19,11 @@ from hdl.wire.event import Kind
 from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import LANES, Refusal, Source
 from host import loader, router
-from host.config import Limits
+from host.config import CYCLES_PER_S, Limits
 from host.datagrams import Datagrams
 from host.device import ALL_LANES, ArmRefused, Captures, Device, Event
 from host.errors import HostError, NoBoard, UsageError, VerificationError
-from host.outcome import BAD, CYCLES_PER_S, Killed, Outcome, Script, clock
+from host.outcome import BAD, Killed, Outcome, Script, clock
 from host.recorder import Recorder
 from host.rig import Frame, Movement, Rig
 from host.router import Sent
@@ -109,7 +109,7 @@ class Drill:
         if device.killed() != ALL_LANES:
             device.kill()
         loader.load(device, self.image)
-        count = sum(1 for _ in self.image.words())
+        count = len(self.image.held)
         self.say(
             f"the board powered up killed; {count} words of limits loaded, CRC {self.image.crc:#010x} confirmed: "
             f"{len(self.image.limits.symbols)} symbols, ${self.image.limits.lane_of(BAD).gross:,} gross a lane"
@@ -117,6 +117,8 @@ class Drill:
         reports = router.deploy(router.NEW_BUILD, self.servers, unreachable=[BAD])
         self.say(f"the deployer reports {len(reports)} successes: {reports[0]} ... {reports[-1]}")
         self.outcome.builds = {server.number: server.report_build() for server in self.servers}
+        self.image = loader.tag(device, self.image, self.outcome.builds)
+        self.say("each lane lets through the build that its server runs: nobody compares them")
         for at, parent in enumerate(router.parents_of(script.parents, self._prices, self.outcome.seed)):
             self.servers[at % LANES].take(parent)
         self.say(f"{script.parents} parent orders wait for the open, dealt round robin")
@@ -176,7 +178,8 @@ class Drill:
         router.deploy(router.NEW_BUILD, self.servers)
         self._restart()
         build = router.attest(self.servers)
-        self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}")
+        self.image = loader.tag(self.device, self.image, dict.fromkeys(self.outcome.builds, build))
+        self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}: no lane takes another")
         self.device.write(Reg.CLEAR_EXPOSURE, [1])
         self._settle()
         opened = self._arm()

@@ -3,8 +3,8 @@
 import ipaddress
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
@@ -32,6 +32,11 @@ class Image:
             yield from enumerate(values, address)
 
     @property
+    def held(self) -> dict[int, int]:
+        """What the registers hold in the end."""
+        return dict(self.words())
+
+    @property
     def crc(self) -> int:
         """CRC-32 (zlib's) over address and value of every write, both little-endian."""
         return zlib.crc32(b"".join(struct.pack("<II", *word) for word in self.words()))
@@ -41,7 +46,7 @@ def build(limits: Limits) -> Image:
     """Return the configuration that says what `limits` says; every table is written whole."""
     directory = place(list(limits.symbols))
     keys = [0] * (LANES * 4)
-    modes = [0] * LANES
+    modes, intervals, depths = [0] * LANES, [0] * LANES, [0] * LANES
     gross = [0] * (ROWS * 2)
     enabled = 0
     for lane in limits.lane:
@@ -57,6 +62,8 @@ def build(limits: Limits) -> Image:
         )
         keys[row * 4 : row * 4 + 4] = struct.unpack("<4I", key)
         modes[row] = lane.is_tcp | (lane.dialect == "4.2") << 1 | Action[lane.action.upper()] << 2
+        modes[row] |= lane.unordered << 4
+        intervals[row], depths[row] = lane.interval, lane.depth
         gross[row * 2 : row * 2 + 2] = _halves(price_units(lane.gross))
     gross[FIRM * 2 : FIRM * 2 + 2] = _halves(price_units(limits.gross.firm))
     exposure = [0] * (registers.SYMBOLS * 4)
@@ -78,6 +85,9 @@ def build(limits: Limits) -> Image:
             (Reg.LANE_MODE, tuple(modes)),
             (Reg.LANE_KEY, tuple(keys)),
             (Reg.GROSS_LIMIT, tuple(gross)),
+            (Reg.BUILD_TAG, _tags({lane.number: lane.build for lane in limits.lane})),
+            (Reg.RATE_INTERVAL, tuple(intervals)),
+            (Reg.RATE_DEPTH, tuple(depths)),
             (Reg.EXPOSURE_LIMIT, tuple(exposure)),
             (Reg.DIRECTORY, directory.words),
         ),
@@ -89,12 +99,30 @@ def load(device: Device, image: Image) -> None:
 
     Raises VerificationError when the board's CRC differs, HostError when a lane is open.
     """
-    killed = device.killed()
-    if killed != ALL_LANES:
-        raise HostError(f"{device.name}: lanes are open (killed {killed:#04x}); limits load after `breakwire kill`")
+    _need_killed(device)
     device.write(Reg.CONFIG_BEGIN, [1])
     for address, values in image.runs:
         device.write(address, values)
+    _confirm(device, image)
+
+
+def tag(device: Device, image: Image, builds: Mapping[int, str]) -> Image:
+    """Write which build's orders each lane lets through, into a board that holds `image`; return what it holds then."""
+    _need_killed(device)
+    run = (Reg.BUILD_TAG, _tags(builds))
+    device.write(*run)
+    tagged = replace(image, runs=(*image.runs, run))
+    _confirm(device, tagged)
+    return tagged
+
+
+def _need_killed(device: Device) -> None:
+    killed = device.killed()
+    if killed != ALL_LANES:
+        raise HostError(f"{device.name}: lanes are open (killed {killed:#04x}); limits load after `breakwire kill`")
+
+
+def _confirm(device: Device, image: Image) -> None:
     if (crc := device.read(Reg.CONFIG_CRC)[0]) != image.crc:
         raise VerificationError(
             f"{device.name} has configuration CRC {crc:#010x}, not {image.crc:#010x}; load it again"
@@ -103,15 +131,19 @@ def load(device: Device, image: Image) -> None:
 
 def verify(device: Device, image: Image) -> int:
     """Read the whole configuration back and return how many words hold. Raises VerificationError at the first other."""
-    count = 0
+    held = image.held
     for address, values in image.runs:
-        for at, (found, wanted) in enumerate(zip(device.read(address, len(values)), values, strict=True)):
-            if found != wanted:
+        for register, found in enumerate(device.read(address, len(values)), address):
+            if found != (wanted := held[register]):
                 raise VerificationError(
-                    f"{device.name}: register {address + at:#06x} holds {found:#010x}, not {wanted:#010x}; load again"
+                    f"{device.name}: register {register:#06x} holds {found:#010x}, not {wanted:#010x}; load again"
                 )
-            count += 1
-    return count
+    return len(held)
+
+
+def _tags(builds: Mapping[int, str]) -> tuple[int, ...]:
+    """Return the words of BUILD_TAG for the builds of lanes, by their numbers."""
+    return tuple(int.from_bytes(builds.get(row + 1, "").encode(), "big") for row in range(LANES))
 
 
 def _halves(value: int) -> tuple[int, int]:

@@ -1,7 +1,6 @@
-"""Frames for a measurement: orders, packed datagrams and cancels of all lanes, each one used once."""
+"""Frames for a measurement: orders, packed datagrams and cancels of all lanes, their UserRefNums as they are sent."""
 
 import random
-from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ from host.config import Limits, price_units
 from host.errors import UsageError
 
 PACKED = (2, 5, 12, 28)  # orders of a packed datagram
-BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +24,34 @@ class Shot:
 
 
 class Magazine:
-    """Frames of all lanes, built in batches, each once."""
+    """Frames of all lanes, each once. UserRefNums rise from `last_ref` on."""
 
-    def __init__(self, limits: Limits, seed: int):
+    def __init__(self, limits: Limits, seed: int, *, last_ref: int = 0):
         self._limits = limits
         self._draw = random.Random(f"{seed} frames")
         self._symbols = sorted(limits.symbols)
         self._lanes = sorted(lane.number for lane in limits.lane)
         self._templates: dict[tuple[int, int], frames.Template] = {}
-        self._stock: defaultdict[tuple[int, int], deque[bytes]] = defaultdict(deque)
-        self._user_ref = 0
+        self._user_ref = last_ref
 
     def shots(self, count: int, *, crossing: bool) -> list[Shot]:
         """Return frames for a trial; with `crossing` one order in their midst is above its lane's gross limit."""
-        found = []
-        for _ in range(count):
-            lane = self._draw.choice(self._lanes)
-            kind = self._draw.choices((0, 1, *PACKED), (3, 10, 2, 1, 1, 1))[0]
-            found.append(Shot(self._take(lane, kind), lane, kind))
+        kinds = [
+            (self._draw.choice(self._lanes), self._draw.choices((0, 1, *PACKED), (3, 10, 2, 1, 1, 1))[0])
+            for _ in range(count)
+        ]
+        crosses = None
         if crossing:
             lane = self._draw.choice(self._lanes)
             # Orders of that lane on both sides of the one that crosses, so that a kill has something to stop.
             for place in (self._draw.randrange(2), count - 1 - self._draw.randrange(2)):
-                found[place] = Shot(self._take(lane, 1), lane, 1)
-            found[self._draw.randrange(count // 4, 3 * count // 4)] = Shot(self._crossing(lane), lane, 1)
-        return found
-
-    def _take(self, lane: int, kind: int) -> bytes:
-        """Return a frame with `kind` orders; 0 is a cancel."""
-        stock = self._stock[lane, kind]
-        if not stock:
-            stock.extend(row.tobytes() for row in self._build(lane, kind, BATCH))
-        return stock.popleft()
+                kinds[place] = lane, 1
+            crosses = self._draw.randrange(count // 4, 3 * count // 4)
+            kinds[crosses] = lane, 1
+        return [
+            Shot(self._crossing(lane) if place == crosses else self._build(lane, kind), lane, kind)
+            for place, (lane, kind) in enumerate(kinds)
+        ]
 
     def _template(self, lane: int, kind: int) -> frames.Template:
         if (lane, kind) not in self._templates:
@@ -70,23 +64,26 @@ class Magazine:
         self._user_ref += count
         return np.arange(self._user_ref - count + 1, self._user_ref + 1)
 
-    def _build(self, lane: int, kind: int, count: int) -> frames.Octets:
+    def _order_id(self, lane: int) -> np.ndarray[Any, Any]:
+        return np.array([f"{self._limits.lane_of(lane).build}MEAS".encode().ljust(14)], "S14")
+
+    def _build(self, lane: int, kind: int) -> bytes:
+        """Return a frame with `kind` orders; 0 is a cancel."""
         template = self._template(lane, kind)
         if not kind:
-            return template.build(count, user_ref=self._refs(count), quantity=np.zeros(count, np.int64))
+            return _octets(template.build(1, user_ref=self._refs(1), quantity=np.zeros(1, np.int64)))
         values: dict[str, np.ndarray[Any, Any]] = {}
         for number in range(kind):
             suffix = "" if kind == 1 else f"_{number}"
-            symbols = [self._draw.choice(self._symbols).encode().ljust(8) for _ in range(count)]
             values |= {
-                f"user_ref{suffix}": self._refs(count),
-                f"side{suffix}": np.array([self._draw.choice(b"BS") for _ in range(count)]),
-                f"quantity{suffix}": np.ones(count, np.int64),
-                f"symbol{suffix}": np.array(symbols, "S8"),
-                f"price{suffix}": np.full(count, 1),  # $0.0001: a campaign must not use its limits up
-                f"order_id{suffix}": np.full(count, b"MEAS".ljust(14), "S14"),
+                f"user_ref{suffix}": self._refs(1),
+                f"side{suffix}": np.array([self._draw.choice(b"BS")]),
+                f"quantity{suffix}": np.ones(1, np.int64),
+                f"symbol{suffix}": np.array([self._draw.choice(self._symbols).encode().ljust(8)], "S8"),
+                f"price{suffix}": np.ones(1, np.int64),  # $0.0001: a campaign must not use its limits up
+                f"order_id{suffix}": self._order_id(lane),
             }
-        return template.build(count, **values)
+        return _octets(template.build(1, **values))
 
     def _crossing(self, lane: int) -> bytes:
         """Return an order one size above the whole gross limit of its lane."""
@@ -102,6 +99,10 @@ class Magazine:
         row = self._template(lane, 1).build(
             1, user_ref=self._refs(1), side=np.array([ord("B")]), quantity=np.array([quantity]),
             symbol=np.array([symbol.encode().ljust(8)], "S8"), price=np.array([price]),
-            order_id=np.array([b"MEASX".ljust(14)], "S14"),
+            order_id=self._order_id(lane),
         )  # fmt: skip
-        return bytes(row[0].tobytes())
+        return _octets(row)
+
+
+def _octets(rows: frames.Octets) -> bytes:
+    return bytes(rows[0].tobytes())

@@ -14,7 +14,7 @@ from typing import Any
 from hdl.wire.board import Side
 from hdl.wire.ethernet import GAP_OCTETS
 from hdl.wire.verdict import Source
-from host import loader
+from host import config, loader
 from host.config import Limits
 from host.device import ALL_LANES, Device
 from host.errors import HostError, UsageError, VerificationError
@@ -101,8 +101,8 @@ class Measurement:
         self.rig = rig
         self.device = Device(rig.control, name=f"the {rig.name} board")
         self.campaign = Campaign(source, seed, rig.name, rig.clock, rig.core_sha256)
-        self._image = loader.build(limits)
-        self._magazine = Magazine(limits, seed)
+        self._limits = config.unhurried(limits)
+        self._image = loader.build(self._limits)
         self._draw = random.Random(f"{seed} {source}")
         self._serial_delay = 0
         self._last_end = -(1 << 20)
@@ -114,6 +114,7 @@ class Measurement:
         if self.device.killed() != ALL_LANES:
             self.device.kill()
         loader.load(self.device, self._image)
+        self._magazine = Magazine(self._limits, self.campaign.seed, last_ref=max(self.device.last_refs()))
         if self.campaign.source == "serial":
             self._arm()
             now = self.rig.run().now

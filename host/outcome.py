@@ -3,11 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from hdl.wire.board import CYCLE_NS
 from hdl.wire.verdict import Source
-from host.config import Limits
+from host.config import CYCLES_PER_S, Limits
 
-CYCLES_PER_S = 1_000_000_000 // CYCLE_NS
 BAD = 8  # the lane whose server was missed
 
 

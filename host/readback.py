@@ -73,7 +73,7 @@ def dollars(amount: Decimal) -> str:
 
 def differences(image: Image, held: Held) -> list[Difference]:
     """Return what differs, in the order of `PARTS`; the CRC-32, with which lanes are armed, if nothing else does."""
-    wanted = dict(image.words())
+    wanted = image.held
     named = {register for part in PARTS for register in part.registers}
     unnamed = [Part(register, 1, 1, _called("a setting"), _hex) for register in sorted(wanted.keys() - named)]
     found = [difference for part in (*PARTS, *unnamed) for difference in _compare(part, image, held, wanted)]
@@ -117,6 +117,10 @@ def _slot(values: Sequence[int]) -> str:
     return ", ".join(f"{name} as number {number}" for number, name in directory.symbols(values).items()) or "nothing"
 
 
+def _build(values: Sequence[int]) -> str:
+    return repr(values[0].to_bytes(4, "big").decode("latin-1")) if values[0] else "none"
+
+
 def _policy(values: Sequence[int]) -> str:
     return " and ".join(name for bit, name in enumerate(("ARP", "ICMP")) if values[0] >> bit & 1) or "nothing"
 
@@ -151,6 +155,9 @@ PARTS = (
     Part(Reg.LANE_MODE, LANES, 1, _of_lane("protocol and action"), _mode),
     Part(Reg.LANE_KEY, LANES, 4, _of_lane("addresses"), _addresses),
     Part(Reg.GROSS_LIMIT, FIRM + 1, 2, _of_lane("gross limit"), _money),
+    Part(Reg.BUILD_TAG, LANES, 1, _of_lane("build"), _build),
+    Part(Reg.RATE_INTERVAL, LANES, 1, _of_lane("cycles an order"), lambda values: f"{values[0]:,}"),
+    Part(Reg.RATE_DEPTH, LANES, 1, _of_lane("cycles of a burst"), lambda values: f"{values[0]:,}"),
     Part(Reg.HASH_KEY, 1, 3, _called("hash key of the directory"), _hex),
     Part(Reg.DIRECTORY, registers.SLOTS, directory.WORDS, lambda image, index: f"directory slot {index}", _slot),
     Part(Reg.EXPOSURE_LIMIT, 2 * registers.SYMBOLS, 2, _symbol_side, _shares),

@@ -3,10 +3,11 @@
 from typing import Any
 
 from hdl.wire.board import CYCLE_NS
-from hdl.wire.registers import Count
+from hdl.wire.registers import Count, drops
 from hdl.wire.verdict import FIRM, LANES, RECEIVE_ERRORS, Reason, Source
+from host.config import CYCLES_PER_S
 from host.device import name_lanes
-from host.outcome import BAD, CYCLES_PER_S, Outcome
+from host.outcome import BAD, Outcome
 from host.recorder import Recorder
 from host.stats import summarize, table
 
@@ -78,9 +79,9 @@ def sessions(outcome: Outcome, recorder: Recorder) -> dict[str, Any] | None:
     }
 
 
-def reasons_of(row: list[int], first: int) -> dict[str, int]:
+def reasons_of(row: list[int], first: Count) -> dict[str, int]:
     """Return the drop counters of a row that are not 0."""
-    return {reason.name: row[first + reason] for reason in Reason if reason and row[first + reason]}
+    return {reason.name: count for reason, count in drops(row, first).items() if count}
 
 
 def conservation(counters: list[list[int]], recorder: Recorder) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from hdl.wire.board import CYCLE_NS, Side
 from hdl.wire.reports import Report
 from host import frames, segments
 from host.book import USER, Book
-from host.config import Limits
+from host.config import CYCLES_PER_S, Limits
 from host.ends import End
 from host.market import DAY_NS, Market
-from host.outcome import CYCLES_PER_S, Canceled, Told
+from host.outcome import Canceled, Told
 from host.rig import Frame, Movement, last_cycle
 from host.router import Sent, What
 from host.segments import ACK, Path, Segment

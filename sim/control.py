@@ -53,6 +53,7 @@ class Control(wiring.Component):
                 "hash_key": Out(KEY_BITS),
                 "tcp_lanes": Out(LANES),
                 "dialect_lanes": Out(LANES),
+                "unordered_lanes": Out(LANES),
                 "actions": Out(2 * LANES),
                 "busy": Out(1),
             }
@@ -124,7 +125,8 @@ class Control(wiring.Component):
             self.busy.eq(link.busy | controller.busy | log.busy | state.busy),
         ]
         for name in (
-            "policy", "lane_enable", "order_size", "watchdog", "hash_key", "tcp_lanes", "dialect_lanes", "actions"
+            "policy", "lane_enable", "order_size", "watchdog", "hash_key", "tcp_lanes", "dialect_lanes",
+            "unordered_lanes", "actions",
         ):  # fmt: skip
             m.d.comb += getattr(self, name).eq(getattr(registers, name))
         return m

@@ -9,7 +9,7 @@ import numpy as np
 from hdl.wire.board import Side
 from hdl.wire.control import CRC, HEADER, VERSION, WORD, Op
 from hdl.wire.event import EVENT, Kind
-from hdl.wire.registers import COUNTERS_PER_ROW, ENTRY_VALID, Count, Reg
+from hdl.wire.registers import COUNTERS_PER_ROW, ENTRY_VALID, Count, Reg, drops
 from hdl.wire.verdict import LANES, Source
 from sim.captures import captures
 from sim.console import Console, stuff
@@ -62,6 +62,9 @@ def words_of(setup: Setup) -> list[tuple[int, list[int]]]:
         (Reg.LANE_KEY, [int.from_bytes(key[at : at + 4], "little") for key in config.lanes for at in range(0, 16, 4)]),
         (Reg.GROSS_LIMIT, [half for limit in config.gross_limits for half in halves(limit)]),
     ]
+    tags = [int.from_bytes(tag, "big") for tag in config.tags]
+    intervals, depths = zip(*config.rates, strict=True)
+    writes += [(Reg.BUILD_TAG, tags), (Reg.RATE_INTERVAL, [*intervals]), (Reg.RATE_DEPTH, [*depths])]
     if any(config.modes):  # after a reset every lane is one of UDP
         writes.append((Reg.LANE_MODE, config.modes))
     for index in sorted({index for index, _ in config.limits}):
@@ -175,10 +178,10 @@ class Duel:
             got = self.console.read(Reg.COUNTER + COUNTERS_PER_ROW * row, COUNTERS_PER_ROW)
             want = self.model.counters[row]
             self._same(f"counters of row {row}", named(want), named(got))
-            dropped = sum(got[Count.FRAME_DROP : Count.ORDER_DROP])
+            dropped = sum(drops(got, Count.FRAME_DROP).values())
             came = got[Count.FRAMES_IN] + got[Count.FRAMES_INJECTED]
             self._same(f"frames in row {row}", came, got[Count.FRAMES_OUT] + dropped)
-            dropped = sum(got[Count.ORDER_DROP :])
+            dropped = sum(drops(got, Count.ORDER_DROP).values())
             self._same(f"orders in row {row}", got[Count.ORDERS_IN], got[Count.ORDERS_OUT] + dropped)
         budget = self.model.budget
         for index in sorted({index for index, _ in self.setup.config.limits}):
@@ -188,6 +191,8 @@ class Duel:
         words = self.console.read(Reg.GROSS, 2 * LANES + 2)
         got = [low | high << 32 for low, high in zip(words[::2], words[1::2], strict=True)]
         self._same("gross notional", budget.gross, got)
+        got = self.console.read(Reg.LAST_REF, LANES)
+        self._same("highest UserRefNum of each lane", self.model.standing.last_refs, got)
         for register, want in captures(self.model).items():
             wide = register in WIDE
             got = self.console.read64(register) if wide else self.console.read(register)[0]

@@ -61,11 +61,12 @@ class Dialect(NamedTuple):
 
     shape: Callable[[bytes], int]
     orders: frozenset[int]
+    numbered: frozenset[int]  # whose number must rise
+    tag: slice
     side: int
     quantity: slice
     symbol: slice
     price: slice
-    enter: int  # octets of an Enter, without TagValues
     named: int  # place of the `user_ref`; and in a Replace
     replaced: int
 
@@ -75,9 +76,11 @@ class Dialect(NamedTuple):
         return self.price.stop
 
 
-OUCH50 = Dialect(shape, frozenset(map(int, ouch.ORDERS)), 5, slice(6, 10), slice(10, 18), slice(18, 26), 47, 1, 5)
+OUCH50 = Dialect(
+    shape, frozenset(b"OUE"), frozenset(b"OUECD"), slice(31, 35), 5, slice(6, 10), slice(10, 18), slice(18, 26), 1, 5
+)
 OUCH42 = Dialect(
-    shape42, frozenset(map(int, ouch42.ORDERS)), 15, slice(16, 20), slice(20, 28), slice(28, 32), 49, 11, 25
+    shape42, frozenset(b"OU"), frozenset(b"OU"), slice(1, 5), 15, slice(16, 20), slice(20, 28), slice(28, 32), 11, 25
 )
 
 
@@ -85,10 +88,11 @@ class Decoded:
     """One message.
 
     at: number of its type octet in the frame; below 0 or wrong for one that began in an earlier frame, for which
-    `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: the lowest failure that
-    its octets and the directory show, 0 if none. malformed: that is MESSAGE, or no field is told. priced: an Enter with
-    its price, of which the budgets are asked, in place `complete`.
-    index: None when it is not in the directory. user_ref: of OUCH 4.2, the last four octets of the token.
+    `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: why it is wrong or
+    refused as such, 0 if it is not. malformed: that is MESSAGE, or no field is told. priced: an Enter with its price,
+    of which the budgets are asked, in place `complete`. failure: the lowest one of its fields, but for tag, number and
+    symbol. index: None when it is not in the directory. user_ref, tag: of OUCH 4.2, the last and the first four octets
+    of the token.
     """
 
     __slots__ = (
@@ -97,14 +101,17 @@ class Decoded:
         "complete",
         "continued",
         "enter",
+        "failure",
         "index",
         "length",
         "malformed",
+        "numbered",
         "order",
         "price",
         "priced",
         "quantity",
         "reason",
+        "tag",
         "user_ref",
         "whole",
     )
@@ -114,7 +121,8 @@ class Decoded:
         self.at, self.length, self.continued = at, length, continued
         self.whole = len(octets) == length
         self.enter, self.order = kind == _ENTER, kind in dialect.orders
-        self.index, self.buy = None, False
+        self.numbered = kind in dialect.numbered
+        self.index, self.buy, self.failure, self.tag = None, False, 0, b""
         self.user_ref = self.quantity = self.price = 0
         self.complete = dialect.price.stop
         self.reason = dialect.shape(octets) if self.whole else _MESSAGE
@@ -132,18 +140,14 @@ class Decoded:
         side = octets[dialect.side]
         self.buy = side == _BUY
         self.quantity, self.price = quantity, price
-        self.index = config.symbols.get(octets[dialect.symbol])
+        self.index, self.tag = config.symbols.get(octets[dialect.symbol]), octets[dialect.tag]
         if side not in _SIDES:
-            failure = Reason.SIDE
+            self.failure = int(Reason.SIDE)
         elif not 0 < quantity <= MOST_SHARES:
-            failure = Reason.QUANTITY
+            self.failure = int(Reason.QUANTITY)
         elif quantity > config.order_size:
-            failure = Reason.ORDER_SIZE
+            self.failure = int(Reason.ORDER_SIZE)
         elif not price:
-            failure = Reason.PRICE
+            self.failure = int(Reason.PRICE)
         elif price > HIGHEST_PRICE:
-            failure = Reason.MARKET
-        else:
-            failure = 0
-        if not self.reason:
-            self.reason = int(Reason.SYMBOL if self.index is None else failure)
+            self.failure = int(Reason.MARKET)

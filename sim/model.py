@@ -34,6 +34,7 @@ from sim.parse import Config, Parsed, Segment
 from sim.replies import Replies
 from sim.ruling import BLOCKED, BUSY, KILLED, MOST_RUNS, rule
 from sim.session import FENCED, FENCES, NO_SESSION, ROLLED_BACK, Session, rewritable, signed
+from sim.standing import Standing
 from sim.wayback import WayBack, spoilt, within
 
 __all__ = ["Config", "Event", "Model"]
@@ -59,8 +60,8 @@ READ_AGAIN = 23  # cycles from the last octet that is read to the first one of t
 GAP_KNOWN = 1  # octets before the payload from which on a frame is spoilt, whose predecessor is missing
 SPOILS = 1  # a kill spoils octets of the return path from so many cycles before it shows on
 
-OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, SYMBOL = (
-    int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "SYMBOL")
+OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, TAG, SYMBOL = (
+    int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "TAG", "SYMBOL")
 )
 BREACHES = frozenset((POSITION, LANE_GROSS, FIRM_GROSS))
 
@@ -92,6 +93,7 @@ class Model:
         self.breached_at = None
         self.kills = Kills()
         self.budget = Budget(config)
+        self.standing = Standing(config)
         self.sessions = [Session(lane, config) for lane in range(LANES)]
         self.egress = Egress(self.kills, self._outcome, self._reset)
         self.way_back = WayBack()
@@ -268,6 +270,8 @@ class Model:
         # The messages, in order: the first that fails decides.
         orders, failing, failed, before_order, entries = 0, None, 0, False, []
         first = None
+        if parsed.messages:
+            self.standing.begin(lane, start + parsed.ports + PORT + SAMPLED)
         for message in parsed.messages:
             reason = message.reason
             if message.priced:
@@ -278,6 +282,8 @@ class Model:
                 entries += self._settle(message, lane, price, told, verdict, not (reason or failed))
             if not message.whole:
                 break
+            if not reason:
+                self.standing.passed(message)
             if message.order:
                 orders += 1
                 first = first or message
@@ -303,6 +309,8 @@ class Model:
             return
         self.ledger.kept(verdict, lane, orders)
         self.budget.quiet(verdict + 2, verdict + 2)
+        if parsed.messages:
+            self.standing.commit()
         last = start + len(octets) - 1
         self.egress.push(Kept(verdict + 1, octets, lane, orders, entries, last, cut=self.config.cuts(lane)))
 
@@ -314,6 +322,7 @@ class Model:
         self._hear(samples)
         stale = signed(session.withheld - session.next) > 0 and action != Action.STARVE
         flow = session.meet(segment, self._epochs[lane])
+        self.standing.begin(lane, samples)
         readable = flow.reading is not None and parsed.net not in (TCP_HEADER, TCP_FLAGS)
         judged, entries, breach = self._orders(flow, start, samples, verdict, lane) if readable else ([], [], None)
 
@@ -347,6 +356,7 @@ class Model:
                 entries = []
             else:
                 self.budget.quiet(verdict + 2, verdict + 2)
+                self.standing.commit()
             flow.stop(ruling.stopped)
             orders = ruling.orders - flow.stopped
             self.ledger.kept(verdict, lane, ruling.orders)
@@ -402,6 +412,8 @@ class Model:
             if message.priced:
                 told = told if message.whole else verdict
                 entries += self._settle(message, lane, price, told, verdict, not reason)
+            if message.whole and not reason:
+                self.standing.passed(message)
             if reason in BREACHES:
                 breach = reason, message
                 self.breached_at = start + message.at + message.length - 1
@@ -432,23 +444,25 @@ class Model:
             self._advance(min(price + QUIET - 6, verdict))
         budget.settle(price + QUIET - 1)
         self._lift(price + LIFTED)
-        reason = message.reason
+        found = [message.reason, message.failure, *self.standing.failures(message)]
+        if message.tag != self.config.tags[lane]:
+            found.append(TAG)
         if reads + DECIDED - READS > told:
-            reason = BUSY if reason in (0, SYMBOL) else reason
+            found.append(BUSY)
             message.index = None  # it is not told
-        elif message.index is not None:
-            found = budget.check(message, lane)
-            if found == BLOCKED:
-                reason = reason if 0 < reason < BLOCKED else BLOCKED
-            reason = reason or found
-        return reason
+        else:
+            found.append(SYMBOL if message.index is None else budget.check(message, lane))
+        return min((reason for reason in found if reason), default=0)
 
     def _settle(self, message, lane, price, told, verdict, passes):
         """An Enter has been judged in cycle `told`, if that is before the verdict; return its reservations."""
         charged = passes and told < verdict
         until = told + (CHARGED if charged else JUDGED) if told < verdict else verdict + 2
         self.budget.quiet(price + QUIET, until)
-        return [self.budget.reserve(message, lane)] if charged else []
+        if not charged:
+            return []
+        self.standing.charged()
+        return [self.budget.reserve(message, lane)]
 
     def _lift(self, cycle):
         while self._lifts and self._lifts[0] <= cycle:

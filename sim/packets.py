@@ -12,6 +12,7 @@ DESTINATION, SOURCE = bytes.fromhex("02b0b0b0b002"), bytes.fromhex("02a0a0a0a001
 PREAMBLE = b"\x55" * 7 + b"\xd5"
 IPV4, ARP, TAG, SERVICE_TAG, OLD_TAG = 0x0800, 0x0806, 0x8100, 0x88A8, 0x9100
 ICMP, TCP, UDP = 1, 6, 17
+TAG_OF_ORDERS = b"BLD1"  # ClOrdIDs begin with it
 FIN, SYN, RST, PSH, ACK, URG = (1 << bit for bit in range(6))  # of TCP
 
 
@@ -47,16 +48,17 @@ def enter(
     price: int,
     side: bytes = b"B",
     appendage: bytes = b"",
+    order_id: bytes = TAG_OF_ORDERS,
 ) -> bytes:
-    """Return an OUCH 5.0 Enter; `symbol` is padded, `price` in 10^-4 dollars."""
+    """Return an OUCH 5.0 Enter; `symbol` and `order_id` are padded, `price` in 10^-4 dollars."""
     head = pack(">cI1sI8sQ", b"O", user_ref, side, quantity, symbol.ljust(8), price)
-    return head + b"0YPNN" + b"CLORDID".ljust(14) + pack(">H", len(appendage)) + appendage
+    return head + b"0YPNN" + order_id.ljust(14) + pack(">H", len(appendage)) + appendage
 
 
 def replace(original: int, user_ref: int, quantity: int, price: int, appendage: bytes = b"") -> bytes:
     """Return an OUCH 5.0 Replace."""
     head = pack(">cIIIQ", b"U", original, user_ref, quantity, price)
-    return head + b"0YN" + b"CLORDID".ljust(14) + pack(">H", len(appendage)) + appendage
+    return head + b"0YN" + TAG_OF_ORDERS.ljust(14) + pack(">H", len(appendage)) + appendage
 
 
 def cancel(user_ref: int, quantity: int = 0, appendage: bytes | None = None) -> bytes:

@@ -52,6 +52,8 @@ class Config:
     limits: dict[tuple[int, bool], int] = field(default_factory=dict)  # (index, buy) to shares
     gross_limits: list[int] = field(default_factory=lambda: [0] * 9)  # lanes 0 to 7, the firm; 10^-4 dollars
 
+    tags: list[bytes] = field(default_factory=lambda: [bytes(4)] * LANES)  # how a lane's ClOrdIDs begin
+    rates: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)] * LANES)  # RATE_INTERVAL, RATE_DEPTH
     modes: list[int] = field(default_factory=lambda: [0] * LANES)  # LANE_MODE words
 
     def tcp(self, lane: int) -> bool:
@@ -59,6 +61,10 @@ class Config:
 
     def dialect(self, lane: int) -> Dialect:
         return OUCH42 if self.modes[lane] & 2 else OUCH50
+
+    def ordered(self, lane: int) -> bool:
+        """Tell whether the numbers of its orders must rise."""
+        return not self.modes[lane] & 16
 
     def action(self, lane: int) -> int:
         return self.modes[lane] >> 2 & 3
@@ -76,6 +82,14 @@ class Config:
             elif self.enabled >> lane & 1:
                 udp[key] = lane
         return udp, tcp
+
+
+ANY_RATE = 1, (1 << 32) - 1  # RATE_INTERVAL, RATE_DEPTH
+
+
+def terms(tag: bytes, modes=(0,) * LANES) -> dict[str, list]:
+    """Return fields of a `Config`: lanes with these modes, which want only the tag of an order."""
+    return {"tags": [tag] * LANES, "rates": [ANY_RATE] * LANES, "modes": [mode | 16 for mode in modes]}
 
 
 class Segment:

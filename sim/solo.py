@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hdl.wire.registers import Count
+from hdl.wire.registers import Count, drops
 from sim.model import Model
 from sim.traffic import Carrier
 
@@ -58,5 +58,5 @@ class Solo:
         """What went in must balance what came out (P8)."""
         for cells in self.model.counters:
             came, left = cells[Count.FRAMES_IN] + cells[Count.FRAMES_INJECTED], cells[Count.FRAMES_OUT]
-            assert came == left + sum(cells[Count.FRAME_DROP : Count.ORDER_DROP])
-            assert cells[Count.ORDERS_IN] == cells[Count.ORDERS_OUT] + sum(cells[Count.ORDER_DROP :])
+            assert came == left + sum(drops(cells, Count.FRAME_DROP).values())
+            assert cells[Count.ORDERS_IN] == cells[Count.ORDERS_OUT] + sum(drops(cells, Count.ORDER_DROP).values())

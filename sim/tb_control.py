@@ -152,13 +152,14 @@ async def settings_are_read_back_and_reset_to_zero(dut):
     modes = [random.getrandbits(32) for _ in range(8)]
     assert await bench.read(LANE_MODE, 8) == [0] * 8
     assert await bench.ask(WRITE, LANE_MODE, modes) == (OK, [])
-    assert await bench.read(LANE_MODE, 8) == [mode & 15 for mode in modes]
+    assert await bench.read(LANE_MODE, 8) == [mode & 31 for mode in modes]
     assert int(dut.tcp_lanes.value) == sum((mode & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.dialect_lanes.value) == sum((mode >> 1 & 1) << lane for lane, mode in enumerate(modes))
+    assert int(dut.unordered_lanes.value) == sum((mode >> 4 & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.actions.value) == sum((mode >> 2 & 3) << 2 * lane for lane, mode in enumerate(modes))
     assert await bench.ask(WRITE, ORDER_SIZE, [5]) == (OK, [])
     assert await bench.read(POLICY, 7) == [*held[:2], 5, *held[3:]]
-    assert await bench.read(LANE_MODE, 8) == [mode & 15 for mode in modes]
+    assert await bench.read(LANE_MODE, 8) == [mode & 31 for mode in modes]
     assert await bench.ask(READ, BEGIN, [1]) == (ADDRESS, [])
     assert await bench.ask(WRITE, BEGIN, [1]) == (OK, [])
     assert bench.named("config_begun") == [1]

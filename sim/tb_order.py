@@ -70,13 +70,21 @@ def rows(message, *, gap=3, noise=lambda: 0):
     return table + [{**idle, "message_octet": noise(), "message_left": noise()} for _ in range(gap)]
 
 
-async def decode(dut, messages, *, order_size=1000, dialect=0, **options):
+async def decode(dut, messages, *, order_size=1000, dialect=0, tag=0, **options):
     """Return for each message the outputs in every cycle from its type octet on, to two cycles behind its end."""
     table, starts = [], []
     for message in messages:
         starts.append(len(table))
         table += rows(message, **options)
-    table[0] |= {"order_size": order_size, "dialect": dialect, "load": 0, "word": 0, "message_gone": 0, "over": 0}
+    table[0] |= {
+        "order_size": order_size,
+        "dialect": dialect,
+        "tag": tag,
+        "load": 0,
+        "word": 0,
+        "message_gone": 0,
+        "over": 0,
+    }
     record = await play(dut, table, OUTPUTS)
     ends = [start + len(message) for start, message in zip(starts, messages, strict=True)]
     assert [cycle for cycle, row in enumerate(record) if row["message_end"]] == ends
@@ -125,6 +133,7 @@ async def the_documents_samples_are_right(dut):
         expected = {ENTER_TAGS: {"channel"}, REPLACE: {"replace"}, REPLACE_TAG: {"replace"}}
         assert flags == expected.get(message, set()), message
         assert row["is_order"] == (message[:1] in b"OUE"), message
+        assert row["numbered"] == (message[:1] in b"OUECD"), message
         assert row["is_enter"] == (message[:1] == b"O"), message
     assert results[ENTER_TAGS][1]["buy"] == 0
     references = {ENTER: 1, ENTER_TAGS: 2, REPLACE: 3, REPLACE_TAG: 4, CANCEL: 3, MODIFY: 3, ENABLE: 8, QUERY: 0}
@@ -168,6 +177,26 @@ async def the_side(dut):
         for row in window[27:]:
             assert row["bad_side"] == (n not in b"BSTE"), n
             assert row["buy"] == (n == ord("B")), n
+
+
+async def check_tags(dut, decode, make, known):
+    """Each bit of the four octets counts, and no other octet; from cycle s0 + `known` on."""
+    right = b"AB1 "
+    tags = [
+        right,
+        *(bytes(o ^ (bit >> 8 * n & 255) for n, o in enumerate(right)) for bit in (1 << b for b in range(32))),
+    ]
+    messages = [make(tag + behind) for tag in tags for behind in (b"PARENT-001", b"          ")]
+    windows = await decode(dut, messages, tag=int.from_bytes(right, "big"))
+    for number, window in enumerate(windows):
+        assert all(row["bad_tag"] == (number >= 2) for row in window[known:]), messages[number]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_tag_is_how_a_clordid_begins(dut):
+    """Right from s0 + 36 on."""
+    await reset(dut)
+    await check_tags(dut, decode, lambda name: enter()[:31] + name + b"\0\0", 36)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -318,10 +347,18 @@ async def only_the_four_messages_of_42_are_right_with_their_lengths(dut):
         assert ("replace" in flags) == (kind == b"U")
         assert not right or window[-1]["user_ref"] == refs[kind]
         assert (window[-1]["is_order"], window[-1]["is_enter"]) == (kind in b"OU", kind == b"O")
+        assert window[-1]["numbered"] == window[-1]["is_order"]
     unknown = [bytes([n]) + bytes(size) for n in b"CDEQNA" for size in (0, 2, 10, 18, 48, 70)]
     for message, window in zip(unknown, await decode42(dut, unknown), strict=True):
         assert late(window) == {"bad_message"}, message
         assert not window[-1]["is_order"]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_tag_of_42_is_how_a_token_begins(dut):
+    """Right from s0 + 6 on."""
+    await reset(dut)
+    await check_tags(dut, decode42, lambda name: enter42(token=name), 6)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

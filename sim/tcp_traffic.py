@@ -12,6 +12,7 @@ from typing import NamedTuple
 from hdl.wire.verdict import Action
 from sim import packets
 from sim.packets import ACK, FIN, PSH, RST, SYN, URG
+from sim.parse import ANY_RATE
 from sim.session import HISTORY, signed
 from sim.traffic import Carrier, Traffic, scrap
 from sim.venue import Venue
@@ -161,13 +162,18 @@ class Client:
                 price = random.choice((0, 1_999_999_901, 0x7FFFFFFF, 0xFFFFFFFF))
             elif flaw == 4:
                 quantity, price = random.randrange(1, traffic.order_size + 1), random.randrange(1, 1_999_999_901)
+            elif flaw == 5:
+                traffic.user_ref -= 1
         if self.dialect42:
-            return packets.enter42(b"T%d" % traffic.user_ref, symbol, quantity, price, side)
+            token = packets.TAG_OF_ORDERS + b"P%09X" % traffic.user_ref
+            return packets.enter42(token, symbol, quantity, price, side)
         return packets.enter(traffic.user_ref, symbol, quantity, price, side)
 
     def _other(self, careful: bool) -> bytes:
         """Return a message that is no Enter; a right one, mostly."""
-        random, ref = self.random, self.random.getrandbits(32)
+        random = self.random
+        self.traffic.user_ref += 1
+        ref = self.traffic.user_ref
         if self.dialect42:
             token = b"T%d" % random.randrange(10**6)
             choice = [packets.cancel42(token), packets.modify42(token, 5), packets.cancel42(token, 7)]
@@ -491,7 +497,9 @@ class TcpTraffic(Traffic):
             (random.random() < 0.7 or lane == 0) | (random.random() < 0.3) << 1 | random.choice(actions) << 2
             for lane in range(8)
         ]
+        self.config.modes = [mode | (random.random() < 0.2) << 4 for mode in self.config.modes]
         # A breach ends most of what a lane can show: it is to be rare.
+        self.config.rates = [random.choice((*[ANY_RATE] * 30, (300, 3_000))) for _ in range(8)]
         plenty = 1000 * self.order_size
         self.config.limits = {row: random.choice((plenty,) * 30 + (plenty // 80, 5)) for row in self.config.limits}
         self.config.gross_limits = [limit * 30 for limit in self.config.gross_limits]

@@ -14,9 +14,10 @@ from hdl.wire.ouch import HIGHEST_PRICE, TAG_VALUES
 from hdl.wire.registers import BUCKET_SLOTS, KEY_BITS, SLOTS, toeplitz
 from sim import packets
 from sim.packets import Address
-from sim.parse import Config
+from sim.parse import ANY_RATE, Config
 
 SYMBOLS = 24
+RATES = (*[ANY_RATE] * 5, (90, 4_000), (1_000, 20_000), (1, 0))
 
 
 class Carrier(NamedTuple):
@@ -60,6 +61,8 @@ class Traffic:
             gross_limits=[random.choice((3, 30, 300)) * self.order_size * 1_000_000 for _ in range(8)]
             + [random.choice((30, 1000)) * self.order_size * 1_000_000],
         )
+        self.config.tags = [packets.TAG_OF_ORDERS] * 8
+        self.config.rates = [random.choice(RATES) for _ in range(8)]
         self.user_ref = 0
         self._flood = 0  # carriers left of a burst
         self._gap = 12
@@ -147,7 +150,7 @@ class Traffic:
         draw = random.random()
         symbol, side = random.choice(self.symbols), random.choice((b"B", b"S", b"T", b"E"))
         quantity, price = random.randrange(1, self.order_size // 8 + 1), random.choice((1, 10_000, 1_000_000))
-        appendage = b""
+        appendage, number, order_id = b"", self.user_ref, packets.TAG_OF_ORDERS
         if draw < 0.12:
             flaw = int(draw * 100)
             if flaw == 0:
@@ -166,9 +169,17 @@ class Traffic:
                 appendage = self._appendage()
             elif flaw == 9:
                 quantity, price = random.randrange(1, self.order_size + 1), random.randrange(1, HIGHEST_PRICE)
+            elif flaw == 10:
+                number -= random.choice((1, 2, 30))
             else:
-                quantity = random.randrange(1, self.order_size + 1)
-        return packets.enter(self.user_ref, symbol, quantity, price, side, appendage)
+                order_id = self.tag()
+        return packets.enter(max(number, 0), symbol, quantity, price, side, appendage, order_id)
+
+    def tag(self) -> bytes:
+        """Return a tag that is wrong in one octet."""
+        octets = bytearray(packets.TAG_OF_ORDERS)
+        octets[self.random.randrange(4)] ^= 1 << self.random.randrange(8)
+        return bytes(octets)
 
     def _appendage(self) -> bytes:
         """Return TagValues, some of them unknown, misplaced or of a wrong size."""
@@ -193,6 +204,9 @@ class Traffic:
         appendage = random.choice((None, b"", b"", self._appendage()))
         given = appendage or b""
         kind, ref = random.randrange(9), random.getrandbits(32)
+        if kind >= 4 and random.random() < 0.95:  # a number that rises, mostly
+            self.user_ref += 1
+            ref = self.user_ref
         if kind < 3:
             return packets.cancel(ref, random.getrandbits(20), appendage)
         if kind == 3:

@@ -78,12 +78,37 @@ def test_limits_in_registers():
         ('protocol = "tcp"\naction = "fence"', 0b0101),
         ('protocol = "tcp"\naction = "starve"', 0b1001),
         ('action = "cut"', 0b1100),
+        ("unordered = true", 0b10000),
     ],
 )
 def test_the_mode_of_a_lane(keys, mode):
-    """By hand: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 the action; lane 2 is the second word, the others 0."""
+    """By hand: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 the action, bit 4 numbers may fall; lane 2 is the second word."""
     words = dict(loader.build(config.parse(GOOD.replace("vlan = 100", f"vlan = 100\n{keys}"))).words())
     assert [words[Reg.LANE_MODE + at] for at in range(8)] == [0, mode, 0, 0, 0, 0, 0, 0]
+
+
+def test_the_terms_of_a_lane():
+    """By hand: a tag's first octet in bits 31..24; 3 a second are 41,666,667 cycles, rounded up; 4 at once: 3 ahead."""
+    keys = 'vlan = 100\nbuild = "RLP1"\nrate_per_s = 3\nburst = 4'
+    words = dict(loader.build(config.parse(GOOD.replace("vlan = 100", keys))).words())
+    assert [words[Reg.BUILD_TAG + at] for at in range(3)] == [0, 0x524C5031, 0]
+    assert [words[Reg.RATE_INTERVAL + at] for at in range(3)] == [0, 41_666_667, 0]
+    assert [words[Reg.RATE_DEPTH + at] for at in range(3)] == [0, 125_000_001, 0]
+
+
+def test_tags_are_written_behind_the_limits_and_confirmed():
+    board, device = make()
+    image = loader.build(config.parse(GOOD))
+    loader.load(device, image)
+    tagged = loader.tag(device, image, {2: "NEW1"})
+    assert board.crc == tagged.crc != image.crc
+    assert device.read(Reg.BUILD_TAG, 8) == (0, int.from_bytes(b"NEW1", "big"), 0, 0, 0, 0, 0, 0)
+    assert loader.verify(device, tagged) == 6233
+    with pytest.raises(VerificationError, match="register 0x0161"):
+        loader.verify(device, image)
+    device.arm(tagged.crc)
+    with pytest.raises(HostError, match="lanes are open"):
+        loader.tag(device, tagged, {2: "NEW1"})
 
 
 def test_tables_are_written_whole_so_that_nothing_old_stays():
@@ -93,6 +118,8 @@ def test_tables_are_written_whole_so_that_nothing_old_stays():
         (Reg.LANE_MODE, 8),
         (Reg.LANE_KEY, 32),
         (Reg.GROSS_LIMIT, 18),
+        (Reg.BUILD_TAG, 8),
+        (Reg.RATE_INTERVAL, 16),
         (Reg.EXPOSURE_LIMIT, 2048),
         (Reg.DIRECTORY, 4096),
     ):
@@ -104,8 +131,8 @@ def test_a_load_is_large_bursts_and_its_crc_is_confirmed():
     image = loader.build(packaged_limits())
     loader.load(device, image)
     assert board.crc == image.crc != 0
-    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 32 + 64
-    assert loader.verify(device, image) == 6209
+    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 3 + 32 + 64
+    assert loader.verify(device, image) == 6233
 
 
 def test_the_crc_is_over_address_and_value():

@@ -74,7 +74,7 @@ def test_in_ouch_42_an_order_is_known_by_the_same_number():
         await client.wait_report(2, Report.CANCELED)
         assert client.reports_on(1) == [Report.ACCEPTED]
         assert [arrival.is_order for arrival in venue.arrivals] == [True, True, False]
-        assert [arrival.message[1:15] for arrival in venue.orders()] == [b"user1-1       ", b"user1-2       "]
+        assert [arrival.message[1:15] for arrival in venue.orders()] == [b"user1-00000001", b"user1-00000002"]
         await client.close()
 
     on_a_venue(scenario, fills=False, dialect="4.2")

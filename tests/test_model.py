@@ -5,11 +5,12 @@ from collections import Counter
 import pytest
 
 from hdl.wire.event import NO_SYMBOL, Kind
-from hdl.wire.registers import Count
+from hdl.wire.registers import Count, drops
 from hdl.wire.verdict import Reason, Source
 from sim import packets
 from sim.model import Config, Event, Model
-from sim.packets import PREAMBLE, cancel, datagram, enter, entry, packet, replace, tag_value
+from sim.packets import PREAMBLE, TAG_OF_ORDERS, cancel, datagram, enter, entry, packet, replace, tag_value
+from sim.parse import terms
 from sim.traffic import Traffic
 
 SERVER = packets.Address(bytes([10, 0, 0, 1]), bytes([10, 9, 0, 1]), 40_000, 26_400)
@@ -28,6 +29,7 @@ def model(*, armed: bool = True, policy: int = 0, shares: int = 1000, lane: int 
             symbols={b"AAPL    ": 5},
             limits={(5, True): shares, (5, False): 10},
             gross_limits=[lane] * 8 + [firm],
+            **terms(TAG_OF_ORDERS),
         )
     )
     if armed:
@@ -39,6 +41,10 @@ def order(quantity: int = 100, *, server=SERVER, price: int = 10_000, side: byte
     return datagram(server, *[enter(7, b"AAPL", quantity, price, side)] * count)
 
 
+def numbered(*numbers: int, tag: bytes = TAG_OF_ORDERS, server=SERVER) -> bytes:
+    return datagram(server, *[enter(number, b"AAPL", 1, 1, order_id=tag + b"P001") for number in numbers])
+
+
 def play(made: Model, *frames: bytes, start: int = 1000, gap: int = 12) -> list[int]:
     """Send frames, the first octet of the first preamble in cycle `start`; return the reasons."""
     before = len(made.verdicts)
@@ -47,6 +53,44 @@ def play(made: Model, *frames: bytes, start: int = 1000, gap: int = 12) -> list[
         start += 8 + len(frame) + gap
     made.rest()
     return [reason for _, _, reason in made.verdicts[before:]]
+
+
+def test_an_order_begins_with_the_tag_of_its_lane():
+    made = model()
+    made.config.tags = [b"NEW1", b"OLD1", *[b"    "] * 6]
+    frames = [numbered(1, tag=b"NEW1"), numbered(2, tag=b"OLD1"), numbered(2, tag=b"NEW2"), numbered(2, tag=b"\0NEW")]
+    frames += [numbered(1, tag=b"OLD1", server=TAGGED)]
+    assert play(made, *frames) == [0, Reason.TAG, Reason.TAG, Reason.TAG, 0]
+
+
+def test_the_numbers_of_a_lane_rise():
+    """What was let go counts, by the verdict: not what was dropped with another's failure, nor what is no order."""
+    made = model()
+    made.config.modes = [0] * 8
+    frames = [numbered(5), numbered(5), numbered(4), numbered(6, 7), numbered(8, 8), numbered(8), numbered(1 << 31)]
+    assert play(made, *frames) == [0, Reason.DUPLICATE, Reason.DUPLICATE, 0, Reason.DUPLICATE, 0, 0]
+    assert play(made, numbered(1, server=TAGGED), start=9000) == [0]
+    assert made.standing.last_refs[:2] == [1 << 31, 1]
+    assert play(made, datagram(TAGGED, entry(b"D", 50)), numbered(50, server=TAGGED), start=9500) == [
+        0,
+        Reason.DUPLICATE,
+    ]
+    assert play(made, datagram(TAGGED, cancel(90)), numbered(51, server=TAGGED), start=9900) == [0, 0]
+
+
+def test_the_rate_of_a_lane():
+    """An order takes 1,000 cycles, and 2,000 ahead are allowed: three at once, the next when the lead is 2,000 again.
+
+    A frame counts as of 21 cycles behind its first octet: the place of its destination port, and 7 more.
+    """
+    made = model()
+    made.config.rates = [(1000, 2000), *[(1, 0)] * 7]
+    assert play(made, order(1, count=4)) == [Reason.RATE]
+    assert play(made, order(1, count=3), start=2000) == [0]
+    assert play(made, order(1), start=2999) == [Reason.RATE]
+    assert play(made, order(1), start=3131) == [0]  # a few frames later, so that they do not overlap
+    assert play(made, order(1), start=3999) == [Reason.RATE]
+    assert play(made, order(1), start=4131) == [0]
 
 
 def test_a_frame_leaves_five_cycles_after_its_end():
@@ -292,7 +336,7 @@ def test_frames(frame, reason):
     nowhere = 0 < reason <= Reason.NO_LANE or frame[12:14] == b"\x08\x06" or frame[16:18] == b"\x08\x06"
     row = made.verdicts[0][1]
     assert (row == 8) == (nowhere or frame[23] == 1)
-    assert sum(sum(cells[Count.FRAME_DROP : Count.ORDER_DROP]) for cells in made.counters) == (reason != 0)
+    assert sum(sum(drops(cells, Count.FRAME_DROP).values()) for cells in made.counters) == (reason != 0)
 
 
 def test_arp_and_icmp_pass_by_policy():

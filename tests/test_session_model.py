@@ -12,6 +12,7 @@ from hdl.wire.verdict import Action, Reason, Source
 from sim import packets
 from sim.model import Config, Event, Model
 from sim.packets import ACK, FIN, PREAMBLE, RST, SYN, URG, cancel, enter, enter42, packet, segment
+from sim.parse import terms
 from sim.replies import Report
 
 SERVER = packets.Address(bytes([10, 0, 0, 1]), bytes([10, 9, 0, 1]), 40_000, 26_400)
@@ -39,7 +40,7 @@ class Line:
                 symbols={b"AAPL    ": 5},
                 limits={(5, True): shares, (5, False): shares},
                 gross_limits=[10**15] * 9,
-                modes=[1 | dialect << 1 | action << 2] + [0] * 7,
+                **terms(packets.TAG_OF_ORDERS, [1 | dialect << 1 | action << 2] + [0] * 7),
             )
         )
         self.now = 1000
@@ -179,7 +180,7 @@ def test_behind_a_breach_every_order_of_the_frame_is_stopped():
 def test_the_thirty_second_order_of_a_frame_is_stopped():
     line = Line(dialect=1)
     small = b"\0\1R" * 3
-    many = b"".join(packet(enter42(b"%d" % number, b"AAPL", 1, 1)) for number in range(28))
+    many = b"".join(packet(enter42(b"BLD1%d" % number, b"AAPL", 1, 1)) for number in range(28))
     line.say(many, sequence=FIRST)
     assert line.counters[Count.ORDERS_OUT] == 28
     line = Line()
@@ -545,7 +546,7 @@ def test_a_new_session_makes_waiting_frames_of_the_old_one_stale():
 def test_dialect_42():
     """The same letters, other places and lengths; an order is overwritten as one."""
     line = Line(dialect=1)
-    order = packet(enter42(b"TOK1", b"AAPL", 100, 10_000))
+    order = packet(enter42(b"BLD1TOK1", b"AAPL", 100, 10_000))
     assert line.say(order + packet(packets.cancel42(b"TOK1")), sequence=FIRST) == 0
     assert line.model.budget.exposure[BUY_AAPL] == 100
     bad = packet(packets.replace42(b"TOK1", b"TOK2", 1, 1))

@@ -35,7 +35,7 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
         ctx.set(verdict.message_end, 1)
         await ctx.tick()
         ctx.set(verdict.message_end, 0)
-        for name in ("missing", "over_position", "over_lane", "over_firm", "undecided"):
+        for name in ("repeated", "over_rate", "missing", "over_position", "over_lane", "over_firm", "undecided"):
             ctx.set(getattr(verdict, name), message.get(name, 0))
         ctx.set(verdict.index, 40 + number)
         if ctx.get(verdict.judged_order):
@@ -131,6 +131,22 @@ CASES = {
         {},
         {"reason": Reason.SIDE, "breach": 0, "blocked": None},
     ),
+    "tag and number come before the symbol, the rate behind the fields": (
+        [ENTER | {"bad_tag": 1, "repeated": 1, "missing": 1}],
+        {},
+        {"reason": Reason.TAG},
+    ),
+    "a number that is not new": (
+        [ENTER | {"repeated": 1, "over_rate": 1, "missing": 1, "undecided": 1}],
+        {},
+        {"reason": Reason.DUPLICATE},
+    ),
+    "too soon": (
+        [ENTER | {"over_rate": 1, "over_position": 1, "over_lane": 1}],
+        {},
+        {"reason": Reason.RATE, "breach": 0},
+    ),
+    "only an Enter has them": ([CANCEL | {"repeated": 1, "over_rate": 1, "bad_tag": 1}], {}, {"keep": 1}),
     "a malformed message has no fields": (
         [CANCEL | {"bad_message": 1}],
         {},

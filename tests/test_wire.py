@@ -242,7 +242,7 @@ def test_event_record():
         sequence=258, kind=event.Kind.DROP, lane=3, reason=verdict.Reason.POSITION, count=2, at=(1 << 32) + 1,
         user_ref=5, symbol=6, quantity=100, price=1_234_500,
     )  # fmt: skip
-    assert record.hex() == "0201000001032902010000000100000005000000060000006400000044d61200"
+    assert record.hex() == "0201000001032c02010000000100000005000000060000006400000044d61200"
     assert event.EVENT.size == 4 * event.WORDS == 32
 
 
@@ -277,7 +277,11 @@ def test_register_map():
         inside = registers.CONFIG_FIRST <= register <= registers.CONFIG_LAST
         assert inside == (config and register >= 0x100), register.name
     assert registers.Count.ORDER_DROP + max(verdict.Reason) < registers.COUNTERS_PER_ROW
-    assert registers.Count.FRAME_DROP + max(verdict.Reason) < registers.Count.ORDER_DROP
+    assert registers.Count.FRAME_DROP + max(verdict.Reason) < registers.Count.ORDER_DROP + verdict.Reason.ROLLED_BACK
+    row = list(range(registers.COUNTERS_PER_ROW))
+    cells = [*registers.drops(row, registers.Count.FRAME_DROP).values()]
+    cells += registers.drops(row, registers.Count.ORDER_DROP).values()
+    assert len(set(cells)) == len(cells) and min(cells) > registers.Count.RETURN_GAPS
 
 
 def test_reasons_are_in_order_of_evaluation():
@@ -286,10 +290,11 @@ def test_reasons_are_in_order_of_evaluation():
     assert names[:5] == ["PASSED", "RUNT", "RX_ERROR", "GIANT", "FCS"]
     assert names.index("NO_LANE") < names.index("TCP_HEADER") < names.index("FRAMING") < names.index("KILLED")
     assert names[names.index("KILLED") :] == [
-        "KILLED", "MESSAGE", "REPLACE", "PEGGED", "CHANNEL", "SYMBOL", "BLOCKED", "SIDE", "QUANTITY", "ORDER_SIZE",
-        "PRICE", "MARKET", "POSITION", "LANE_GROSS", "FIRM_GROSS", "BUSY", "SIBLING", "ABORTED",
+        "KILLED", "MESSAGE", "REPLACE", "PEGGED", "CHANNEL", "TAG", "DUPLICATE", "SYMBOL", "BLOCKED", "SIDE",
+        "QUANTITY", "ORDER_SIZE", "PRICE", "MARKET", "RATE", "POSITION", "LANE_GROSS", "FIRM_GROSS", "BUSY", "SIBLING",
+        "ABORTED",
     ]  # fmt: skip
-    assert [reason.value for reason in verdict.Reason] == list(range(47))
+    assert [reason.value for reason in verdict.Reason] == list(range(50))
 
 
 def declarations():

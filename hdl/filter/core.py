@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out, connect
 
 from hdl.filter.addresses import Addresses
 from hdl.filter.arming import Arming
+from hdl.filter.ascent import Ascent
 from hdl.filter.buffer import FrameBuffer
 from hdl.filter.bus import BusDecoder
 from hdl.filter.capture import Capture
@@ -20,11 +21,13 @@ from hdl.filter.gmii import GmiiRx
 from hdl.filter.headers import Headers
 from hdl.filter.history import History
 from hdl.filter.kill import KillLatch, KillSources
+from hdl.filter.lane_terms import LaneTerms
 from hdl.filter.lanes import Lanes
 from hdl.filter.link import Link
 from hdl.filter.log import MOMENT, Log
 from hdl.filter.marks import Mark
 from hdl.filter.order import Order
+from hdl.filter.pace import Pace
 from hdl.filter.queue import EgressQueue
 from hdl.filter.records import Records
 from hdl.filter.replies import Replies
@@ -53,6 +56,7 @@ TARGETS = {
         (Reg.EXPOSURE, Reg.EXPOSURE + 2047),
     ],
     "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7), (Reg.LANE_MODE, Reg.LANE_MODE + 7)],
+    "terms": [(Reg.BUILD_TAG, Reg.BUILD_TAG + 31)],
     "lanes": [(Reg.LANE_KEY, Reg.LANE_KEY + 31)],
     "directory": [(Reg.DIRECTORY, Reg.DIRECTORY + 4095)],
     "counters": [(Reg.COUNTER, Reg.COUNTER + 2047)],
@@ -117,6 +121,9 @@ class Filter(wiring.Component):
         m.submodules.lanes = lanes = Lanes()
         m.submodules.framer = framer = Framer()
         m.submodules.order = order = Order()
+        m.submodules.terms = terms = LaneTerms()
+        m.submodules.ascent = Ascent()
+        m.submodules.pace = Pace()
         m.submodules.risk = risk = Risk()
         m.submodules.verdict = verdict = Verdict()
         m.submodules.buffer = FrameBuffer()
@@ -148,6 +155,7 @@ class Filter(wiring.Component):
         m.d.sync += lane.eq(headers.lane)
         self._read(m, lane)
         self._judge(m, lane)
+        self._admit(m, lane)
         self._send(m, lane)
         for parser in (framer, order, risk):
             follow(m, store, parser, "load", "word")
@@ -234,6 +242,7 @@ class Filter(wiring.Component):
         connect(m, controller.events, log.reader)
         connect(m, bus.settings, settings.bus)
         connect(m, bus.lanes, lanes.bus)
+        connect(m, bus.terms, terms.bus)
         connect(m, bus.risk, risk.bus)
         connect(m, bus.directory, risk.directory_bus)
         connect(m, bus.counters, counters.bus)
@@ -398,8 +407,39 @@ class Filter(wiring.Component):
         follow(m, p.receiver, p.verdict, "start", "end", "closes")
         follow(m, p.order, p.verdict, "message_end", "unjudged", "is_order", "is_enter")
         follow(m, p.order, p.verdict, "user_ref", "quantity", "price", "bad_message", "replace", "pegged", "channel")
-        follow(m, p.order, p.verdict, "bad_side", "bad_quantity", "over_size", "zero_price", "market")
+        follow(m, p.order, p.verdict, "bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
         follow(m, p.risk, p.verdict, "index", "missing", "blocked", "over_position", "over_lane", "over_firm")
+
+    def _admit(self, m, lane):
+        """What the lane's own terms say of an order: tag, number, rate. They are the frame's until it is released."""
+        p = m.submodules
+        begin, owned = Signal(), Signal()
+        m.d.sync += begin.eq(p.headers.owned)
+        with m.If(p.receiver.start):
+            m.d.sync += owned.eq(0)
+        with m.If(begin):
+            m.d.sync += owned.eq(1)
+        commit, ordered = owned & p.verdict.released, Signal()
+        m.d.sync += ordered.eq(~p.settings.unordered_lanes.bit_select(lane[:3], 1))
+        m.d.comb += [
+            p.terms.begin.eq(begin),
+            p.terms.lane.eq(lane),
+            p.terms.commit.eq(commit),
+            p.terms.commit_ref.eq(p.ascent.highest),
+            p.order.tag.eq(p.terms.tag),
+            p.ascent.begin.eq(p.terms.shown),
+            p.pace.now.eq(p.watchdog.now),
+            p.pace.begin.eq(begin),
+            p.pace.lane.eq(lane),
+            p.pace.commit.eq(commit),
+            p.verdict.repeated.eq(p.ascent.repeated & ordered),
+            p.verdict.over_rate.eq(p.pace.over),
+        ]
+        follow(m, p.terms, p.ascent, "last_ref")
+        follow(m, p.terms, p.pace, "interval", "depth")
+        follow(m, p.order, p.ascent, "message_end", "numbered", "user_ref")
+        follow(m, p.verdict, p.ascent, "passes")
+        follow(m, p.verdict, p.pace, "charge")
 
     def _send(self, m, lane):
         """From the verdict to the pins."""

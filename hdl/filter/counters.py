@@ -32,9 +32,10 @@ class What(enum.Enum, shape=2):
     CAME = 3  # a verdict, or runts; or what came back
 
 
-# As wide as a block RAM. `reason` is the low half of a reason: of LEFT and FORCED it is KILLED or higher, so that tells
-# all of it; of LOST and CAME the other two bits are the lowest of `stopped`. Only of LOST and FORCED the log wants to
-# know when they came: of LEFT and CAME the lowest bits of `moment` tell what they are. Whatever does not apply is 0.
+# As wide as a block RAM. `reason` is the low part of a reason; of LOST and CAME the other two bits are the lowest of
+# `stopped`. If orders of LEFT or FORCED were stopped, these have a lane, whose highest bit is the reason's bit 4: with
+# it that is KILLED or higher. Only of LOST and FORCED the log wants to know when they came: of LEFT and CAME the lowest
+# bits of `moment` tell what they are. Whatever does not apply is 0.
 Job = data.StructLayout({"what": What, "lane": 4, "orders": 7, "stopped": 7, "reason": 4, "moment": MOMENT})
 BY_ORDER, FENCED = 2, 3  # bits of `stopped` of LOST and CAME: the failing message is an order; the lane was fenced
 INJECTED = 0  # bit of `moment` of LEFT
@@ -126,7 +127,7 @@ class Counters(wiring.Component):
         m.submodules.jobs = jobs = JobQueue(Job)
         pending = self._queue(m, jobs)
         step, running, sweeping, asked = Signal(3), Signal(), Signal(init=1), Signal()
-        cell, act, amount = self._plan(m, jobs.head, running, step)
+        target, act, amount = self._plan(m, jobs.head, running, step)
 
         # What is read in one cycle is written three cycles later: no step comes so soon after another of its cell.
         sweep, inquiry, place = Signal(ADDRESS), Signal(ADDRESS), Signal(ADDRESS)
@@ -138,7 +139,7 @@ class Counters(wiring.Component):
             self.bus.value.eq(total),
         ]
         m.d.sync += [
-            place.eq(Mux(running, Cat(cell, jobs.head.lane), 0)),
+            place.eq(Mux(running, target, 0)),
             amounts.eq(Cat(amount, amounts)),
             Cat(places, memory.write_addr).eq(Cat(memory.read_addr, places)),
             Cat(acts, memory.write_en).eq(Cat(act, acts[0] | sweeping, acts[1:])),
@@ -207,7 +208,7 @@ class Counters(wiring.Component):
         with m.If(valid):
             m.d.sync += [
                 gone.what.eq(Mux(forced, What.FORCED, Mux(sent, What.LEFT, What.LOST))),
-                gone.lane.eq(left.lane),
+                gone.lane.eq(left.lane | (stopped.any() & reason[4]) << 3),
                 gone.orders.eq(left.orders + also_lost),
                 gone.stopped.eq(stopped | Mux(sent, 0, reason[4:] | 1 << BY_ORDER)),
                 gone.reason.eq(reason[:4]),
@@ -278,7 +279,7 @@ class Counters(wiring.Component):
         return pending
 
     def _plan(self, m, job, running, step):
-        """Return what is to be added in a step of the job: the cell, whether anything, how much."""
+        """Return what is to be added in a step of the job: where, whether anything, how much."""
         # What the job is, registered in the cycle before its first step.
         came, sent, forced, injected, dropped = (Signal() for _ in range(5))
         runts, one, rewritten, fenced, heard, spoilt = (Signal() for _ in range(6))
@@ -299,7 +300,7 @@ class Counters(wiring.Component):
             fenced.eq(is_came & job.stopped[FENCED]),
             heard.eq((job.what == What.CAME) & job.moment[HEARD]),
             spoilt.eq((job.what == What.CAME) & job.moment[SPOILT]),
-            high.eq(Mux(is_sent, Mux(job.reason >= Reason.KILLED & 15, 1, 2), job.stopped[:2])),
+            high.eq(Mux(is_sent, Cat(job.lane[3], Cat(job.reason, job.lane[3]) < Reason.KILLED & 31), job.stopped[:2])),
         ]
 
         cell, act, amount = Signal(CELL), Signal(), Signal(AMOUNT)
@@ -336,9 +337,10 @@ class Counters(wiring.Component):
         with m.If(~running):
             m.d.comb += [act.eq(0), orders.eq(0)]
 
-        # For the log. Of the reasons of LOST the low halves differ.
+        # For the log. Of the reasons of LOST the low parts differ.
+        row = Cat(job.lane[:3], job.lane[3] & ~rewritten)
         m.d.comb += [
-            self.booked_lane.eq(job.lane),
+            self.booked_lane.eq(row),
             self.booked_orders.eq(job.orders),
             self.booked_at.eq(job.moment),
         ]
@@ -347,4 +349,7 @@ class Counters(wiring.Component):
                 for kind, why in LOST_FOR.items():
                     with m.Case(why & 15):
                         m.d.comb += self.booked_kind.eq(kind)
-        return cell, act, amount
+        return Cat(cell, row), act, amount
+
+
+assert Reason.ABORTED < Reason.KILLED + 32

@@ -59,8 +59,8 @@ class Headers(wiring.Component):
         Strobe, in cycle 12 of a frame of at least 12 octets.
     lane : Out(4)
         8, for none, from ``open`` on; right from t + 8 to the next ``open``.
-    located : Out(1)
-        Strobe, in cycle t + 8 of a TCP frame that has a lane.
+    owned, located : Out(1)
+        Strobes, in cycle t + 8 of a frame that has a lane; and is TCP.
     source_port, destination_port, sequence, acknowledgment, tcp_flags, payload_length : Out
         Of a TCP frame, as `Segment` says; the first three are right with ``located``, and all stay beyond the next
         ``open``.
@@ -99,6 +99,7 @@ class Headers(wiring.Component):
     found_lane: In(4)
     open: Out(1)
     lane: Out(4, init=NO_LANE)
+    owned: Out(1)
     located: Out(1)
     source_port: Out(16)
     destination_port: Out(16)
@@ -303,11 +304,11 @@ class Headers(wiring.Component):
         ]
         with m.If(in_ports & (place == 3)):
             m.d.sync += waiting.eq(1)
-        m.d.sync += self.located.eq(0)
+        m.d.sync += [self.owned.eq(0), self.located.eq(0)]
         with m.If(waiting & self.found & ~self.end):
             m.d.sync += [self.lane.eq(self.found_lane), waiting.eq(0)]
             m.d.sync += self.flags[Reason.NO_LANE].eq(self.found_lane[3])
-            m.d.sync += self.located.eq(self.tcp & ~self.found_lane[3])
+            m.d.sync += [self.owned.eq(~self.found_lane[3]), self.located.eq(self.tcp & ~self.found_lane[3])]
         with m.If(self.end):
             m.d.sync += waiting.eq(0)
 

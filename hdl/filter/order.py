@@ -1,6 +1,6 @@
 """The decoder of OUCH messages: the fields of an order, and what is wrong with a message."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,7 @@ from hdl.filter.appendage import Appendage
 from hdl.filter.context import WORD_BITS, WORDS, keep
 from hdl.filter.ending import FLAGS, Ending
 from hdl.wire import ouch42
-from hdl.wire.ouch import ENTER, HIGHEST_PRICE, LENGTHS, MOST_SHARES, ORDERS, REPLACE, Message, Side
+from hdl.wire.ouch import ENTER, HIGHEST_PRICE, LENGTHS, MOST_SHARES, NUMBERED, ORDERS, REPLACE, Message, Side
 
 _LAST_PLACE = 63
 # An Enter of OUCH 4.2 has the fields of one of 5.0 ten octets further behind, the end of its token where the user_ref
@@ -16,6 +16,7 @@ _LAST_PLACE = 63
 _SHIFT = ouch42.ENTER["side"].offset - ENTER["side"].offset
 _REF, _NEW_REF = ENTER["user_ref"], REPLACE["user_ref"]
 _NEW_TOKEN_END = ouch42.REPLACE["token"].offset + ouch42.REPLACE["token"].size - _REF.size - _SHIFT
+_TAG = ENTER["order_id"].offset, (ouch42.ENTER["token"].offset - _SHIFT) % (2 * _LAST_PLACE + 2)
 _PRICE, _HALF = ENTER["price"].offset, ouch42.ENTER["price"].size
 
 
@@ -50,9 +51,12 @@ class Order(wiring.Component):
         The frame is over: a price that comes now is not told any more.
     order_size : In(32)
         The largest quantity of one order.
+    tag : In(32)
+        What the ClOrdID (the token) of the lane's orders begins with, its first octet highest; right from s0 on.
     load, word, context : In(8), In(36), Out(288)
-    is_enter, is_order : Out(1)
-        From s0 + 1 to the next message. Enter, Replace and Enable are orders.
+    is_enter, is_order, numbered : Out(1)
+        From s0 + 1 to the next message. Enter, Replace and Enable are orders. Numbered are those whose ``user_ref``
+        must rise: orders, Mass Cancel and Disable.
     user_ref, quantity, buy, price : Out(32), Out(32), Out(1), Out(32)
         As they come in, complete one cycle after their last octet (``user_ref`` two), until the same field of the next
         message.
@@ -61,6 +65,8 @@ class Order(wiring.Component):
         The symbol of an Enter, octet by octet in s0 + 11 to s0 + 18 (s0 + 21 to s0 + 28).
     price_ready : Out(1)
         In s0 + 26 (s0 + 33, one cycle behind the price) of an Enter that is at least so long.
+    bad_tag : Out(1)
+        The tag is another; right from s0 + 36 (s0 + 6) to the next message's.
     bad_side, bad_quantity, over_size, zero_price, market : Out(1)
         The checks on an Enter's fields; right from s0 + 27 (s0 + 33) to the next message's fields.
     message_end : Out(1)
@@ -83,11 +89,13 @@ class Order(wiring.Component):
     dialect: In(1)
     over: In(1)
     order_size: In(32)
+    tag: In(32)
     load: In(WORDS)
     word: In(WORD_BITS)
     context: Out(WORDS * WORD_BITS)
     is_enter: Out(1)
     is_order: Out(1)
+    numbered: Out(1)
     user_ref: Out(32)
     quantity: Out(32)
     buy: Out(1)
@@ -96,6 +104,7 @@ class Order(wiring.Component):
     symbol_valid: Out(1)
     symbol_first: Out(1)
     price_ready: Out(1)
+    bad_tag: Out(1)
     bad_side: Out(1)
     bad_quantity: Out(1)
     over_size: Out(1)
@@ -132,10 +141,12 @@ class Order(wiring.Component):
         m.d.comb += [
             flags["is_enter"].eq(kind[Message.ENTER]),
             flags["is_order"].eq(Cat(kind[order] for order in ORDERS).any()),
+            flags["numbered"].eq(Cat(kind[message] for message in NUMBERED).any()),
             flags["replace"].eq(kind[Message.REPLACE]),
         ]
         user_ref, priced, ready = self._fields(m, place, kind, forget)
         zeros = self._checks(m, place)
+        self._tag(m, place, kind[Message.ENTER])
         m.submodules.appendage = appendage = Appendage()
         length = self._length(m, place, kind, flags, appendage, forget)
 
@@ -158,7 +169,7 @@ class Order(wiring.Component):
 
         words = {
             1: (self.quantity, self.buy, self.bad_side, *zeros),
-            2: (self.price, priced),
+            2: (self.price, priced, self.bad_tag),
             4: (user_ref,),
             5: (place, kinds, *length),
         }
@@ -237,6 +248,19 @@ class Order(wiring.Component):
         m.d.comb += self.market.eq(high_before | upper_above | upper_same & lower_above)
         m.d.comb += self.zero_price.eq(none)
         return high, none
+
+    def _tag(self, m, place, enter):
+        """Compare the tag octet by octet: the low bits of their places are the same in both dialects."""
+        here = Mux(self.dialect, within(place, _TAG[1], 4), within(place, _TAG[0], 4))
+        wanted = Array(self.tag.word_select((_TAG[0] + 3 - low) % 4, 8) for low in range(4))
+        taking, begins, differs = Signal(), Signal(), Signal()
+        m.d.sync += [
+            taking.eq(self.message_valid & enter & here),
+            begins.eq(place[:2] == _TAG[0] % 4),
+            differs.eq(self.message_octet != wanted[place[:2]]),
+        ]
+        with m.If(taking):
+            m.d.sync += self.bad_tag.eq((self.bad_tag & ~begins) | differs)
 
     def _length(self, m, place, kind, flags, appendage, forget):
         """One of 5.0 is right without appendage length, with that length 0, or with the TagValues it announces."""

@@ -34,6 +34,8 @@ class Settings(wiring.Component):
         The Toeplitz key, as in `hdl.wire.registers.toeplitz`.
     tcp_lanes, dialect_lanes : Out(8)
         A bit a lane: TCP, not UDP; OUCH 4.2, not 5.0.
+    unordered_lanes : Out(8)
+        A bit a lane: the numbers of its orders need not rise.
     actions : Out(data.ArrayLayout(2, 8))
         A `hdl.wire.verdict.Action` a lane.
     """
@@ -46,6 +48,7 @@ class Settings(wiring.Component):
     hash_key: Out(KEY_BITS)
     tcp_lanes: Out(LANES)
     dialect_lanes: Out(LANES)
+    unordered_lanes: Out(LANES)
     actions: Out(data.ArrayLayout(2, LANES))
 
     def elaborate(self, platform):
@@ -60,7 +63,8 @@ class Settings(wiring.Component):
             Reg.HASH_KEY + 2: self.hash_key[64:],
         }
         for lane in range(LANES):
-            registers[Reg.LANE_MODE + lane] = Cat(self.tcp_lanes[lane], self.dialect_lanes[lane], self.actions[lane])
+            mode = self.tcp_lanes[lane], self.dialect_lanes[lane], self.actions[lane], self.unordered_lanes[lane]
+            registers[Reg.LANE_MODE + lane] = Cat(mode)
         bus = self.bus
         number = bus.address[: (LAST - FIRST).bit_length()]
         asked, found, writes, is_begin = Signal(), Signal(), Signal(), Signal()

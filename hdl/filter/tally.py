@@ -14,6 +14,8 @@ DECODE_CHECKS = {
     "channel": Reason.CHANNEL,
 }
 ENTER_CHECKS = {
+    "bad_tag": Reason.TAG,
+    "repeated": Reason.DUPLICATE,
     "missing": Reason.SYMBOL,
     "blocked": Reason.BLOCKED,
     "bad_side": Reason.SIDE,
@@ -21,12 +23,13 @@ ENTER_CHECKS = {
     "over_size": Reason.ORDER_SIZE,
     "zero_price": Reason.PRICE,
     "market": Reason.MARKET,
+    "over_rate": Reason.RATE,
     "over_position": Reason.POSITION,
     "over_lane": Reason.LANE_GROSS,
     "over_firm": Reason.FIRM_GROSS,
     "undecided": Reason.BUSY,
 }
-FIELD_CHECKS = ("bad_side", "bad_quantity", "over_size", "zero_price", "market")  # the decoder's
+FIELD_CHECKS = ("bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")  # the decoder's
 BREACHES = (Reason.POSITION, Reason.LANE_GROSS, Reason.FIRM_GROSS)  # in this order, and nothing between them
 LAST_NUMBER = 31  # orders of a frame that can be told apart when it is rewritten: 0 to 30
 
@@ -43,11 +46,11 @@ def first(m, flags, *, name):
 class Tally(wiring.Component):
     """Judges each message of a frame when it ends, and keeps what the frame's verdict needs of them.
 
-    A message fails for the lowest ``Reason`` of its decoder's flags and, for an Enter, the risk engine's. On a TCP lane
+    A message fails for the lowest ``Reason`` of its decoder's flags and, for an Enter, of all the others. On a TCP lane
     an order that fails is stopped, and the frame goes on; but a malformed message, or a stopped order that began in an
     earlier frame, fences. Behind a breach every later order of a TCP frame is stopped too (BLOCKED), and so is an order
-    whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the risk engine's
-    one cycle later; what follows is right two cycles after ``message_end``, and holds until the next frame is four
+    whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the others one
+    cycle later; what follows is right two cycles after ``message_end``, and holds until the next frame is four
     octets in. Sums, a breach and what it stops take three: an order that ends a cycle behind another is malformed.
 
     Members
@@ -77,6 +80,8 @@ class Tally(wiring.Component):
         The first message that fails, and where its particulars are.
     fencing, fence_reason, fence_is_order, fence_place : Out
         The first message that fences.
+    passes : Out(1)
+        Strobe two cycles after ``message_end``: the message does not fail.
     checked, charge : Out(1)
         Strobes, one and two cycles after ``message_end``: an Enter has been judged; it is let go, and so is its frame
         as far as that is known.
@@ -121,6 +126,7 @@ class Tally(wiring.Component):
                 "fence_reason": Out(Reason),
                 "fence_is_order": Out(1),
                 "fence_place": Out(2),
+                "passes": Out(1),
                 "checked": Out(1),
                 "charge": Out(1),
                 "full": Out(1),
@@ -187,6 +193,7 @@ class Tally(wiring.Component):
         stops, goes = Signal(), Signal()  # it counts a cycle later, and so does a breach
         crossed, crossed_index = Signal(Reason), Signal(9)
         m.d.sync += [
+            self.passes.eq(ended & ~fails),
             self.charge.eq(self.checked & ~fails & (self.tcp | ~self.failed)),
             self.breached.eq(ended & breaches),
             crossed.eq(reason),

@@ -68,7 +68,7 @@ class Verdict(wiring.Component):
         Some order is let go, if the frame is kept and not overwritten; right with ``end``.
     orders, stopped, stop_reason : Out(7), Out(7), Out(Reason)
         One cycle after ``end``: orders let go, orders overwritten and for what.
-    checked, charge : Out(1)
+    passes, checked, charge : Out(1)
         As `Tally` has them.
     frame_end, kept, released : Out(1)
         One cycle after ``end``; the frame is kept; and its orders go out.
@@ -121,6 +121,7 @@ class Verdict(wiring.Component):
                 "orders": Out(7),
                 "stopped": Out(7),
                 "stop_reason": Out(Reason),
+                "passes": Out(1),
                 "checked": Out(1),
                 "charge": Out(1),
                 "frame_end": Out(1),
@@ -177,6 +178,7 @@ class Verdict(wiring.Component):
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
             self.breached.eq(tally.breached),
+            self.passes.eq(tally.passes),
             self.checked.eq(tally.checked),
             self.charge.eq(tally.charge),
         ]

@@ -21,6 +21,7 @@ class Message(IntEnum):
 
 
 ORDERS = (Message.ENTER, Message.REPLACE, Message.ENABLE)  # what can create or enlarge exposure
+NUMBERED = (*ORDERS, Message.MASS_CANCEL, Message.DISABLE)  # whose UserRefNum is new, and above all before it
 
 ENTER = Format(
     "ouch_enter", "big", "type:1", "user_ref:4", "side:1", "quantity:4", "symbol:8:a", "price:8", "time_in_force:1:a",

@@ -5,7 +5,10 @@ it until the high word is written, and then both take effect at once. Registers 
 Configuration (`CONFIG_FIRST` to `CONFIG_LAST`) can be written only while every lane is killed.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
+
+from hdl.wire.verdict import Reason
 
 MAGIC = 0x31525742  # "BWR1", little-endian
 
@@ -46,9 +49,13 @@ class Reg(IntEnum):
     WATCHDOG = 0x0104  # RW  cycles without heartbeat that kill; 0: never armable
     HASH_KEY = 0x0105  # RW  3 words: Toeplitz key, bit 0 of the first word meets the first bit of the symbol
     CLEAR_EXPOSURE = 0x0108  # WO  any value: zeroes exposure and gross notional used; an event tells
-    LANE_MODE = 0x0110  # RW  8 words, a lane each: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 Action
+    LANE_MODE = 0x0110  # RW  8 words, a lane each: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 Action, bit 4 no DUPLICATE
     LANE_KEY = 0x0120  # RW  8 lanes x 4 words: LANE_KEY layout, octet 0 in bits 7..0 of the first word
     GROSS_LIMIT = 0x0140  # RW  16 rows x 64 bits: lanes 0 to 7, row 8 the firm; 10^-4 dollars
+    BUILD_TAG = 0x0160  # RW  8 words, a lane each: how a ClOrdID begins, its first octet in bits 31..24
+    LAST_REF = 0x0168  # RW  8 words: highest UserRefNum that the lane let go
+    RATE_INTERVAL = 0x0170  # RW  8 words: cycles that an order takes of the lane's time; 0: none may pass
+    RATE_DEPTH = 0x0178  # RW  8 words: cycles that the lane's time may be ahead of `now`
     EXPOSURE_LIMIT = 0x0800  # RW  512 symbols x 2 sides (buy, sell) x 64 bits (40 used); shares
     DIRECTORY = 0x1000  # RW  1024 slots x 4 words: symbol octets 0 to 3 (first in bits 31..24), 4 to 7, ENTRY, unused
 
@@ -70,7 +77,7 @@ HISTORY = 2048  # octets of a TCP lane's stream that are kept to be compared wit
 
 
 class Count(IntEnum):
-    """Counters of a row. FRAME_DROP and ORDER_DROP are followed by one counter for each reason."""
+    """Counters of a row. FRAME_DROP + reason, and from ROLLED_BACK on ORDER_DROP + reason, are drops for a reason."""
 
     FRAMES_IN = 0
     FRAMES_OUT = 1
@@ -87,6 +94,12 @@ class Count(IntEnum):
 
 
 COUNTERS_PER_ROW = 128
+
+
+def drops(row: Sequence[int], first: Count) -> dict[Reason, int]:
+    """Return what a row counts from FRAME_DROP or ORDER_DROP on, by reason."""
+    lowest = Reason.ROLLED_BACK if first == Count.ORDER_DROP else Reason.RUNT
+    return {reason: row[first + reason] for reason in Reason if reason >= lowest}
 
 
 def toeplitz(symbol: bytes, key: int) -> int:

@@ -49,20 +49,23 @@ class Reason(IntEnum):
     REPLACE = 31  # refused until chains of orders are tracked
     PEGGED = 32  # option tag 6, 7, 9, 10 or 11
     CHANNEL = 33  # option tag 28 in an order
-    SYMBOL = 34  # not in the directory
-    BLOCKED = 35  # the symbol's block is latched, or an order before it in the TCP frame breached a limit
-    SIDE = 36  # not B, S, T or E
-    QUANTITY = 37  # 0, or above 999,999
-    ORDER_SIZE = 38  # above the largest order size
-    PRICE = 39  # 0
-    MARKET = 40  # above $199,999.9900
-    POSITION = 41  # exposure budget of the symbol and side; the breach blocks the symbol
-    LANE_GROSS = 42  # gross notional of the lane; the breach kills the lane
-    FIRM_GROSS = 43  # gross notional of the firm; the breach kills the firm
-    BUSY = 44  # the risk engine had not decided in time (a gap far below 12 octet times)
+    TAG = 34  # the first four octets of its ClOrdID (4.2: of its token) are not the lane's build tag
+    DUPLICATE = 35  # UserRefNum (4.2: the last four octets of the token) not above all that the lane let go
+    SYMBOL = 36  # not in the directory
+    BLOCKED = 37  # the symbol's block is latched, or an order before it in the TCP frame breached a limit
+    SIDE = 38  # not B, S, T or E
+    QUANTITY = 39  # 0, or above 999,999
+    ORDER_SIZE = 40  # above the largest order size
+    PRICE = 41  # 0
+    MARKET = 42  # above $199,999.9900
+    RATE = 43  # sooner than the lane's rate allows
+    POSITION = 44  # exposure budget of the symbol and side; the breach blocks the symbol
+    LANE_GROSS = 45  # gross notional of the lane; the breach kills the lane
+    FIRM_GROSS = 46  # gross notional of the firm; the breach kills the firm
+    BUSY = 47  # the risk engine had not decided in time (a gap far below 12 octet times)
     # Not a frame's reason.
-    SIBLING = 45  # orders only: another message of the frame failed
-    ABORTED = 46  # left with an inverted FCS and tx_er: the kill came while it was leaving
+    SIBLING = 48  # orders only: another message of the frame failed
+    ABORTED = 49  # left with an inverted FCS and tx_er: the kill came while it was leaving
 
 
 class Action(IntEnum):

@@ -54,6 +54,9 @@ source = "10.1.0.{lane}"
 destination = "10.9.0.1"
 destination_port = 9001
 gross = 1_000_000
+build = "serv"
+rate_per_s = 10_000
+burst = 1_000
 """
 
 

@@ -1,0 +1,112 @@
+"""The terms of a lane: what the host loads, and what a frame of the lane is shown."""
+
+import random
+
+from hdl.filter.lane_terms import TERMS, LaneTerms
+from hdl.wire.registers import Reg
+from tests.cycles import simulate
+
+
+class Host:
+    """Drives the bus, and the rest of the component's inputs through `ctx`."""
+
+    def __init__(self, ctx, terms):
+        self.ctx, self.terms = ctx, terms
+
+    async def access(self, address, data=None):
+        ctx, bus = self.ctx, self.terms.bus
+        ctx.set(bus.request, 1)
+        ctx.set(bus.write, data is not None)
+        ctx.set(bus.address, address)
+        ctx.set(bus.data, data or 0)
+        await ctx.tick()
+        ctx.set(bus.request, 0)
+        for _ in range(12):
+            if ctx.get(bus.ack):
+                assert not ctx.get(bus.error)
+                return ctx.get(bus.value)
+            await ctx.tick()
+        raise AssertionError("no answer within 12 cycles")
+
+
+def run(bench):
+    terms = LaneTerms()
+
+    async def testbench(ctx):
+        await bench(ctx, terms, Host(ctx, terms))
+
+    simulate(terms, testbench)
+
+
+async def show(ctx, terms, lane):
+    """Begin a frame; return the words as they show, each in its cycle."""
+    ctx.set(terms.begin, 1)
+    ctx.set(terms.lane, lane)
+    await ctx.tick()
+    ctx.set(terms.begin, 0)
+    ctx.set(terms.lane, lane ^ 5)
+    shown = []
+    for cycle in range(1, 8):
+        if cycle >= 4:
+            shown.append(ctx.get(getattr(terms, list(TERMS)[cycle - 4])))
+        assert ctx.get(terms.shown) == (cycle == 7)
+        await ctx.tick()
+    assert shown == [ctx.get(getattr(terms, name)) for name in TERMS]
+    return shown
+
+
+def test_each_lane_is_shown_its_own_words():
+    """Written in any order, read back, and shown from b+4 on, one a cycle."""
+
+    async def bench(ctx, terms, host):
+        words = {Reg.BUILD_TAG + number: random.Random(number).getrandbits(32) for number in range(32)}
+        for address in random.Random(1).sample(list(words), 32):
+            await host.access(address, words[address])
+        assert [await host.access(address) for address in words] == list(words.values())
+        for lane in range(8):
+            assert await show(ctx, terms, lane) == [words[register + lane] for register in TERMS.values()]
+
+    run(bench)
+
+
+def test_p4_what_was_not_written_is_0_after_a_reset_whatever_the_memory_holds():
+    """P4: a memory keeps its words in a reset; they are forgotten all the same."""
+
+    async def bench(ctx, terms, host):
+        assert [await host.access(Reg.BUILD_TAG + number) for number in range(32)] == [0] * 32
+        assert await show(ctx, terms, 3) == [0] * 4
+        await host.access(Reg.RATE_DEPTH + 3, 7)
+        assert await show(ctx, terms, 3) == [0, 0, 0, 7]
+        assert await show(ctx, terms, 2) == [0] * 4
+
+    run(bench)
+
+
+def test_a_commit_writes_the_number_of_the_frame_s_lane_and_nothing_else():
+    """Also when it comes in the cycle in which the host would read or write, which then waits."""
+
+    async def bench(ctx, terms, host):
+        for number in range(32):
+            await host.access(Reg.BUILD_TAG + number, number + 1)
+        for delay in range(6):
+            await show(ctx, terms, 6)
+            ctx.set(terms.bus.request, 1)
+            ctx.set(terms.bus.write, 1)
+            ctx.set(terms.bus.address, Reg.LAST_REF + 6 if delay % 2 else Reg.BUILD_TAG + 6)
+            ctx.set(terms.bus.data, 500 + delay)
+            acks = 0
+            for cycle in range(14):
+                ctx.set(terms.commit, cycle == delay)
+                ctx.set(terms.commit_ref, 1000 + delay if cycle == delay else 0)
+                acks += ctx.get(terms.bus.ack)
+                await ctx.tick()
+                ctx.set(terms.bus.request, 0)
+            assert acks == 1
+            last_ref = await host.access(Reg.LAST_REF + 6)
+            assert last_ref in ((500 + delay, 1000 + delay) if delay % 2 else (1000 + delay,))
+            if delay % 2 == 0:
+                assert await host.access(Reg.BUILD_TAG + 6) == 500 + delay
+        others = [number for number in range(32) if number not in (6, 14)]
+        assert [await host.access(Reg.BUILD_TAG + number) for number in others] == [number + 1 for number in others]
+
+    run(bench)
