@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from hdl.wire.ouch import MOST_SHARES
+from hdl.wire.ouch import HIGHEST_PRICE, MOST_SHARES
 from hdl.wire.registers import SYMBOLS
 from hdl.wire.verdict import LANES
 from host.errors import UsageError
@@ -23,6 +23,8 @@ CYCLES_PER_MS = 125_000
 CYCLES_PER_S = 1000 * CYCLES_PER_MS
 PRICE_UNIT = Decimal("0.0001")
 MOST_DOLLARS = 1 << 48
+MOST_VALUE = 200_000_000_000  # dollars; no order can have more
+MOST_PRICE = HIGHEST_PRICE * PRICE_UNIT
 MOST_DEPTH = (1 << 32) - 1  # cycles
 NO_AMOUNT = "expected an amount in dollars, got text"
 PROTOCOLS = ("tcp", "udp")
@@ -51,9 +53,10 @@ class Watchdog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Orders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of a single order."""
+    """Limits of a single order: shares, and dollars."""
 
     largest: Largest
+    value: Decimal = Decimal(0)
 
 
 class Gross(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,10 +108,18 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Shares that may be bought (`long`) and sold (`short`) in a symbol: an exposure budget."""
+    """Shares that may be bought (`long`) and sold (`short`) in a symbol: an exposure budget.
+
+    Orders have to be priced from `low` to `high` dollars. A `restricted` symbol may not be traded at all, and one
+    without `short_sale` not be sold short.
+    """
 
     long: Shares
     short: Shares
+    low: Decimal = Decimal(0)
+    high: Decimal = Decimal(0)
+    restricted: bool = False
+    short_sale: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,10 +169,16 @@ def speaking(limits: Limits, protocol: str) -> Limits:
     return msgspec.structs.replace(limits, lane=lanes)
 
 
-def unhurried(limits: Limits) -> Limits:
-    """Return the limits without any limit to the rates of the lanes."""
-    lanes = [msgspec.structs.replace(lane, rate_per_s=CYCLES_PER_S, burst=MOST_DEPTH) for lane in limits.lane]
-    return msgspec.structs.replace(limits, lane=lanes)
+def lenient(limits: Limits) -> Limits:
+    """Return the limits with none to rates, prices and the values of orders."""
+    change = msgspec.structs.replace
+    lanes = [change(lane, rate_per_s=CYCLES_PER_S, burst=MOST_DEPTH) for lane in limits.lane]
+    symbols = {
+        name: change(symbol, low=Decimal(0), high=MOST_PRICE, restricted=False)
+        for name, symbol in limits.symbols.items()
+    }
+    orders = change(limits.orders, value=Decimal(MOST_VALUE))
+    return change(limits, lane=lanes, symbols=symbols, orders=orders)
 
 
 def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None:
@@ -198,11 +215,17 @@ def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None
             raise refuse(f"{path}.gross", why)
     if why := _bad_money(values["gross"]["firm"]):
         raise refuse("gross.firm", why)
+    if why := _bad_money(values["orders"].get("value", 0)):
+        raise refuse("orders.value", why)
     if len(limits.symbols) > SYMBOLS:
         raise refuse("symbols", f"{len(limits.symbols)} symbols, the board holds {SYMBOLS}")
     for symbol in limits.symbols:
         if not re.fullmatch(r"[!-~]{1,8}", symbol):
             raise refuse(f'symbols."{symbol}"', "a symbol is 1 to 8 printable ASCII characters without spaces")
+        for bound in ("low", "high"):
+            price = values["symbols"][symbol].get(bound, 0)
+            if why := _bad_money(price) or (f"{price} dollars, at most {MOST_PRICE}" if price > MOST_PRICE else None):
+                raise refuse(f'symbols."{symbol}"', f"{bound}: {why}")
 
 
 def _bad_money(amount: Decimal | int | str) -> str | None:

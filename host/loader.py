@@ -5,12 +5,13 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
-from hdl.wire.registers import Reg
+from hdl.wire.registers import SHORTED, TRADED, Reg
 from hdl.wire.verdict import FIRM, LANES, Action
-from host.config import CYCLES_PER_MS, Limits, price_units
+from host.config import CYCLES_PER_MS, MOST_VALUE, Limits, price_units
 from host.device import ALL_LANES, Device
 from host.directory import Directory, place
 from host.errors import HostError, VerificationError
@@ -66,10 +67,12 @@ def build(limits: Limits) -> Image:
         intervals[row], depths[row] = lane.interval, lane.depth
         gross[row * 2 : row * 2 + 2] = _halves(price_units(lane.gross))
     gross[FIRM * 2 : FIRM * 2 + 2] = _halves(price_units(limits.gross.firm))
-    exposure = [0] * (registers.SYMBOLS * 4)
+    exposure, terms = [0] * (registers.SYMBOLS * 4), [0] * (registers.SYMBOLS * 2)
     for symbol, limit in limits.symbols.items():
-        at = directory.index(symbol) * 4
-        exposure[at : at + 4] = *_halves(limit.long), *_halves(limit.short)
+        at = directory.index(symbol)
+        exposure[4 * at : 4 * at + 4] = *_halves(limit.long), *_halves(limit.short)
+        flags = TRADED * (not limit.restricted) | SHORTED * limit.short_sale
+        terms[2 * at : 2 * at + 2] = _halves(price_units(limit.low) | price_units(limit.high) << 32 | flags)
     settings = (
         limits.policy.arp | limits.policy.icmp << 1,
         enabled,
@@ -82,12 +85,14 @@ def build(limits: Limits) -> Image:
         directory,
         (
             (Reg.POLICY, settings),
+            (Reg.ORDER_VALUE, _halves(min(price_units(limits.orders.value), price_units(Decimal(MOST_VALUE))))),
             (Reg.LANE_MODE, tuple(modes)),
             (Reg.LANE_KEY, tuple(keys)),
             (Reg.GROSS_LIMIT, tuple(gross)),
             (Reg.BUILD_TAG, _tags({lane.number: lane.build for lane in limits.lane})),
             (Reg.RATE_INTERVAL, tuple(intervals)),
             (Reg.RATE_DEPTH, tuple(depths)),
+            (Reg.SYMBOL_TERMS, tuple(terms)),
             (Reg.EXPOSURE_LIMIT, tuple(exposure)),
             (Reg.DIRECTORY, directory.words),
         ),

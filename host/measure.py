@@ -101,7 +101,7 @@ class Measurement:
         self.rig = rig
         self.device = Device(rig.control, name=f"the {rig.name} board")
         self.campaign = Campaign(source, seed, rig.name, rig.clock, rig.core_sha256)
-        self._limits = config.unhurried(limits)
+        self._limits = config.lenient(limits)
         self._image = loader.build(self._limits)
         self._draw = random.Random(f"{seed} {source}")
         self._serial_delay = 0

@@ -14,12 +14,14 @@ import msgspec
 
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
-from hdl.wire.registers import Reg
+from hdl.wire.registers import SHORTED, TRADED, Reg
 from hdl.wire.verdict import FIRM, LANES, Action
 from host import directory
 from host.config import CYCLES_PER_MS, PRICE_UNIT
 from host.device import Device, name_lanes
 from host.loader import Image
+
+MOST_WORD = (1 << 31) - 1  # of a price in SYMBOL_TERMS
 
 Held = Mapping[int, int]  # what the board's registers hold, by address
 
@@ -108,9 +110,24 @@ def _of_lane(name: str) -> Callable[[Image, int], str]:
     return lambda image, index: f"lane {index + 1} {name}" if index != FIRM else f"firm {name}"
 
 
-def _symbol_side(image: Image, index: int) -> str:
+def _symbol(image: Image, number: int) -> str:
     symbols = {number: symbol for symbol, number in image.directory.indices.items()}
-    return f"symbol {symbols.get(index // 2, f'number {index // 2}')} {('long', 'short')[index % 2]} limit"
+    return f"symbol {symbols.get(number, f'number {number}')}"
+
+
+def _symbol_side(image: Image, index: int) -> str:
+    return f"{_symbol(image, index // 2)} {('long', 'short')[index % 2]} limit"
+
+
+def _symbol_terms(image: Image, index: int) -> str:
+    return f"{_symbol(image, index)} terms"
+
+
+def _terms(values: Sequence[int]) -> str:
+    (word,) = pairs(values)
+    low, high = ((word >> shift & MOST_WORD) * PRICE_UNIT for shift in (0, 32))
+    traded = "" if word & TRADED else ", restricted"
+    return f"${dollars(low)} to ${dollars(high)}{traded}{', short sales' if word & SHORTED else ''}"
 
 
 def _slot(values: Sequence[int]) -> str:
@@ -151,6 +168,7 @@ PARTS = (
     Part(Reg.POLICY, 1, 1, _called("what passes without a lane"), _policy),
     Part(Reg.LANE_ENABLE, 1, 1, _called("lanes in use"), lambda values: name_lanes(values[0])),
     Part(Reg.ORDER_SIZE, 1, 1, _called("largest order"), lambda values: f"{values[0]:,} shares"),
+    Part(Reg.ORDER_VALUE, 1, 2, _called("largest order value"), _money),
     Part(Reg.WATCHDOG, 1, 1, _called("watchdog time"), lambda values: f"{values[0] / CYCLES_PER_MS:g} ms"),
     Part(Reg.LANE_MODE, LANES, 1, _of_lane("protocol and action"), _mode),
     Part(Reg.LANE_KEY, LANES, 4, _of_lane("addresses"), _addresses),
@@ -160,5 +178,6 @@ PARTS = (
     Part(Reg.RATE_DEPTH, LANES, 1, _of_lane("cycles of a burst"), lambda values: f"{values[0]:,}"),
     Part(Reg.HASH_KEY, 1, 3, _called("hash key of the directory"), _hex),
     Part(Reg.DIRECTORY, registers.SLOTS, directory.WORDS, lambda image, index: f"directory slot {index}", _slot),
+    Part(Reg.SYMBOL_TERMS, registers.SYMBOLS, 2, _symbol_terms, _terms),
     Part(Reg.EXPOSURE_LIMIT, 2 * registers.SYMBOLS, 2, _symbol_side, _shares),
 )

@@ -83,7 +83,9 @@ class Server:
 
     def __post_init__(self) -> None:
         self._draw = random.Random(f"{self.seed} server {self.number}")
-        self._user_ref = 0
+        self._user_ref = self._drafts = 0
+        self._children: dict[int, Parent] = {}  # of drafts
+        self._numbers: dict[int, int] = {}  # of orders that will be cancelled, by draft
         self._peg_s: float | None = None
         self._peg_count = 0
         self._background_s: float | None = None
@@ -113,11 +115,24 @@ class Server:
     def emit(self, begin_s: float, end_s: float) -> list[Sent]:
         """Return what this server sends from `begin_s` to before `end_s`, in order of time."""
         code = self._rlp if self.build == NEW_BUILD else self._power_peg
-        return sorted(code(begin_s, end_s) + self._background(begin_s, end_s), key=lambda sent: sent.at_s)
+        drafts = sorted(code(begin_s, end_s) + self._background(begin_s, end_s), key=lambda sent: sent.at_s)
+        return [self._number(draft) for draft in drafts]
 
     def burst(self, at_s: float) -> Sent:
         """Return one more order of the other flow, at a time of the caller's."""
-        return self._enter(at_s, self._draw.choice(sorted(self.symbols)), self._draw.random() < 0.5, LOT // 2, 0)
+        symbol, buy = self._draw.choice(sorted(self.symbols)), self._draw.random() < 0.5
+        return self._number(self._enter(at_s, symbol, buy, LOT // 2, 0))
+
+    def _number(self, draft: Sent) -> Sent:
+        """Give an order its UserRefNum, as numbers rise with time; and a cancel that of its order."""
+        if draft.what is What.CANCEL:
+            return replace(draft, user_ref=self._numbers.pop(draft.user_ref))
+        self._user_ref += 1
+        if draft.rests:
+            self._numbers[draft.user_ref] = self._user_ref
+        if parent := self._children.pop(draft.user_ref, None):
+            self._open[self._user_ref] = parent
+        return replace(draft, user_ref=self._user_ref)
 
     def _rlp(self, begin_s: float, end_s: float) -> list[Sent]:
         """One child at a time, for what is still to be executed."""
@@ -168,15 +183,15 @@ class Server:
     def _child(self, parent: Parent, at_s: float, quantity: int) -> Sent:
         order = self._enter(at_s, parent.symbol, parent.buy, quantity, parent.number)
         parent.sent += quantity
-        self._open[order.user_ref] = parent
+        self._children[order.user_ref] = parent
         return order
 
     def _enter(self, at_s: float, symbol: str, buy: bool, quantity: int, parent: int) -> Sent:
-        self._user_ref += 1
+        self._drafts += 1
         spread = self._draw.randint(1, 3)
         price = self.symbols[symbol] + (spread if buy else -spread)
         order_id = f"{self.build}P{parent:03X}"
-        return Sent(at_s, What.ENTER, self.number, self._user_ref, symbol, buy, quantity, price, parent, order_id)
+        return Sent(at_s, What.ENTER, self.number, self._drafts, symbol, buy, quantity, price, parent, order_id)
 
 
 class CopyFailed(Exception):

@@ -18,7 +18,7 @@ import numpy as np
 from hdl.wire.ethernet import ETHERNET, GAP_OCTETS, IPV4, PREAMBLE_OCTETS, SHORTEST, UDP, EtherType, Protocol
 from hdl.wire.lane import LANE_KEY
 from hdl.wire.ouch import ENTER, Message, Side
-from hdl.wire.registers import BUCKET_SLOTS, ENTRY_VALID, Reg, toeplitz
+from hdl.wire.registers import BUCKET_SLOTS, ENTRY_VALID, TRADED, Reg, toeplitz
 from hdl.wire.ufo import LENGTH, Packet
 from hdl.wire.verdict import FIRM, LANES
 from sim.console import Console
@@ -28,6 +28,7 @@ SYMBOL, SYMBOL_INDEX = b"ACME    ", 5
 HASH_KEY = 0x1_2345_6789_ABCD_EF01
 PORT, ADDRESS = 26400, bytes([10, 0, 1, 1])
 UNLIMITED = (1 << 40) - 1
+TAG, UNORDERED = b"BNCH", 1 << 4
 MOST_ORDERS = 29  # that fit the longest frame
 LOADS = {"shortest frames": 0, "one order each": 1, "packed with orders": MOST_ORDERS}
 
@@ -42,6 +43,11 @@ def configure(console: Console) -> None:
     console.write(Reg.CONFIG_BEGIN, [1])
     console.write(Reg.LANE_ENABLE, [(1 << LANES) - 1, 999_999, 0xFFFF_FFFF])  # and ORDER_SIZE, WATCHDOG
     console.write(Reg.HASH_KEY, [HASH_KEY & 0xFFFF_FFFF, HASH_KEY >> 32 & 0xFFFF_FFFF, HASH_KEY >> 64])
+    console.write(Reg.ORDER_VALUE, [0xFFFF_FFFF, 0xF_FFFF])
+    terms = (Reg.LANE_MODE, UNORDERED), (Reg.BUILD_TAG, int.from_bytes(TAG, "big")), (Reg.RATE_INTERVAL, 1)
+    for register, word in (*terms, (Reg.RATE_DEPTH, 0xFFFF_FFFF)):
+        console.write(register, [word] * LANES)
+    console.write(Reg.SYMBOL_TERMS + 2 * SYMBOL_INDEX, [TRADED, 0x7FFF_FFFF])
     for lane in range(LANES):
         address, port = source(lane)
         fields = {"source": address, "destination": ADDRESS, "source_port": port, "destination_port": PORT}
@@ -60,7 +66,7 @@ def frame(lane: int, orders: int) -> bytes:
     """Return a frame of `lane` with FCS: a datagram of so many orders to buy 1 share, or of a heartbeat."""
     order = ENTER.pack(
         type=Message.ENTER, user_ref=1, side=Side.BUY, quantity=1, symbol=SYMBOL, price=10_000, time_in_force=b"0",
-        display=b"Y", capacity=b"P", sweep=b"N", cross=b"N", order_id=b"", appendage=0,
+        display=b"Y", capacity=b"P", sweep=b"N", cross=b"N", order_id=TAG, appendage=0,
     )  # fmt: skip
     packet = LENGTH.pack(length=1 + len(order)) + bytes([Packet.UNSEQUENCED]) + order
     payload = packet * orders or LENGTH.pack(length=1) + bytes([Packet.HEARTBEAT])

@@ -8,15 +8,20 @@ goes entry by entry, three cycles each, in between; an entry that begins by p + 
 
 from collections import deque
 
+from hdl.wire.registers import SHORTED, TRADED
 from hdl.wire.verdict import FIRM, Reason
 
 READS, DECIDED = 9, 15  # an Enter's check, after p
 QUIET = 5  # from here on no entry begins
 JUDGED, CHARGED = 1, 4  # up to here after c
 CYCLES_EACH = 3
-BLOCKED, POSITION, LANE_GROSS, FIRM_GROSS = (
-    int(r) for r in (Reason.BLOCKED, Reason.POSITION, Reason.LANE_GROSS, Reason.FIRM_GROSS)
-)
+RESTRICTED, BLOCKED, SHORT, COLLAR, ORDER_VALUE, POSITION, LANE_GROSS, FIRM_GROSS = (
+    int(Reason[name])
+    for name in (
+        "RESTRICTED", "BLOCKED", "SHORT", "COLLAR", "ORDER_VALUE", "POSITION", "LANE_GROSS", "FIRM_GROSS",
+    )
+)  # fmt: skip
+MOST = (1 << 31) - 1  # of a price in a symbol's terms
 
 
 class Budget:
@@ -33,16 +38,26 @@ class Budget:
         for (index, buy), limit in config.limits.items():
             self.limits[2 * index + (not buy)] = limit
         self.gross_limits = list(config.gross_limits)
+        self._terms, self._order_value = config.terms, config.order_value
         self._owed = deque()  # (cycle of the outcome, reservations)
         self._next = 0  # the next entry begins here at the earliest
         self._started = False  # the first outcome's first entry is done
         self._quiet = deque()  # (first, last) cycles in which no entry begins
 
     def check(self, order, lane: int) -> int:
-        """Return why an Enter without failure so far may not be released; 0 if it may."""
+        """Return why an Enter of a known symbol may not be released, but for its fields by themselves; 0 if it may."""
         row, notional = 2 * order.index + (not order.buy), order.quantity * order.price
+        low, high = self._terms.get(order.index, (0, 0))
+        if not low & TRADED:
+            return RESTRICTED
         if order.index in self.blocked:
             return BLOCKED
+        if order.short and not high << 32 & SHORTED:
+            return SHORT
+        if not low & MOST <= order.price <= high & MOST:
+            return COLLAR
+        if notional > self._order_value:
+            return ORDER_VALUE
         if self.exposure[row] + order.quantity > self.limits[row]:
             return POSITION
         if self.gross[lane] + notional > self.gross_limits[lane]:

@@ -58,6 +58,7 @@ def words_of(setup: Setup) -> list[tuple[int, list[int]]]:
     writes = [
         (Reg.CONFIG_BEGIN, [1]),
         (Reg.POLICY, [config.policy, config.enabled, config.order_size, WATCHDOG]),
+        (Reg.ORDER_VALUE, halves(config.order_value)),
         (Reg.HASH_KEY, [setup.key >> shift & 0xFFFFFFFF for shift in (0, 32, 64)]),
         (Reg.LANE_KEY, [int.from_bytes(key[at : at + 4], "little") for key in config.lanes for at in range(0, 16, 4)]),
         (Reg.GROSS_LIMIT, [half for limit in config.gross_limits for half in halves(limit)]),
@@ -70,6 +71,7 @@ def words_of(setup: Setup) -> list[tuple[int, list[int]]]:
     for index in sorted({index for index, _ in config.limits}):
         both = (config.limits.get((index, buy), 0) for buy in (True, False))
         writes.append((Reg.EXPOSURE_LIMIT + 4 * index, [half for limit in both for half in halves(limit)]))
+    writes += [(Reg.SYMBOL_TERMS + 2 * index, [*words]) for index, words in config.terms.items()]
     for slot, (symbol, index) in setup.slots.items():
         symbol_words = [int.from_bytes(symbol[at : at + 4], "big") for at in (0, 4)]
         writes.append((Reg.DIRECTORY + 4 * slot, [*symbol_words, ENTRY_VALID | index]))

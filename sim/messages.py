@@ -90,9 +90,9 @@ class Decoded:
     at: number of its type octet in the frame; below 0 or wrong for one that began in an earlier frame, for which
     `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: why it is wrong or
     refused as such, 0 if it is not. malformed: that is MESSAGE, or no field is told. priced: an Enter with its price,
-    of which the budgets are asked, in place `complete`. failure: the lowest one of its fields, but for tag, number and
-    symbol. index: None when it is not in the directory. user_ref, tag: of OUCH 4.2, the last and the first four octets
-    of the token.
+    of which the budgets are asked, in place `complete`. failure: the lowest one of its fields by themselves; tag,
+    number and symbol have something to be compared with. index: None when it is not in the directory. user_ref, tag: of
+    OUCH 4.2, the last and the first four octets of the token.
     """
 
     __slots__ = (
@@ -111,6 +111,7 @@ class Decoded:
         "priced",
         "quantity",
         "reason",
+        "short",
         "tag",
         "user_ref",
         "whole",
@@ -122,7 +123,7 @@ class Decoded:
         self.whole = len(octets) == length
         self.enter, self.order = kind == _ENTER, kind in dialect.orders
         self.numbered = kind in dialect.numbered
-        self.index, self.buy, self.failure, self.tag = None, False, 0, b""
+        self.index, self.buy, self.short, self.failure, self.tag = None, False, False, 0, b""
         self.user_ref = self.quantity = self.price = 0
         self.complete = dialect.price.stop
         self.reason = dialect.shape(octets) if self.whole else _MESSAGE
@@ -138,7 +139,7 @@ class Decoded:
         """Take what only an Enter has."""
         quantity, price = int.from_bytes(octets[dialect.quantity], "big"), int.from_bytes(octets[dialect.price], "big")
         side = octets[dialect.side]
-        self.buy = side == _BUY
+        self.buy, self.short = side == _BUY, side in b"TE"
         self.quantity, self.price = quantity, price
         self.index, self.tag = config.symbols.get(octets[dialect.symbol]), octets[dialect.tag]
         if side not in _SIDES:

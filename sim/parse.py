@@ -24,6 +24,7 @@ from hdl.wire.ethernet import (
     Protocol,
     TcpFlag,
 )
+from hdl.wire.registers import TRADED
 from hdl.wire.ufo import FIXED, Packet
 from hdl.wire.verdict import LANES, NO_LANE, Action, Reason
 from sim.messages import OUCH42, OUCH50, Decoded, Dialect
@@ -48,8 +49,10 @@ class Config:
     lanes: list[bytes] = field(default_factory=lambda: [bytes(16)] * 8)  # LANE_KEY octets
     enabled: int = 0  # lanes, bits 7..0
     order_size: int = 0  # largest quantity of one order
+    order_value: int = 0  # and quantity times price; 10^-4 dollars
     symbols: dict[bytes, int] = field(default_factory=dict)  # 8 octets to index
     limits: dict[tuple[int, bool], int] = field(default_factory=dict)  # (index, buy) to shares
+    terms: dict[int, tuple[int, int]] = field(default_factory=dict)  # the two words of SYMBOL_TERMS, by index
     gross_limits: list[int] = field(default_factory=lambda: [0] * 9)  # lanes 0 to 7, the firm; 10^-4 dollars
 
     tags: list[bytes] = field(default_factory=lambda: [bytes(4)] * LANES)  # how a lane's ClOrdIDs begin
@@ -87,9 +90,10 @@ class Config:
 ANY_RATE = 1, (1 << 32) - 1  # RATE_INTERVAL, RATE_DEPTH
 
 
-def terms(tag: bytes, modes=(0,) * LANES) -> dict[str, list]:
-    """Return fields of a `Config`: lanes with these modes, which want only the tag of an order."""
-    return {"tags": [tag] * LANES, "rates": [ANY_RATE] * LANES, "modes": [mode | 16 for mode in modes]}
+def lenient(tag: bytes, indices, modes=(0,) * LANES) -> dict:
+    """Return fields of a `Config`: lanes with these modes want only the tag of an order, symbols nothing."""
+    lanes = {"tags": [tag] * LANES, "rates": [ANY_RATE] * LANES, "modes": [mode | 16 for mode in modes]}
+    return lanes | {"order_value": 1 << 51, "terms": dict.fromkeys(indices, (TRADED, 0xFFFFFFFF))}
 
 
 class Segment:

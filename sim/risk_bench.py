@@ -6,7 +6,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import Event
 
-from hdl.wire.registers import BUCKET_SLOTS, ENTRY_VALID, KEY_BITS, Reg, toeplitz
+from hdl.wire.registers import BUCKET_SLOTS, ENTRY_VALID, KEY_BITS, TRADED, Reg, toeplitz
 from sim.bus import BusMaster
 from sim.risk_reference import MOST, SHOWS, Order, Reference
 
@@ -19,6 +19,7 @@ TO_END = 25  # cycles from the last order's `price_ready` to `frame_end`, when n
 NEXT = 84  # cycles from `frame_end` to the next frame's first `price_ready`, at the least
 QUIET = 40
 RESULTS = ("missing", "blocked", "over_position", "over_lane", "over_firm")
+TERMS = ("restricted", "unborrowed", "off_collar", "over_value")
 STROBES = (
     "symbol_valid", "symbol_first", "price_ready", "checked", "charge", "frame_end", "block", "lift", "failed__valid",
 )  # fmt: skip
@@ -56,12 +57,14 @@ class Bench:
             "quantity",
             "price",
             "buy",
+            "is_short",
             "lane",
             "kept",
             "block_index",
             "load",
         ):
             getattr(dut, name).value = 0
+        dut.order_value.value = (1 << 52) - 1
         dut.failed__payload.value, dut.key.value, dut.rst.value = 0, self.key, 1
         await dut.clk.falling_edge
         await dut.clk.falling_edge
@@ -75,12 +78,16 @@ class Bench:
             words = (int.from_bytes(symbol[:4], "big"), int.from_bytes(symbol[4:], "big"), index | ENTRY_VALID)
             for word, value in enumerate(words):
                 await self.directory.write(Reg.DIRECTORY + 4 * slot + word, value)
+            await self.terms(index, TRADED | 0x7FFFFFFF << 32)
             for sell in (0, 1):
                 await self.limit(index, sell, limit)
         for row in range(9):
             await self.gross_limit(row, gross)
         cocotb.start_soon(self._run())
         await self.until(1)
+
+    async def terms(self, index, word):
+        await self.bus.write_pair(Reg.SYMBOL_TERMS + 2 * index, word)
 
     async def limit(self, index, sell, value):
         await self.bus.write_pair(Reg.EXPOSURE_LIMIT + 4 * index + 2 * sell, value)

@@ -16,7 +16,7 @@ from sim.duel import ALL, FREE, LEAVE, LOOP_CYCLES, SERIAL_CYCLES, Duel, request
 from sim.engine import Carrier as Wire
 from sim.model import Config
 from sim.packets import PREAMBLE, cancel, datagram, enter, packet
-from sim.parse import terms
+from sim.parse import lenient
 from sim.traffic import Carrier, Traffic, place
 
 SERVERS = packets.servers()
@@ -40,7 +40,7 @@ class Stand:
             symbols={SYMBOL: 300, OTHER: 7},
             limits={(index, buy): PLENTY for index in (300, 7) for buy in (True, False)},
             gross_limits=[1 << 62] * 9,
-            **terms(packets.TAG_OF_ORDERS),
+            **lenient(packets.TAG_OF_ORDERS, (300, 7)),
         )
     )
 

@@ -2,8 +2,8 @@
 
 import cocotb
 
-from hdl.wire.registers import Reg
-from sim.risk_bench import JUDGED, NEXT, QUIET, SPACING, SYMBOLS, TO_END, Bench, Traffic
+from hdl.wire.registers import SHORTED, TRADED, Reg
+from sim.risk_bench import JUDGED, NEXT, QUIET, SPACING, SYMBOLS, TERMS, TO_END, Bench, Traffic
 from sim.risk_reference import READS, SHOWS, Order
 
 
@@ -79,6 +79,41 @@ async def exactly_at_a_limit_passes_and_one_over_is_a_breach(dut, over):
     order(b"SYM255  ", 4, 0, 1, left + over, 4)
     await bench.until(at)
     assert [list(order.results) for order in bench.decided] == expected, flag
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def what_the_terms_of_a_symbol_forbid(dut):
+    """Exactly at each bound passes, one beyond it does not; results show in p+15, as the others do."""
+    bench = Bench(dut)
+    await bench.start(limit=2**40 - 1, gross=2**64 - 1)
+    dut.order_value.value = 1_000_000
+    word = 100 | TRADED | 20_000 << 32
+    cases = [
+        (word, 100, 10_000, 0, set()),
+        (word, 50, 20_000, 0, set()),
+        (word, 1, 20_001, 0, {"off_collar"}),
+        (word, 1, 100, 0, set()),
+        (word, 1, 99, 0, {"off_collar"}),
+        (word, 101, 10_000, 0, {"over_value"}),
+        (word, 1, 1_000_001, 0, {"over_value", "off_collar"}),
+        (word, 1, 100, 1, {"unborrowed"}),
+        (word | SHORTED, 1, 100, 1, set()),
+        (word & ~TRADED, 1, 100, 0, {"restricted"}),
+        (0, 1, 1, 1, {"restricted", "unborrowed", "off_collar"}),
+    ]
+    for terms, quantity, price, short, expected in cases:
+        await bench.settle()
+        await bench.terms(255, terms)
+        assert await bench.bus.read_pair(Reg.SYMBOL_TERMS + 2 * 255) == terms
+        at = bench.cycle + QUIET
+        bench.order(at, lane=0, symbol=b"SYM255  ", sell=1, quantity=quantity, price=price, refused=bool(expected))
+        bench.at(at, is_short=short)
+        bench.at(at + 11, is_short=1 - short)
+        await bench.until(at + SHOWS)
+        assert {name for name in TERMS if getattr(dut, name).value} == expected, (terms, quantity, price, short)
+        bench.end(at + TO_END, True)
+        await bench.until(at + TO_END + NEXT)
     await bench.compare()
 
 
@@ -391,6 +426,7 @@ async def a_reset_zeroes_every_table_and_arms_nothing(dut):
     for row in range(9):
         assert await bench.bus.read_pair(Reg.GROSS_LIMIT + 2 * row) == 0
         assert await bench.bus.read_pair(Reg.GROSS + 2 * row) == 0
+    assert await bench.bus.read_pair(Reg.SYMBOL_TERMS + 2 * 511) == 0
     assert dut.reservations.value == 0
     assert not dut.fault.value
 

@@ -17,6 +17,7 @@ from sim.packets import Address
 from sim.parse import ANY_RATE, Config
 
 SYMBOLS = 24
+MOST = (1 << 31) - 1
 RATES = (*[ANY_RATE] * 5, (90, 4_000), (1_000, 20_000), (1, 0))
 
 
@@ -52,6 +53,8 @@ class Traffic:
             lanes=[server.key for server in self.servers],
             enabled=random.choice((0xFF, 0xFF, 0xFF, 0x7F)),
             order_size=self.order_size,
+            order_value=random.choice((1 << 51, 1 << 51, self.order_size * 500_000)),
+            terms={index: self._terms() for index in indices},
             symbols=dict(zip(self.symbols, indices, strict=True)),
             limits={
                 (index, buy): random.choice((generous, generous, generous // 8, generous // 8, 5))
@@ -71,6 +74,13 @@ class Traffic:
         self._bursts = [[self._small] * 30 + [self._orders], [self._small] * 9 + [self._long], [self._medium]]
         self._bursts += [[self._orders, self._packed]]
         self._burst = self._frames
+
+    def _terms(self) -> tuple[int, int]:
+        """Return a symbol's terms: most often nothing of them matters."""
+        random = self.random
+        lowest, highest = random.choice(((0, MOST), (0, MOST), (0, MOST), (10_000, MOST), (2, 999_999), (0, 0)))
+        traded, shorted = random.random() < 0.95, random.random() < 0.8
+        return lowest | traded << 31, highest | shorted << 31
 
     def carriers(self, count: int):
         """Yield `count` carriers."""

@@ -85,6 +85,21 @@ def test_the_packaged_file_is_the_drills():
             "rate_per_s = 1\nburst = 36",
             "f, line 23: lane[1].burst: 36 orders at 1 a second, at most 35 fit",
         ),
+        (
+            "short = 200",
+            "short = 200, high = 200_000",
+            'f, line 30: symbols."AAA": high: 200000 dollars, at most 199999.9900',
+        ),
+        (
+            "short = 200",
+            "short = 200, low = 0.00001",
+            'f, line 30: symbols."AAA": low: 0.00001 dollars has more than four decimals',
+        ),
+        (
+            "largest = 1_000",
+            "largest = 1\nvalue = -1",
+            "f, line 6: orders.value: -1 dollars, must be 0 to 281474976710655",
+        ),
         ("2_000_000", "true", "f, line 27: lane[1].gross: expected an amount in dollars, got true or false"),
         ("number = 2", "number = 1", "f, line 20: lane[1].number: lane 1 is there twice"),
         ("number = 2", "number = 9", "f, line 20: lane[1].number: expected a whole number <= 8"),

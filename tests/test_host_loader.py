@@ -96,6 +96,18 @@ def test_the_terms_of_a_lane():
     assert [words[Reg.RATE_DEPTH + at] for at in range(3)] == [0, 125_000_001, 0]
 
 
+def test_the_terms_of_a_symbol():
+    """By hand: $1.5 and $250,000.00 would be above the highest price of OUCH; flags on top of the two words."""
+    keys = "short = 200, low = 1.5, high = 199_999.99"
+    good = GOOD.replace("short = 200", keys).replace("short = 0", "short = 0, short_sale = true, restricted = true")
+    words = dict(
+        loader.build(config.parse(good.replace("largest = 1_000", "largest = 1_000\nvalue = 500_000"))).words()
+    )
+    terms = [words[Reg.SYMBOL_TERMS + at] for at in range(5)]
+    assert terms == [15_000 | 1 << 31, 1_999_999_900, 0, 1 << 31, 0]
+    assert [words[Reg.ORDER_VALUE + at] for at in range(2)] == [5_000_000_000 & 0xFFFFFFFF, 1]
+
+
 def test_tags_are_written_behind_the_limits_and_confirmed():
     board, device = make()
     image = loader.build(config.parse(GOOD))
@@ -103,7 +115,7 @@ def test_tags_are_written_behind_the_limits_and_confirmed():
     tagged = loader.tag(device, image, {2: "NEW1"})
     assert board.crc == tagged.crc != image.crc
     assert device.read(Reg.BUILD_TAG, 8) == (0, int.from_bytes(b"NEW1", "big"), 0, 0, 0, 0, 0, 0)
-    assert loader.verify(device, tagged) == 6233
+    assert loader.verify(device, tagged) == 7259
     with pytest.raises(VerificationError, match="register 0x0161"):
         loader.verify(device, image)
     device.arm(tagged.crc)
@@ -120,6 +132,8 @@ def test_tables_are_written_whole_so_that_nothing_old_stays():
         (Reg.GROSS_LIMIT, 18),
         (Reg.BUILD_TAG, 8),
         (Reg.RATE_INTERVAL, 16),
+        (Reg.ORDER_VALUE, 2),
+        (Reg.SYMBOL_TERMS, 1024),
         (Reg.EXPOSURE_LIMIT, 2048),
         (Reg.DIRECTORY, 4096),
     ):
@@ -131,8 +145,8 @@ def test_a_load_is_large_bursts_and_its_crc_is_confirmed():
     image = loader.build(packaged_limits())
     loader.load(device, image)
     assert board.crc == image.crc != 0
-    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 3 + 32 + 64
-    assert loader.verify(device, image) == 6233
+    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 1 + 3 + 16 + 32 + 64
+    assert loader.verify(device, image) == 7259
 
 
 def test_the_crc_is_over_address_and_value():

@@ -77,6 +77,21 @@ def test_a_slot_of_the_directory(board):
     ]
 
 
+def test_terms_in_the_words_of_a_file():
+    """Lane 2 has no build on the board, and a wrong rate; the first symbol may be sold short there, to $2 only."""
+    keys = 'build = "RLP1"\nrate_per_s = 125\nburst = 3\nvlan = 100'
+    good = GOOD.replace("vlan = 100", keys).replace("short = 200", "short = 200, low = 0.5, high = 1_000")
+    image = loader.build(config.parse(good))
+    board = dict(image.held) | {int(Reg.CONFIG_CRC): image.crc, Reg.BUILD_TAG + 1: 0, Reg.RATE_DEPTH + 1: 5}
+    board |= {Reg.SYMBOL_TERMS: 5_000, Reg.SYMBOL_TERMS + 1: 20_000 | 1 << 31, int(Reg.ORDER_VALUE): 15_000}
+    assert readback.differences(image, board) == [
+        Difference("largest order value", 0x10A, "$1.50", "$0.00"),
+        Difference("lane 2 build", 0x161, "none", "'RLP1'"),
+        Difference("lane 2 cycles of a burst", 0x179, "5", "2,000,000"),
+        Difference("symbol AAA terms", 0x400, "$0.50 to $2.00, restricted, short sales", "$0.50 to $1,000.00"),
+    ]
+
+
 def test_symbols_of_slots():
     """By hand from the register map: octets, valid and number; a slot that is not valid holds nothing."""
     slots = (0x4141504C, 0x20202020, 0x8000_0005, 0, 0x4D534654, 0x20202020, 0x0000_0006, 0)
@@ -84,9 +99,9 @@ def test_symbols_of_slots():
 
 
 def test_an_unconfigured_board_differs_in_all_that_is_not_0():
-    """Of GOOD: lanes, size, watchdog, two addresses, three gross limits, key, two slots, three symbol limits."""
+    """Of GOOD: lanes, size, watchdog, 2 addresses, 3 gross limits, key; of symbols 2 slots, 2 terms, 3 limits."""
     found = differences(FakeBoard())
-    assert len(found) == 1 + 1 + 1 + 2 + 3 + 1 + 2 + 3
+    assert len(found) == 1 + 1 + 1 + 2 + 3 + 1 + 2 + 2 + 3
     assert found[0] == Difference("lanes in use", 0x102, "no lane", "lanes 1, 2")
 
 

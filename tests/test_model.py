@@ -10,7 +10,7 @@ from hdl.wire.verdict import Reason, Source
 from sim import packets
 from sim.model import Config, Event, Model
 from sim.packets import PREAMBLE, TAG_OF_ORDERS, cancel, datagram, enter, entry, packet, replace, tag_value
-from sim.parse import terms
+from sim.parse import lenient
 from sim.traffic import Traffic
 
 SERVER = packets.Address(bytes([10, 0, 0, 1]), bytes([10, 9, 0, 1]), 40_000, 26_400)
@@ -18,7 +18,15 @@ TAGGED = packets.Address(bytes([10, 0, 0, 2]), bytes([10, 9, 0, 1]), 40_001, 26_
 BUY_AAPL = 2 * 5  # row of index 5
 
 
-def model(*, armed: bool = True, policy: int = 0, shares: int = 1000, lane: int = 10**12, firm: int = 10**12) -> Model:
+def model(
+    *,
+    armed: bool = True,
+    policy: int = 0,
+    shares: int = 1000,
+    lane: int = 10**12,
+    firm: int = 10**12,
+    value: int = 1 << 51,
+) -> Model:
     """Return a model with lanes 0 and 1, symbol AAPL as number 5, and these limits; orders up to 500 shares."""
     made = Model(
         Config(
@@ -29,7 +37,7 @@ def model(*, armed: bool = True, policy: int = 0, shares: int = 1000, lane: int 
             symbols={b"AAPL    ": 5},
             limits={(5, True): shares, (5, False): 10},
             gross_limits=[lane] * 8 + [firm],
-            **terms(TAG_OF_ORDERS),
+            **lenient(TAG_OF_ORDERS, [5]) | {"order_value": value},
         )
     )
     if armed:
@@ -76,6 +84,28 @@ def test_the_numbers_of_a_lane_rise():
         Reason.DUPLICATE,
     ]
     assert play(made, datagram(TAGGED, cancel(90)), numbered(51, server=TAGGED), start=9900) == [0, 0]
+
+
+def test_the_terms_of_a_symbol():
+    """Exactly at each bound passes, one beyond it is stopped."""
+    made = model(value=1_000_000)
+    made.config.terms[5] = (100 | 1 << 31, 20_000)
+    cases = (
+        (100, 10_000, b"B", 0),
+        (101, 10_000, b"B", Reason.ORDER_VALUE),
+        (1, 100, b"B", 0),
+        (1, 99, b"B", Reason.COLLAR),
+        (1, 20_000, b"B", 0),
+        (1, 20_001, b"B", Reason.COLLAR),
+        (1, 100, b"T", Reason.SHORT),
+        (1, 100, b"E", Reason.SHORT),
+        (1, 100, b"S", 0),
+    )
+    for number, (quantity, price, side, reason) in enumerate(cases, 1):
+        assert play(made, order(quantity, price=price, side=side), start=1000 * number) == [reason]
+    made = model()
+    made.config.terms[5] = (0, 0xFFFFFFFF)
+    assert play(made, order(1)) == [Reason.RESTRICTED]
 
 
 def test_the_rate_of_a_lane():

@@ -12,7 +12,7 @@ from hdl.wire.verdict import Action, Reason, Source
 from sim import packets
 from sim.model import Config, Event, Model
 from sim.packets import ACK, FIN, PREAMBLE, RST, SYN, URG, cancel, enter, enter42, packet, segment
-from sim.parse import terms
+from sim.parse import lenient
 from sim.replies import Report
 
 SERVER = packets.Address(bytes([10, 0, 0, 1]), bytes([10, 9, 0, 1]), 40_000, 26_400)
@@ -40,7 +40,7 @@ class Line:
                 symbols={b"AAPL    ": 5},
                 limits={(5, True): shares, (5, False): shares},
                 gross_limits=[10**15] * 9,
-                **terms(packets.TAG_OF_ORDERS, [1 | dialect << 1 | action << 2] + [0] * 7),
+                **lenient(packets.TAG_OF_ORDERS, [5], [1 | dialect << 1 | action << 2] + [0] * 7),
             )
         )
         self.now = 1000

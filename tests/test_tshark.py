@@ -14,7 +14,7 @@ from sim.duel import ALL, Duel
 from sim.fuzz import fight_tcp
 from sim.model import Config
 from sim.packets import ACK, PREAMBLE, SYN, segment
-from sim.parse import terms
+from sim.parse import lenient
 from sim.traffic import Carrier, place
 
 LACKS = "missing on this machine: tshark (apt install tshark)"
@@ -62,7 +62,7 @@ def test_ouch_42_orders_and_what_they_are_overwritten_with(tmp_path):
         symbols=symbols,
         limits=limits,
         gross_limits=[10**15] * 9,
-        **terms(b"TOK1", [1 | OUCH42, *[0] * 7]),
+        **lenient(b"TOK1", [5], [1 | OUCH42, *[0] * 7]),
     )
     duel = Duel(SimpleNamespace(config=config, key=key, slots=slots))
     duel.arm()

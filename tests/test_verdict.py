@@ -8,6 +8,7 @@ from hdl.wire.event import NO_SYMBOL
 from hdl.wire.verdict import Action, Reason
 from tests.cycles import simulate
 
+TERMS = ("restricted", "unborrowed", "off_collar", "over_value")
 ENTER, CANCEL = {"is_order": 1, "is_enter": 1}, {}
 LANE = 2
 
@@ -35,7 +36,16 @@ async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=
         ctx.set(verdict.message_end, 1)
         await ctx.tick()
         ctx.set(verdict.message_end, 0)
-        for name in ("repeated", "over_rate", "missing", "over_position", "over_lane", "over_firm", "undecided"):
+        for name in (
+            *TERMS,
+            "repeated",
+            "over_rate",
+            "missing",
+            "over_position",
+            "over_lane",
+            "over_firm",
+            "undecided",
+        ):
             ctx.set(getattr(verdict, name), message.get(name, 0))
         ctx.set(verdict.index, 40 + number)
         if ctx.get(verdict.judged_order):
@@ -136,6 +146,15 @@ CASES = {
         {},
         {"reason": Reason.TAG},
     ),
+    "the terms of the symbol come where their fields do": (
+        [ENTER | dict.fromkeys(("restricted", "bad_side", "unborrowed", "off_collar", "over_value"), 1)],
+        {},
+        {"reason": Reason.RESTRICTED, "symbol": 40},
+    ),
+    "SHORT before QUANTITY": ([ENTER | {"unborrowed": 1, "bad_quantity": 1}], {}, {"reason": Reason.SHORT}),
+    "MARKET before COLLAR": ([ENTER | {"market": 1, "off_collar": 1}], {}, {"reason": Reason.MARKET}),
+    "COLLAR before ORDER_VALUE": ([ENTER | {"over_value": 1, "off_collar": 1}], {}, {"reason": Reason.COLLAR}),
+    "ORDER_VALUE before RATE": ([ENTER | {"over_value": 1, "over_rate": 1}], {}, {"reason": Reason.ORDER_VALUE}),
     "a number that is not new": (
         [ENTER | {"repeated": 1, "over_rate": 1, "missing": 1, "undecided": 1}],
         {},

@@ -242,7 +242,7 @@ def test_event_record():
         sequence=258, kind=event.Kind.DROP, lane=3, reason=verdict.Reason.POSITION, count=2, at=(1 << 32) + 1,
         user_ref=5, symbol=6, quantity=100, price=1_234_500,
     )  # fmt: skip
-    assert record.hex() == "0201000001032c02010000000100000005000000060000006400000044d61200"
+    assert record.hex() == "0201000001033002010000000100000005000000060000006400000044d61200"
     assert event.EVENT.size == 4 * event.WORDS == 32
 
 
@@ -290,11 +290,11 @@ def test_reasons_are_in_order_of_evaluation():
     assert names[:5] == ["PASSED", "RUNT", "RX_ERROR", "GIANT", "FCS"]
     assert names.index("NO_LANE") < names.index("TCP_HEADER") < names.index("FRAMING") < names.index("KILLED")
     assert names[names.index("KILLED") :] == [
-        "KILLED", "MESSAGE", "REPLACE", "PEGGED", "CHANNEL", "TAG", "DUPLICATE", "SYMBOL", "BLOCKED", "SIDE",
-        "QUANTITY", "ORDER_SIZE", "PRICE", "MARKET", "RATE", "POSITION", "LANE_GROSS", "FIRM_GROSS", "BUSY", "SIBLING",
-        "ABORTED",
+        "KILLED", "MESSAGE", "REPLACE", "PEGGED", "CHANNEL", "TAG", "DUPLICATE", "SYMBOL", "RESTRICTED",
+        "BLOCKED", "SIDE", "SHORT", "QUANTITY", "ORDER_SIZE", "PRICE", "MARKET", "COLLAR", "ORDER_VALUE", "RATE",
+        "POSITION", "LANE_GROSS", "FIRM_GROSS", "BUSY", "SIBLING", "ABORTED",
     ]  # fmt: skip
-    assert [reason.value for reason in verdict.Reason] == list(range(50))
+    assert [reason.value for reason in verdict.Reason] == list(range(54))
 
 
 def declarations():

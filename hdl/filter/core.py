@@ -51,11 +51,16 @@ TARGETS = {
     "risk": [
         (Reg.CLEAR_EXPOSURE, Reg.CLEAR_EXPOSURE),
         (Reg.GROSS_LIMIT, Reg.GROSS_LIMIT + 31),
+        (Reg.SYMBOL_TERMS, Reg.SYMBOL_TERMS + 1023),
         (Reg.EXPOSURE_LIMIT, Reg.EXPOSURE_LIMIT + 2047),
         (Reg.GROSS, Reg.GROSS + 31),
         (Reg.EXPOSURE, Reg.EXPOSURE + 2047),
     ],
-    "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7), (Reg.LANE_MODE, Reg.LANE_MODE + 7)],
+    "settings": [
+        (Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7),
+        (Reg.ORDER_VALUE, Reg.ORDER_VALUE + 1),
+        (Reg.LANE_MODE, Reg.LANE_MODE + 7),
+    ],
     "terms": [(Reg.BUILD_TAG, Reg.BUILD_TAG + 31)],
     "lanes": [(Reg.LANE_KEY, Reg.LANE_KEY + 31)],
     "directory": [(Reg.DIRECTORY, Reg.DIRECTORY + 4095)],
@@ -376,6 +381,7 @@ class Filter(wiring.Component):
         ]
         m.d.comb += [
             p.risk.symbol_data.eq(p.order.symbol_octet),
+            p.risk.order_value.eq(p.settings.order_value),
             p.risk.kept.eq(p.verdict.released),
             p.verdict.undecided.eq(~p.risk.decided),
             p.verdict.flags.eq(p.headers.flags | p.session.flags | others),
@@ -402,13 +408,16 @@ class Filter(wiring.Component):
         with m.Elif(p.receiver.start):
             m.d.sync += over.eq(0)
         m.d.comb += p.order.over.eq(over)
-        follow(m, p.order, p.risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "price")
+        follow(
+            m, p.order, p.risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "is_short", "price"
+        )
         follow(m, p.verdict, p.risk, "checked", "charge", "frame_end", "block", "block_index")
         follow(m, p.receiver, p.verdict, "start", "end", "closes")
         follow(m, p.order, p.verdict, "message_end", "unjudged", "is_order", "is_enter")
         follow(m, p.order, p.verdict, "user_ref", "quantity", "price", "bad_message", "replace", "pegged", "channel")
         follow(m, p.order, p.verdict, "bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
-        follow(m, p.risk, p.verdict, "index", "missing", "blocked", "over_position", "over_lane", "over_firm")
+        follow(m, p.risk, p.verdict, "index", "missing", "restricted", "blocked", "unborrowed", "off_collar")
+        follow(m, p.risk, p.verdict, "over_value", "over_position", "over_lane", "over_firm")
 
     def _admit(self, m, lane):
         """What the lane's own terms say of an order: tag, number, rate. They are the frame's until it is released."""

@@ -337,7 +337,7 @@ class Counters(wiring.Component):
         with m.If(~running):
             m.d.comb += [act.eq(0), orders.eq(0)]
 
-        # For the log. Of the reasons of LOST the low parts differ.
+        # For the log.
         row = Cat(job.lane[:3], job.lane[3] & ~rewritten)
         m.d.comb += [
             self.booked_lane.eq(row),
@@ -345,9 +345,9 @@ class Counters(wiring.Component):
             self.booked_at.eq(job.moment),
         ]
         with m.If(job.what == What.LOST):
-            with m.Switch(job.reason):
+            with m.Switch(Cat(job.reason, job.stopped[:2])):
                 for kind, why in LOST_FOR.items():
-                    with m.Case(why & 15):
+                    with m.Case(why):
                         m.d.comb += self.booked_kind.eq(kind)
         return Cat(cell, row), act, amount
 

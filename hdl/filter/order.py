@@ -57,7 +57,7 @@ class Order(wiring.Component):
     is_enter, is_order, numbered : Out(1)
         From s0 + 1 to the next message. Enter, Replace and Enable are orders. Numbered are those whose ``user_ref``
         must rise: orders, Mass Cancel and Disable.
-    user_ref, quantity, buy, price : Out(32), Out(32), Out(1), Out(32)
+    user_ref, quantity, buy, is_short, price : Out(32), Out(32), Out(1), Out(1), Out(32)
         As they come in, complete one cycle after their last octet (``user_ref`` two), until the same field of the next
         message.
         Of a Replace ``user_ref`` is the new one; of a price it is the low half (``market`` covers the high one).
@@ -99,6 +99,7 @@ class Order(wiring.Component):
     user_ref: Out(32)
     quantity: Out(32)
     buy: Out(1)
+    is_short: Out(1)
     price: Out(32)
     symbol_octet: Out(8)
     symbol_valid: Out(1)
@@ -169,7 +170,7 @@ class Order(wiring.Component):
 
         words = {
             1: (self.quantity, self.buy, self.bad_side, *zeros),
-            2: (self.price, priced, self.bad_tag),
+            2: (self.price, priced, self.bad_tag, self.is_short),
             4: (user_ref,),
             5: (place, kinds, *length),
         }
@@ -222,6 +223,7 @@ class Order(wiring.Component):
         with m.If(valid & (place == ENTER["side"].offset)):
             m.d.sync += self.bad_side.eq(~Cat(octet == side for side in Side).any())
             m.d.sync += self.buy.eq(octet == Side.BUY)
+            m.d.sync += self.is_short.eq((octet == Side.SHORT) | (octet == Side.SHORT_EXEMPT))
 
         # Each half of the price, and each limit, is compared by itself.
         high, none = Signal(), Signal()  # some octet of the high half; no octet at all is other than 0

@@ -13,6 +13,7 @@ from hdl.filter.failures import COUNT_BITS, FAILURE, PLACE_BITS
 from hdl.filter.gross import CHECK_CYCLES, LANE_BITS, ROW, Gross
 from hdl.filter.journal import Journal
 from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
+from hdl.filter.symbol_terms import SymbolTerms
 from hdl.filter.tables import Tables
 from hdl.wire.registers import KEY_BITS
 
@@ -58,11 +59,14 @@ class Risk(wiring.Component):
     symbol_valid, symbol_first, symbol_data : In(1), In(1), In(8)
         The eight octets of the symbol, in as many cycles; the first in p-12 at the latest. OUCH has it in p-15.
     price_ready : In(1)
-    quantity, buy, price : In(20), In(1), In(32)
+    quantity, buy, is_short, price : In(20), In(1), In(1), In(32)
         Held from p to p+10.
+    order_value : In(52)
+        The largest quantity times price of one order.
     checked, charge : In(1)
         ``charge`` in e-1 at the latest, and only for an order that no result forbids.
-    index, missing, blocked, over_position, over_lane, over_firm, decided : Out
+    index, decided : Out(9), Out(1)
+    missing, restricted, blocked, unborrowed, off_collar, over_value, over_position, over_lane, over_firm : Out(1)
     frame_end, kept : In(1)
         The frame's verdict.
     base, reservations : Out(8), Out(5)
@@ -74,7 +78,8 @@ class Risk(wiring.Component):
     lift : In(1)
         Lifts all blocks: in p+13 at the latest for the check of p.
     directory_bus, bus : In(Bus)
-        The targets for DIRECTORY; and for EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE.
+        The targets for DIRECTORY; and for SYMBOL_TERMS, EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and
+        CLEAR_EXPOSURE.
     clearing, cleared : Out(1)
         Tables are being zeroed; the host has cleared the exposure (strobe).
     busy : Out(1)
@@ -93,12 +98,18 @@ class Risk(wiring.Component):
     price_ready: In(1)
     quantity: In(QUANTITY_BITS)
     buy: In(1)
+    is_short: In(1)
     price: In(PRICE_BITS)
+    order_value: In(NOTIONAL_BITS)
     checked: In(1)
     charge: In(1)
     index: Out(SYMBOL_BITS)
     missing: Out(1)
+    restricted: Out(1)
     blocked: Out(1)
+    unborrowed: Out(1)
+    off_collar: Out(1)
+    over_value: Out(1)
     over_position: Out(1)
     over_lane: Out(1)
     over_firm: Out(1)
@@ -122,6 +133,7 @@ class Risk(wiring.Component):
         m = Module()
         m.submodules.directory = directory = Directory()
         m.submodules.multiplier = multiplier = Multiplier()
+        m.submodules.terms = terms = SymbolTerms()
         m.submodules.exposure = exposure = Exposure()
         m.submodules.gross = gross = Gross()
         m.submodules.blocks = blocks = Blocks()
@@ -198,28 +210,36 @@ class Risk(wiring.Component):
 
         # The order, held while it is checked.
         row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
-        known = Signal()
+        known, is_short = Signal(), Signal()
         with m.If(self.price_ready):
             m.d.sync += lane.eq(self.lane)
         with m.If(go_check):
             m.d.sync += [
                 row.eq(Cat(~self.buy, directory.index)),
                 quantity.eq(self.quantity),
+                is_short.eq(self.is_short),
+                terms.price.eq(self.price),
                 known.eq(directory.done & directory.found),
             ]
+        over_value = Signal()
         m.d.comb += self.index.eq(row[1:])
+        m.d.sync += over_value.eq(multiplier.product > self.order_value)
+        results = (
+            (self.missing, ~known),
+            (self.restricted, terms.restricted),
+            (self.blocked, blocks.blocked),
+            (self.unborrowed, is_short & terms.unborrowed),
+            (self.off_collar, terms.off_collar),
+            (self.over_value, over_value),
+            (self.over_position, exposure.over),
+            (self.over_lane, gross.over_lane),
+            (self.over_firm, gross.over_firm),
+        )
         with m.If(check[-1]):
-            m.d.sync += [
-                self.missing.eq(~known),
-                self.blocked.eq(blocks.blocked),
-                self.over_position.eq(exposure.over),
-                self.over_lane.eq(gross.over_lane),
-                self.over_firm.eq(gross.over_firm),
-                self.decided.eq(~journal.full),
-            ]
+            m.d.sync += [result.eq(now) for result, now in results]
+            m.d.sync += self.decided.eq(~journal.full)
         with m.If(self.price_ready):
-            results = (self.missing, self.blocked, self.over_position, self.over_lane, self.over_firm)
-            m.d.sync += [result.eq(0) for result in results]
+            m.d.sync += [result.eq(0) for result, _ in results]
         with m.If(self.price_ready | (self.symbol_valid & self.symbol_first)):
             m.d.sync += self.decided.eq(0)
 
@@ -253,6 +273,7 @@ class Risk(wiring.Component):
             m.d.comb += exposure.row.eq(tables.row)
         with m.If(sweep):
             m.d.comb += exposure.row.eq(tables.place)
+        m.d.comb += terms.index.eq(Mux(accessing, tables.symbol, Mux(sweep, tables.place[1:], row[1:])))
         for budget in (exposure, gross):
             m.d.comb += [
                 budget.plus.eq(charging[-1]),
@@ -264,6 +285,9 @@ class Risk(wiring.Component):
             blocks.index.eq(row[1:]),
             exposure.quantity.eq(quantity),
             exposure.undo_quantity.eq(undo_quantity),
+            terms.load.eq(tables.load_terms),
+            terms.clear.eq(sweep & tables.wiping),
+            terms.data.eq(tables.data),
             exposure.load.eq(tables.load_exposure),
             exposure.data.eq(tables.data),
             gross.notional.eq(multiplier.product),
@@ -283,6 +307,7 @@ class Risk(wiring.Component):
             tables.released.eq(exposure.released),
             tables.limit.eq(exposure.limit),
             tables.gross.eq(gross.word),
+            tables.terms.eq(terms.word),
         ]
 
         with m.If(exposure.below | gross.below):

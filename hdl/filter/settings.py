@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus
 from hdl.filter.memory import Memory
+from hdl.filter.multiplier import NOTIONAL_BITS
 from hdl.wire.registers import KEY_BITS, Reg
 from hdl.wire.verdict import LANES
 
@@ -28,6 +29,8 @@ class Settings(wiring.Component):
     lane_enable : Out(8)
     order_size : Out(32)
         Largest quantity of one order.
+    order_value : Out(52)
+        Largest quantity times price of one order.
     watchdog : Out(32)
         Cycles; 0: never armable.
     hash_key : Out(70)
@@ -44,6 +47,7 @@ class Settings(wiring.Component):
     policy: Out(2)
     lane_enable: Out(LANES)
     order_size: Out(32)
+    order_value: Out(NOTIONAL_BITS)
     watchdog: Out(32)
     hash_key: Out(KEY_BITS)
     tcp_lanes: Out(LANES)
@@ -57,6 +61,8 @@ class Settings(wiring.Component):
             Reg.POLICY: self.policy,
             Reg.LANE_ENABLE: self.lane_enable,
             Reg.ORDER_SIZE: self.order_size,
+            Reg.ORDER_VALUE: self.order_value[:32],
+            Reg.ORDER_VALUE + 1: self.order_value[32:],
             Reg.WATCHDOG: self.watchdog,
             Reg.HASH_KEY: self.hash_key[:32],
             Reg.HASH_KEY + 1: self.hash_key[32:64],

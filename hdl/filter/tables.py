@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.filter.bus import Bus, prefix
 from hdl.filter.exposure import ROW_BITS, ROWS, SHARE_BITS
 from hdl.filter.gross import GROSS_BITS, ROW
-from hdl.wire.registers import Reg
+from hdl.wire.registers import SYMBOLS, Reg
 from hdl.wire.verdict import LANES
 
 GROSS_ROWS = 16
@@ -16,11 +16,12 @@ GROSS_ROWS = 16
 class Tables(wiring.Component):
     """Turns bus accesses into accesses of the risk engine's tables, and counts through them when they are zeroed.
 
-    The engine gives an access four cycles when it has time; ``step`` has a bit for each. In the last one the words
-    that ``row`` and ``gross_row`` select must be there, one to be loaded comes in the last but one, and the answer
-    follows behind the last. A 64-bit value is two words, low word first: reading the low word latches the high one, for
-    whichever is read next; writing the low word holds it until a high word is written. Rows 9 to 15 of the gross tables
-    are not there: they can't be written, and read 0 as they do in the memory, where nobody else writes them.
+    The engine gives an access four cycles when it has time; ``step`` has a bit for each. In the last one the words that
+    ``row``, ``symbol`` and ``gross_row`` select must be there, one to be loaded comes in the last but one, and the
+    answer follows behind the last. A 64-bit value is two words, low word first: reading the low word latches the high
+    one, for whichever is read next; writing the low word holds it until a high word is written. Rows 9 to 15 of the
+    gross tables are not there: they can't be written, and read 0 as they do in the memory, where nobody else writes
+    them.
 
     A write to CLEAR_EXPOSURE is answered at once and begins a sweep, as a reset does: ``sweeping`` until the engine
     has given 1024 cycles to it (``swept``). Meanwhile exposure and gross read 0. After a reset limits are zeroed too
@@ -29,14 +30,14 @@ class Tables(wiring.Component):
     Members
     -------
     bus : In(Bus)
-        EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE; an error for any other address.
+        SYMBOL_TERMS, EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE; an error for any other address.
     wanted : Out(1)
         An access waits or is under way.
     step : In(4)
-    row, gross_row : Out(10), Out(ROW)
-    released, limit, gross : In
-    load_exposure, load_gross, data, next_data : Out(1), Out(1), Out(64), Out(64)
-        A limit becomes ``data``: for ``load_exposure`` that of two cycles later. It is 0 in every other cycle.
+    row, symbol, gross_row : Out(10), Out(9), Out(ROW)
+    released, limit, gross, terms : In
+    load_exposure, load_gross, load_terms, data, next_data : Out(1), Out(1), Out(1), Out(64), Out(64)
+        A word becomes ``data``: for ``load_exposure`` that of two cycles later. It is 0 in every other cycle.
         ``next_data`` is that of the next cycle, combinational.
     sweeping, wiping : Out(1)
     swept, place : In(1), Out(10)
@@ -49,12 +50,15 @@ class Tables(wiring.Component):
     wanted: Out(1)
     step: In(4)
     row: Out(ROW_BITS)
+    symbol: Out(ROW_BITS - 1)
     gross_row: Out(ROW)
     released: In(SHARE_BITS)
     limit: In(SHARE_BITS)
     gross: In(GROSS_BITS)
+    terms: In(GROSS_BITS)
     load_exposure: Out(1)
     load_gross: Out(1)
+    load_terms: Out(1)
     data: Out(GROSS_BITS)
     next_data: Out(GROSS_BITS)
     sweeping: Out(1, init=1)
@@ -73,7 +77,7 @@ class Tables(wiring.Component):
         def within(first, words):
             return address.matches(prefix(first, first + words - 1))
 
-        is_limit, is_released, is_gross_limit, is_gross, is_clear = (Signal() for _ in range(5))
+        is_limit, is_released, is_gross_limit, is_gross, is_terms, is_clear = (Signal() for _ in range(6))
         readable, writable, nobody = Signal(), Signal(), Signal()
         is_high, row = address[0], address[1:5]
         m.d.sync += [
@@ -81,26 +85,29 @@ class Tables(wiring.Component):
             is_released.eq(within(Reg.EXPOSURE, 2 * ROWS)),
             is_gross_limit.eq(within(Reg.GROSS_LIMIT, 2 * GROSS_ROWS)),
             is_gross.eq(within(Reg.GROSS, 2 * GROSS_ROWS)),
+            is_terms.eq(within(Reg.SYMBOL_TERMS, 2 * SYMBOLS)),
             is_clear.eq(within(Reg.CLEAR_EXPOSURE, 1)),
             nobody.eq(row > LANES),
             self.gross_row.eq(Cat(row, is_gross_limit)),
         ]
         m.d.comb += [
             self.row.eq(address[1:]),
-            readable.eq(is_limit | is_released | is_gross_limit | is_gross),
-            writable.eq(is_limit | (is_gross_limit & ~nobody) | is_clear),
+            self.symbol.eq(address[1:]),
+            readable.eq(is_limit | is_released | is_gross_limit | is_gross | is_terms),
+            writable.eq(is_limit | (is_gross_limit & ~nobody) | is_terms | is_clear),
         ]
 
         # Reading: what is not meant is 0.
         answer, latched = Signal(), Signal(32)
         limit, released, gross, high = Signal(SHARE_BITS), Signal(SHARE_BITS), Signal(GROSS_BITS), Signal(32)
-        content = Signal(GROSS_BITS)
-        m.d.comb += content.eq(limit | released | gross)
+        terms, content = Signal(GROSS_BITS), Signal(GROSS_BITS)
+        m.d.comb += content.eq(limit | released | gross | terms)
         m.d.sync += [
             answer.eq(self.step[3]),
             limit.eq(Mux(is_limit & ~is_high, self.limit, 0)),
             released.eq(Mux(is_released & ~is_high & ~self.sweeping, self.released, 0)),
             gross.eq(Mux((is_gross_limit | (is_gross & ~self.sweeping)) & ~is_high, self.gross, 0)),
+            terms.eq(Mux(is_terms & ~is_high, self.terms, 0)),
             high.eq(Mux(is_high, latched, 0)),
             self.bus.ack.eq(answer),
             self.bus.error.eq(~Mux(self.bus.write, writable, readable)),
@@ -119,6 +126,7 @@ class Tables(wiring.Component):
         ]
         m.d.sync += [
             self.load_gross.eq(load & is_gross_limit & ~nobody),
+            self.load_terms.eq(load & is_terms),
             self.data.eq(self.next_data),
         ]
         with m.If(self.step[2] & self.bus.write & ~is_high & ~is_clear):

@@ -49,6 +49,7 @@ class Reg(IntEnum):
     WATCHDOG = 0x0104  # RW  cycles without heartbeat that kill; 0: never armable
     HASH_KEY = 0x0105  # RW  3 words: Toeplitz key, bit 0 of the first word meets the first bit of the symbol
     CLEAR_EXPOSURE = 0x0108  # WO  any value: zeroes exposure and gross notional used; an event tells
+    ORDER_VALUE = 0x010A  # RW  64 bits (52 used): largest quantity times price of one order; 10^-4 dollars
     LANE_MODE = 0x0110  # RW  8 words, a lane each: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 Action, bit 4 no DUPLICATE
     LANE_KEY = 0x0120  # RW  8 lanes x 4 words: LANE_KEY layout, octet 0 in bits 7..0 of the first word
     GROSS_LIMIT = 0x0140  # RW  16 rows x 64 bits: lanes 0 to 7, row 8 the firm; 10^-4 dollars
@@ -56,6 +57,7 @@ class Reg(IntEnum):
     LAST_REF = 0x0168  # RW  8 words: highest UserRefNum that the lane let go
     RATE_INTERVAL = 0x0170  # RW  8 words: cycles that an order takes of the lane's time; 0: none may pass
     RATE_DEPTH = 0x0178  # RW  8 words: cycles that the lane's time may be ahead of `now`
+    SYMBOL_TERMS = 0x0400  # RW  512 symbols x 64 bits: bits 30..0 lowest price, 62..32 highest, 31 TRADED, 63 SHORTED
     EXPOSURE_LIMIT = 0x0800  # RW  512 symbols x 2 sides (buy, sell) x 64 bits (40 used); shares
     DIRECTORY = 0x1000  # RW  1024 slots x 4 words: symbol octets 0 to 3 (first in bits 31..24), 4 to 7, ENTRY, unused
 
@@ -66,6 +68,8 @@ class Reg(IntEnum):
 
 CONFIG_FIRST, CONFIG_LAST = 0x0100, 0x1FFF
 ENTRY_VALID = 1 << 31  # in a directory slot's third word; bits 8..0 are the symbol's index
+
+TRADED, SHORTED = 1 << 31, 1 << 63  # in SYMBOL_TERMS: orders may name the symbol; short sales may
 
 SYMBOLS = 512
 SLOTS = 1024

@@ -52,20 +52,24 @@ class Reason(IntEnum):
     TAG = 34  # the first four octets of its ClOrdID (4.2: of its token) are not the lane's build tag
     DUPLICATE = 35  # UserRefNum (4.2: the last four octets of the token) not above all that the lane let go
     SYMBOL = 36  # not in the directory
-    BLOCKED = 37  # the symbol's block is latched, or an order before it in the TCP frame breached a limit
-    SIDE = 38  # not B, S, T or E
-    QUANTITY = 39  # 0, or above 999,999
-    ORDER_SIZE = 40  # above the largest order size
-    PRICE = 41  # 0
-    MARKET = 42  # above $199,999.9900
-    RATE = 43  # sooner than the lane's rate allows
-    POSITION = 44  # exposure budget of the symbol and side; the breach blocks the symbol
-    LANE_GROSS = 45  # gross notional of the lane; the breach kills the lane
-    FIRM_GROSS = 46  # gross notional of the firm; the breach kills the firm
-    BUSY = 47  # the risk engine had not decided in time (a gap far below 12 octet times)
+    RESTRICTED = 37  # the symbol may not be traded
+    BLOCKED = 38  # the symbol's block is latched, or an order before it in the TCP frame breached a limit
+    SIDE = 39  # not B, S, T or E
+    SHORT = 40  # side T or E, and the symbol may not be sold short
+    QUANTITY = 41  # 0, or above 999,999
+    ORDER_SIZE = 42  # above the largest order size
+    PRICE = 43  # 0
+    MARKET = 44  # above $199,999.9900
+    COLLAR = 45  # below the symbol's lowest price or above its highest
+    ORDER_VALUE = 46  # quantity times price above the largest order value
+    RATE = 47  # sooner than the lane's rate allows
+    POSITION = 48  # exposure budget of the symbol and side; the breach blocks the symbol
+    LANE_GROSS = 49  # gross notional of the lane; the breach kills the lane
+    FIRM_GROSS = 50  # gross notional of the firm; the breach kills the firm
+    BUSY = 51  # the risk engine had not decided in time (a gap far below 12 octet times)
     # Not a frame's reason.
-    SIBLING = 48  # orders only: another message of the frame failed
-    ABORTED = 49  # left with an inverted FCS and tx_er: the kill came while it was leaving
+    SIBLING = 52  # orders only: another message of the frame failed
+    ABORTED = 53  # left with an inverted FCS and tx_er: the kill came while it was leaving
 
 
 class Action(IntEnum):

@@ -38,10 +38,11 @@ LIMITS = """
 timeout_ms = 30_000
 [orders]
 largest = 1_000
+value = 10_000
 [gross]
 firm = 10_000_000
 [symbols]
-AAA = { long = 100_000, short = 100_000 }
+AAA = { long = 100_000, short = 100_000, high = 10 }
 """
 LANE = """
 [[lane]]
