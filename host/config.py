@@ -16,7 +16,7 @@ import msgspec
 
 from hdl.wire.ouch import HIGHEST_PRICE, MOST_SHARES
 from hdl.wire.registers import SYMBOLS
-from hdl.wire.verdict import LANES
+from hdl.wire.verdict import FIRST_TRIP, LANES, LAST_TRIP, Reason, Trip
 from host.errors import UsageError
 
 CYCLES_PER_MS = 125_000
@@ -28,6 +28,9 @@ MOST_PRICE = HIGHEST_PRICE * PRICE_UNIT
 MOST_DEPTH = (1 << 32) - 1  # cycles
 NO_AMOUNT = "expected an amount in dollars, got text"
 PROTOCOLS = ("tcp", "udp")
+# What an order brings about that fails a check, beside being stopped itself.
+TRIPS = {reason.name.lower(): "none" for reason in Reason if FIRST_TRIP <= reason <= LAST_TRIP}
+TRIPS |= {"position": "symbol", "lane_gross": "lane", "firm_gross": "firm"}
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Vid = Annotated[int, msgspec.Meta(ge=0, le=4094)]
@@ -123,7 +126,7 @@ class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole limits file."""
+    """A whole limits file. `trips`: by reasons in small letters; those that it does not name are those of `TRIPS`."""
 
     watchdog: Watchdog
     orders: Orders
@@ -131,6 +134,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lane: list[Lane]
     symbols: dict[str, Symbol]
     policy: Policy = Policy()
+    trips: dict[str, str] = {}
 
     def lane_of(self, number: int) -> Lane:
         return next(lane for lane in self.lane if lane.number == number)
@@ -215,6 +219,11 @@ def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None
             raise refuse(f"{path}.gross", why)
     if why := _bad_money(values["gross"]["firm"]):
         raise refuse("gross.firm", why)
+    if unknown := sorted(limits.trips.keys() - TRIPS.keys()):
+        raise refuse(f"trips.{unknown[0]}", f"no such check; there are {', '.join(TRIPS)}")
+    for check, trip in limits.trips.items():
+        if trip.upper() not in Trip.__members__:
+            raise refuse(f"trips.{check}", f"{trip!r} is none of {', '.join(Trip.__members__).lower()}")
     if why := _bad_money(values["orders"].get("value", 0)):
         raise refuse("orders.value", why)
     if len(limits.symbols) > SYMBOLS:

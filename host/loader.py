@@ -10,8 +10,8 @@ from decimal import Decimal
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
 from hdl.wire.registers import SHORTED, TRADED, Reg
-from hdl.wire.verdict import FIRM, LANES, Action
-from host.config import CYCLES_PER_MS, MOST_VALUE, Limits, price_units
+from hdl.wire.verdict import FIRM, FIRST_TRIP, LANES, Action, Reason, Trip
+from host.config import CYCLES_PER_MS, MOST_VALUE, TRIPS, Limits, price_units
 from host.device import ALL_LANES, Device
 from host.directory import Directory, place
 from host.errors import HostError, VerificationError
@@ -86,6 +86,7 @@ def build(limits: Limits) -> Image:
         (
             (Reg.POLICY, settings),
             (Reg.ORDER_VALUE, _halves(min(price_units(limits.orders.value), price_units(Decimal(MOST_VALUE))))),
+            (Reg.TRIPS, _halves(_trips(TRIPS | limits.trips))),
             (Reg.LANE_MODE, tuple(modes)),
             (Reg.LANE_KEY, tuple(keys)),
             (Reg.GROSS_LIMIT, tuple(gross)),
@@ -144,6 +145,11 @@ def verify(device: Device, image: Image) -> int:
                     f"{device.name}: register {register:#06x} holds {found:#010x}, not {wanted:#010x}; load again"
                 )
     return len(held)
+
+
+def _trips(trips: Mapping[str, str]) -> int:
+    """Return the words of TRIPS, as one."""
+    return sum(Trip[trip.upper()] << 2 * (Reason[name.upper()] - FIRST_TRIP) for name, trip in trips.items())
 
 
 def _tags(builds: Mapping[int, str]) -> tuple[int, ...]:

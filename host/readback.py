@@ -15,9 +15,9 @@ import msgspec
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
 from hdl.wire.registers import SHORTED, TRADED, Reg
-from hdl.wire.verdict import FIRM, LANES, Action
+from hdl.wire.verdict import FIRM, LANES, Action, Trip
 from host import directory
-from host.config import CYCLES_PER_MS, PRICE_UNIT
+from host.config import CYCLES_PER_MS, PRICE_UNIT, TRIPS
 from host.device import Device, name_lanes
 from host.loader import Image
 
@@ -138,6 +138,12 @@ def _build(values: Sequence[int]) -> str:
     return repr(values[0].to_bytes(4, "big").decode("latin-1")) if values[0] else "none"
 
 
+def _trips(values: Sequence[int]) -> str:
+    (word,) = pairs(values)
+    found = {name: Trip(word >> 2 * at & 3) for at, name in enumerate(TRIPS)}
+    return ", ".join(f"{name} {trip.name.lower()}" for name, trip in found.items() if trip) or "nothing"
+
+
 def _policy(values: Sequence[int]) -> str:
     return " and ".join(name for bit, name in enumerate(("ARP", "ICMP")) if values[0] >> bit & 1) or "nothing"
 
@@ -170,6 +176,7 @@ PARTS = (
     Part(Reg.ORDER_SIZE, 1, 1, _called("largest order"), lambda values: f"{values[0]:,} shares"),
     Part(Reg.ORDER_VALUE, 1, 2, _called("largest order value"), _money),
     Part(Reg.WATCHDOG, 1, 1, _called("watchdog time"), lambda values: f"{values[0] / CYCLES_PER_MS:g} ms"),
+    Part(Reg.TRIPS, 1, 2, _called("what a failed check brings about"), _trips),
     Part(Reg.LANE_MODE, LANES, 1, _of_lane("protocol and action"), _mode),
     Part(Reg.LANE_KEY, LANES, 4, _of_lane("addresses"), _addresses),
     Part(Reg.GROSS_LIMIT, FIRM + 1, 2, _of_lane("gross limit"), _money),

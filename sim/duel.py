@@ -10,7 +10,7 @@ from hdl.wire.board import Side
 from hdl.wire.control import CRC, HEADER, VERSION, WORD, Op
 from hdl.wire.event import EVENT, Kind
 from hdl.wire.registers import COUNTERS_PER_ROW, ENTRY_VALID, Count, Reg, drops
-from hdl.wire.verdict import LANES, Source
+from hdl.wire.verdict import FIRST_TRIP, LANES, Source
 from sim.captures import captures
 from sim.console import Console, stuff
 from sim.engine import CARRIER, Engine
@@ -59,6 +59,7 @@ def words_of(setup: Setup) -> list[tuple[int, list[int]]]:
         (Reg.CONFIG_BEGIN, [1]),
         (Reg.POLICY, [config.policy, config.enabled, config.order_size, WATCHDOG]),
         (Reg.ORDER_VALUE, halves(config.order_value)),
+        (Reg.TRIPS, halves(sum(trip << 2 * (reason - FIRST_TRIP) for reason, trip in config.trips.items()))),
         (Reg.HASH_KEY, [setup.key >> shift & 0xFFFFFFFF for shift in (0, 32, 64)]),
         (Reg.LANE_KEY, [int.from_bytes(key[at : at + 4], "little") for key in config.lanes for at in range(0, 16, 4)]),
         (Reg.GROSS_LIMIT, [half for limit in config.gross_limits for half in halves(limit)]),

@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
-from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source
-from sim.budget import CHARGED, DECIDED, FIRM_GROSS, JUDGED, LANE_GROSS, POSITION, QUIET, READS, Budget
+from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source, Trip
+from sim.budget import CHARGED, DECIDED, JUDGED, QUIET, READS, Budget
 from sim.egress import ACCOUNTED, EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed, Segment
@@ -63,7 +63,6 @@ SPOILS = 1  # a kill spoils octets of the return path from so many cycles before
 OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, TAG, SYMBOL = (
     int(Reason[name]) for name in ("OVERFLOW", "FRAMING", "TCP_HEADER", "TCP_FLAGS", "TAG", "SYMBOL")
 )
-BREACHES = frozenset((POSITION, LANE_GROSS, FIRM_GROSS))
 
 
 class Passing(NamedTuple):
@@ -290,7 +289,7 @@ class Model:
             if reason and not failed:
                 failing, failed = message, reason
                 before_order = first is None
-                if reason in BREACHES:
+                if self._trips(reason, message):
                     self.breached_at = start + message.at + message.length - 1
 
         # The verdict.
@@ -414,7 +413,7 @@ class Model:
                 entries += self._settle(message, lane, price, told, verdict, not reason)
             if message.whole and not reason:
                 self.standing.passed(message)
-            if reason in BREACHES:
+            if not breach and self._trips(reason, message):
                 breach = reason, message
                 self.breached_at = start + message.at + message.length - 1
             judged.append((item, reason))
@@ -428,13 +427,19 @@ class Model:
             self._undone = verdict + 7 + 3 * len(entries)
 
     def _breach(self, verdict, lane, reason, message):
-        """A frame's verdict has found its `reason`: what follows from it if that is a breach."""
-        if reason == POSITION:
+        """A frame's verdict has found its `reason`, of a message: what follows from it."""
+        trip = self._trips(reason, message)
+        if trip == Trip.SYMBOL:
             self._lift(verdict + 1)
             self.budget.blocked.add(message.index)
             self.ledger.blocked(verdict, lane, message.index)
-        elif reason in (LANE_GROSS, FIRM_GROSS):
-            self.kill(verdict + 2, 1 << lane if reason == LANE_GROSS else EVERY_LANE, Source.BREACH)
+        elif trip:
+            self.kill(verdict + 2, 1 << lane if trip == Trip.LANE else EVERY_LANE, Source.BREACH)
+
+    def _trips(self, reason, message) -> int:
+        """Return what an order brings about that fails for `reason`."""
+        trip = self.config.trips.get(reason, Trip.NONE)
+        return Trip.NONE if trip == Trip.SYMBOL and message.index is None else trip
 
     def _check(self, message, lane, price, told, verdict):
         """Return why an Enter fails, 0 if it does not: its price is there in cycle `price`, it is judged in `told`."""

@@ -26,7 +26,7 @@ from hdl.wire.ethernet import (
 )
 from hdl.wire.registers import TRADED
 from hdl.wire.ufo import FIXED, Packet
-from hdl.wire.verdict import LANES, NO_LANE, Action, Reason
+from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Trip
 from sim.messages import OUCH42, OUCH50, Decoded, Dialect
 
 GOOD_FCS = 0x2144DF1C  # crc32 over a frame with its FCS, low octet first
@@ -53,6 +53,7 @@ class Config:
     symbols: dict[bytes, int] = field(default_factory=dict)  # 8 octets to index
     limits: dict[tuple[int, bool], int] = field(default_factory=dict)  # (index, buy) to shares
     terms: dict[int, tuple[int, int]] = field(default_factory=dict)  # the two words of SYMBOL_TERMS, by index
+    trips: dict[int, int] = field(default_factory=dict)  # by reason
     gross_limits: list[int] = field(default_factory=lambda: [0] * 9)  # lanes 0 to 7, the firm; 10^-4 dollars
 
     tags: list[bytes] = field(default_factory=lambda: [bytes(4)] * LANES)  # how a lane's ClOrdIDs begin
@@ -87,13 +88,15 @@ class Config:
         return udp, tcp
 
 
+BREACHES = {Reason.POSITION: Trip.SYMBOL, Reason.LANE_GROSS: Trip.LANE, Reason.FIRM_GROSS: Trip.FIRM}
 ANY_RATE = 1, (1 << 32) - 1  # RATE_INTERVAL, RATE_DEPTH
 
 
 def lenient(tag: bytes, indices, modes=(0,) * LANES) -> dict:
     """Return fields of a `Config`: lanes with these modes want only the tag of an order, symbols nothing."""
     lanes = {"tags": [tag] * LANES, "rates": [ANY_RATE] * LANES, "modes": [mode | 16 for mode in modes]}
-    return lanes | {"order_value": 1 << 51, "terms": dict.fromkeys(indices, (TRADED, 0xFFFFFFFF))}
+    symbols = {"terms": dict.fromkeys(indices, (TRADED, 0xFFFFFFFF)), "trips": BREACHES}
+    return lanes | symbols | {"order_value": 1 << 51}
 
 
 class Segment:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from hdl.wire.ouch import HIGHEST_PRICE, TAG_VALUES
 from hdl.wire.registers import BUCKET_SLOTS, KEY_BITS, SLOTS, toeplitz
+from hdl.wire.verdict import FIRST_TRIP, LAST_TRIP, Trip
 from sim import packets
 from sim.packets import Address
-from sim.parse import ANY_RATE, Config
+from sim.parse import ANY_RATE, BREACHES, Config
 
 SYMBOLS = 24
 MOST = (1 << 31) - 1
@@ -65,6 +66,7 @@ class Traffic:
             + [random.choice((30, 1000)) * self.order_size * 1_000_000],
         )
         self.config.tags = [packets.TAG_OF_ORDERS] * 8
+        self.config.trips = {reason: self._trip() for reason in range(FIRST_TRIP, LAST_TRIP + 1)} | BREACHES
         self.config.rates = [random.choice(RATES) for _ in range(8)]
         self.user_ref = 0
         self._flood = 0  # carriers left of a burst
@@ -74,6 +76,10 @@ class Traffic:
         self._bursts = [[self._small] * 30 + [self._orders], [self._small] * 9 + [self._long], [self._medium]]
         self._bursts += [[self._orders, self._packed]]
         self._burst = self._frames
+
+    def _trip(self) -> Trip:
+        random = self.random
+        return random.choice(list(Trip)) if random.random() < 0.1 else Trip.NONE
 
     def _terms(self) -> tuple[int, int]:
         """Return a symbol's terms: most often nothing of them matters."""

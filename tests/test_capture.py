@@ -140,7 +140,7 @@ def test_a_breach_is_dated_from_its_orders_last_octet_on_the_pins():
         await clock.tick(last_octet=1)
         await clock.tick(2)
         decided = clock.now
-        await clock.tick(breached=1)
+        await clock.tick(tripped=1)
         await clock.tick(30)
         assert await clock.read(Reg.BREACH_AT) == decided
         assert await clock.read(Reg.BREACH_AFTER) == decided - on_the_pins

@@ -100,6 +100,11 @@ def test_the_packaged_file_is_the_drills():
             "largest = 1\nvalue = -1",
             "f, line 6: orders.value: -1 dollars, must be 0 to 281474976710655",
         ),
+        (
+            "[symbols]",
+            '[trips]\nposition = "desk"\n[symbols]',
+            "f, line 30: trips.position: 'desk' is none of none, symbol, lane, firm",
+        ),
         ("2_000_000", "true", "f, line 27: lane[1].gross: expected an amount in dollars, got true or false"),
         ("number = 2", "number = 1", "f, line 20: lane[1].number: lane 1 is there twice"),
         ("number = 2", "number = 9", "f, line 20: lane[1].number: expected a whole number <= 8"),

@@ -108,6 +108,20 @@ def test_the_terms_of_a_symbol():
     assert [words[Reg.ORDER_VALUE + at] for at in range(2)] == [5_000_000_000 & 0xFFFFFFFF, 1]
 
 
+@pytest.mark.parametrize(
+    ("keys", "word"),
+    [
+        ("", 1 << 2 * 14 | 2 << 2 * 15 | 3 << 2 * 16),
+        ('tag = "firm"\nlane_gross = "none"', 3 | 1 << 2 * 14 | 3 << 2 * 16),
+        ('rate = "lane"\nposition = "firm"', 2 << 2 * 13 | 3 << 2 * 14 | 2 << 2 * 15 | 3 << 2 * 16),
+    ],
+)
+def test_what_a_failed_check_brings_about(keys, word):
+    """By hand: two bits each from TAG (34) on; POSITION is 48, and the two gross limits follow."""
+    words = dict(loader.build(config.parse(f"{GOOD}[trips]\n{keys}\n")).words())
+    assert words[Reg.TRIPS] | words[Reg.TRIPS + 1] << 32 == word
+
+
 def test_tags_are_written_behind_the_limits_and_confirmed():
     board, device = make()
     image = loader.build(config.parse(GOOD))
@@ -115,7 +129,7 @@ def test_tags_are_written_behind_the_limits_and_confirmed():
     tagged = loader.tag(device, image, {2: "NEW1"})
     assert board.crc == tagged.crc != image.crc
     assert device.read(Reg.BUILD_TAG, 8) == (0, int.from_bytes(b"NEW1", "big"), 0, 0, 0, 0, 0, 0)
-    assert loader.verify(device, tagged) == 7259
+    assert loader.verify(device, tagged) == 7261
     with pytest.raises(VerificationError, match="register 0x0161"):
         loader.verify(device, image)
     device.arm(tagged.crc)
@@ -133,6 +147,7 @@ def test_tables_are_written_whole_so_that_nothing_old_stays():
         (Reg.BUILD_TAG, 8),
         (Reg.RATE_INTERVAL, 16),
         (Reg.ORDER_VALUE, 2),
+        (Reg.TRIPS, 2),
         (Reg.SYMBOL_TERMS, 1024),
         (Reg.EXPOSURE_LIMIT, 2048),
         (Reg.DIRECTORY, 4096),
@@ -145,8 +160,8 @@ def test_a_load_is_large_bursts_and_its_crc_is_confirmed():
     image = loader.build(packaged_limits())
     loader.load(device, image)
     assert board.crc == image.crc != 0
-    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 1 + 3 + 16 + 32 + 64
-    assert loader.verify(device, image) == 7259
+    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 1 + 1 + 3 + 16 + 32 + 64
+    assert loader.verify(device, image) == 7261
 
 
 def test_the_crc_is_over_address_and_value():

@@ -84,8 +84,12 @@ def test_terms_in_the_words_of_a_file():
     image = loader.build(config.parse(good))
     board = dict(image.held) | {int(Reg.CONFIG_CRC): image.crc, Reg.BUILD_TAG + 1: 0, Reg.RATE_DEPTH + 1: 5}
     board |= {Reg.SYMBOL_TERMS: 5_000, Reg.SYMBOL_TERMS + 1: 20_000 | 1 << 31, int(Reg.ORDER_VALUE): 15_000}
+    board |= {int(Reg.TRIPS): 2, Reg.TRIPS + 1: 0}
     assert readback.differences(image, board) == [
         Difference("largest order value", 0x10A, "$1.50", "$0.00"),
+        Difference(
+            "what a failed check brings about", 0x10C, "tag lane", "position symbol, lane_gross lane, firm_gross firm"
+        ),
         Difference("lane 2 build", 0x161, "none", "'RLP1'"),
         Difference("lane 2 cycles of a burst", 0x179, "5", "2,000,000"),
         Difference("symbol AAA terms", 0x400, "$0.50 to $2.00, restricted, short sales", "$0.50 to $1,000.00"),
@@ -99,9 +103,9 @@ def test_symbols_of_slots():
 
 
 def test_an_unconfigured_board_differs_in_all_that_is_not_0():
-    """Of GOOD: lanes, size, watchdog, 2 addresses, 3 gross limits, key; of symbols 2 slots, 2 terms, 3 limits."""
+    """Of GOOD: lanes, size, watchdog, trips, 2 addresses, 3 gross limits, key, 2 slots, 2 terms, 3 limits of symbols."""
     found = differences(FakeBoard())
-    assert len(found) == 1 + 1 + 1 + 2 + 3 + 1 + 2 + 2 + 3
+    assert len(found) == 1 + 1 + 1 + 1 + 2 + 3 + 1 + 2 + 2 + 3
     assert found[0] == Difference("lanes in use", 0x102, "no lane", "lanes 1, 2")
 
 

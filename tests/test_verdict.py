@@ -5,7 +5,8 @@ import pytest
 from hdl.filter.tally import FIELD_CHECKS
 from hdl.filter.verdict import LOGGED_LATER, SETTLED, Verdict
 from hdl.wire.event import NO_SYMBOL
-from hdl.wire.verdict import Action, Reason
+from hdl.wire.verdict import FIRST_TRIP, Action, Reason, Trip
+from sim.parse import BREACHES
 from tests.cycles import simulate
 
 TERMS = ("restricted", "unborrowed", "off_collar", "over_value")
@@ -13,13 +14,17 @@ ENTER, CANCEL = {"is_order": 1, "is_enter": 1}, {}
 LANE = 2
 
 
-async def judge(ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=Action.NEUTRALISE, late=None, **frame):
+async def judge(
+    ctx, verdict, messages, *, flags=0, killed=0, lane=LANE, action=Action.NEUTRALISE, late=None, trips=None, **frame
+):
     """Feed one frame as the decoder, the risk engine and the session (`frame`) would; return what came of it.
 
     `late`: one more message, as the last one, ends in the cycle before the frame, and is found to have this failure.
     """
     ctx.set(verdict.lane, lane)
     ctx.set(verdict.action, action)
+    for reason, trip in (BREACHES | (trips or {})).items():
+        ctx.set(verdict.trips[reason - FIRST_TRIP], trip)
     for name in ("tcp", "continued", "unfinished", "old_order", "unjudged"):
         ctx.set(getattr(verdict, name), frame.get(name, 0))
     ctx.set(verdict.killing, killed)
@@ -196,6 +201,31 @@ CASES = {
     ),
     "a breach of the lane kills the lane": ([ENTER | {"over_lane": 1, "over_firm": 1}], {}, {"breach": 1 << LANE}),
     "a breach of the firm kills the firm": ([ENTER | {"over_firm": 1}], {}, {"breach": 0xFF}),
+    "any check may trip": (
+        [ENTER | {"bad_tag": 1}],
+        {"trips": {Reason.TAG: Trip.FIRM}},
+        {"breach": 0xFF, "blocked": None},
+    ),
+    "and a breach may not": (
+        [ENTER | {"over_firm": 1}],
+        {"trips": {Reason.FIRM_GROSS: Trip.NONE}},
+        {"breach": 0, "keep": 0},
+    ),
+    "a symbol that is not known is not blocked": (
+        [ENTER | {"repeated": 1, "missing": 1}],
+        {"trips": {Reason.DUPLICATE: Trip.SYMBOL}},
+        {"reason": Reason.DUPLICATE, "blocked": None},
+    ),
+    "a known one is": (
+        [ENTER, ENTER | {"repeated": 1}],
+        {"trips": {Reason.DUPLICATE: Trip.SYMBOL}},
+        {"reason": Reason.DUPLICATE, "blocked": 41},
+    ),
+    "of a datagram only the first failing message trips": (
+        [ENTER | {"bad_side": 1}, ENTER | {"over_firm": 1}],
+        {},
+        {"reason": Reason.SIDE, "breach": 0},
+    ),
     "a breach in a bad frame does nothing": (
         [ENTER | {"over_firm": 1}],
         {"flags": 1 << Reason.FCS},

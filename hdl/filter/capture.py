@@ -30,11 +30,11 @@ class Capture(wiring.Component):
     started, dwell, gap, length : In
         A frame's first preamble octet is on the pins now; cycles from its own last octet in, and from its
         predecessor's last octet out; its octets.
-    last_octet, breached : In(1)
-        The last octet of a message is in the decoder; a message has just been found to breach a limit.
+    last_octet, tripped : In(1)
+        The last octet of a message is in the decoder; a message has just been found to trip.
     kill, after, passing, breach, opening : Out(1)
         Strobes, two cycles after the kill edge, the completion of an order frame on a killed lane, the first preamble
-        octet, the decision that a message breaches. ``opening`` forgets the first two; it comes one cycle after an arm
+        octet, the decision that a message trips. ``opening`` forgets the first two; it comes one cycle after an arm
         opened a lane.
     """
 
@@ -53,7 +53,7 @@ class Capture(wiring.Component):
     gap: In(16)
     length: In(11)
     last_octet: In(1)
-    breached: In(1)
+    tripped: In(1)
 
     kill: Out(1)
     after: Out(1)
@@ -169,7 +169,7 @@ class Capture(wiring.Component):
         # Cycles since the last octet of the last message was on the pins.
         since = Signal(16)
         m.d.sync += since.eq(Mux(self.last_octet, self.DECODER_DELAY + 1, since + 1))
-        m.d.sync += [decided.eq(self.breached), self.breach.eq(decided)]
-        with m.If(self.breached):
+        m.d.sync += [decided.eq(self.tripped), self.breach.eq(decided)]
+        with m.If(self.tripped):
             m.d.sync += self.breach_after.eq(since)
         return m

@@ -59,6 +59,7 @@ TARGETS = {
     "settings": [
         (Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7),
         (Reg.ORDER_VALUE, Reg.ORDER_VALUE + 1),
+        (Reg.TRIPS, Reg.TRIPS + 1),
         (Reg.LANE_MODE, Reg.LANE_MODE + 7),
     ],
     "terms": [(Reg.BUILD_TAG, Reg.BUILD_TAG + 31)],
@@ -384,6 +385,7 @@ class Filter(wiring.Component):
             p.risk.order_value.eq(p.settings.order_value),
             p.risk.kept.eq(p.verdict.released),
             p.verdict.undecided.eq(~p.risk.decided),
+            p.verdict.trips.eq(p.settings.trips),
             p.verdict.flags.eq(p.headers.flags | p.session.flags | others),
             p.risk.lane.eq(later),
             p.verdict.lane.eq(later),
@@ -566,7 +568,7 @@ class Filter(wiring.Component):
             p.capture.lane.eq(p.gate.outcome.lane),
             p.capture.orders.eq(Mux(p.gate.outcome.all | p.gate.outcome.reset, 0, p.records.books.orders)),
             p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last),
-            p.capture.breached.eq(p.verdict.breached),
+            p.capture.tripped.eq(p.verdict.tripped),
         ]
         follow(m, p.gate, p.capture, "started", "dwell", "gap", "length")
 

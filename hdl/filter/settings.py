@@ -8,8 +8,9 @@ from hdl.filter.bus import Bus
 from hdl.filter.memory import Memory
 from hdl.filter.multiplier import NOTIONAL_BITS
 from hdl.wire.registers import KEY_BITS, Reg
-from hdl.wire.verdict import LANES
+from hdl.wire.verdict import FIRST_TRIP, LANES, LAST_TRIP, Trip
 
+TRIPS = data.ArrayLayout(Trip, LAST_TRIP - FIRST_TRIP + 1)
 FIRST, LAST = Reg.CONFIG_BEGIN, Reg.LANE_MODE + LANES - 1
 
 
@@ -31,6 +32,8 @@ class Settings(wiring.Component):
         Largest quantity of one order.
     order_value : Out(52)
         Largest quantity times price of one order.
+    trips : Out(data.ArrayLayout(Trip, 17))
+        For each reason from `hdl.wire.verdict.FIRST_TRIP` on.
     watchdog : Out(32)
         Cycles; 0: never armable.
     hash_key : Out(70)
@@ -48,6 +51,7 @@ class Settings(wiring.Component):
     lane_enable: Out(LANES)
     order_size: Out(32)
     order_value: Out(NOTIONAL_BITS)
+    trips: Out(TRIPS)
     watchdog: Out(32)
     hash_key: Out(KEY_BITS)
     tcp_lanes: Out(LANES)
@@ -63,6 +67,8 @@ class Settings(wiring.Component):
             Reg.ORDER_SIZE: self.order_size,
             Reg.ORDER_VALUE: self.order_value[:32],
             Reg.ORDER_VALUE + 1: self.order_value[32:],
+            Reg.TRIPS: self.trips.as_value()[:32],
+            Reg.TRIPS + 1: self.trips.as_value()[32:],
             Reg.WATCHDOG: self.watchdog,
             Reg.HASH_KEY: self.hash_key[:32],
             Reg.HASH_KEY + 1: self.hash_key[32:64],

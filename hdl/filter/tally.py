@@ -4,7 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.wire.verdict import Reason
+from hdl.filter.settings import TRIPS
+from hdl.wire.verdict import FIRST_TRIP, Reason, Trip
 
 # Checks of one order message, in order of evaluation; the inputs of the same names.
 DECODE_CHECKS = {
@@ -34,7 +35,6 @@ ENTER_CHECKS = {
     "undecided": Reason.BUSY,
 }
 FIELD_CHECKS = ("bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")  # the decoder's
-BREACHES = (Reason.POSITION, Reason.LANE_GROSS, Reason.FIRM_GROSS)  # in this order, and nothing between them
 LAST_NUMBER = 31  # orders of a frame that can be told apart when it is rewritten: 0 to 30
 
 
@@ -52,10 +52,10 @@ class Tally(wiring.Component):
 
     A message fails for the lowest ``Reason`` of its decoder's flags and, for an Enter, of all the others. On a TCP lane
     an order that fails is stopped, and the frame goes on; but a malformed message, or a stopped order that began in an
-    earlier frame, fences. Behind a breach every later order of a TCP frame is stopped too (BLOCKED), and so is an order
+    earlier frame, fences. Behind a trip every later order of a TCP frame is stopped too (BLOCKED), and so is an order
     whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the others one
     cycle later; what follows is right two cycles after ``message_end``, and holds until the next frame is four
-    octets in. Sums, a breach and what it stops take three: an order that ends a cycle behind another is malformed.
+    octets in. Sums, a trip and what it stops take three: an order that ends a cycle behind another is malformed.
 
     Members
     -------
@@ -95,11 +95,13 @@ class Tally(wiring.Component):
         Of the first order.
     note, keep, clear, known, enter, place
         To and from `Particulars`.
-    breach, breach_index : Out(Reason), Out(9)
-        POSITION, LANE_GROSS or FIRM_GROSS of the order that crossed a limit; 0 if none. In a datagram only the first
-        failing message can.
-    breached : Out(1)
-        Strobe: that order has just been judged.
+    trips : In(TRIPS)
+        What each reason brings about.
+    trip, trip_index : Out(Trip), Out(9)
+        Of the first order whose reason brings about something, and its symbol. In a datagram only the first failing
+        message can.
+    tripped : Out(1)
+        Strobe two cycles after ``message_end``: that order has just been judged.
     """
 
     def __init__(self):
@@ -137,9 +139,10 @@ class Tally(wiring.Component):
                 "first_place": Out(2),
                 **{name: Out(1) for name in ("note", "keep", "clear", "known", "enter")},
                 "place": In(2),
-                "breach": Out(Reason),
-                "breach_index": Out(9),
-                "breached": Out(1),
+                "trips": In(TRIPS),
+                "trip": Out(Trip),
+                "trip_index": Out(9),
+                "tripped": Out(1),
             }
         )
 
@@ -158,7 +161,7 @@ class Tally(wiring.Component):
             by_decoder.eq(decoded),
             refused.eq(decoded != Reason.PASSED),
         ]
-        behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a breach; orders that began here
+        behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a trip; orders that began here
         # `unfit`: by what the decoder found; `late`, an order before it has decided; `crowded`, there are too many.
         late, crowded = Signal(), Signal()
         bad_field = self.is_enter & Cat(getattr(self, name) for name in FIELD_CHECKS).any()
@@ -166,11 +169,6 @@ class Tally(wiring.Component):
         m.d.comb += [late.eq(in_segment & behind), crowded.eq(in_segment & self.full)]
         flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items() if name not in FIELD_CHECKS}
         by_risk = Cat(flags.values()).any()
-        crossing = Signal()  # POSITION, LANE_GROSS or FIRM_GROSS is the reason
-        stopping = [flag for reason, flag in flags.items() if reason < BREACHES[0]]
-        m.d.comb += crossing.eq(
-            ~(unfit | late) & ~Cat(stopping).any() & Cat(flags[reason] for reason in BREACHES).any()
-        )
         for name in FIELD_CHECKS:
             m.d.sync += (bad := Signal(name=name)).eq(self.is_enter & getattr(self, name))
             flags[ENTER_CHECKS[name]] = bad
@@ -181,11 +179,10 @@ class Tally(wiring.Component):
             reason.eq(Mux(refused, by_decoder, first(m, sorted(flags.items()), name="by_risk"))),
             fails.eq(unfit | late | crowded | by_risk),  # not by way of the reason, which comes late
         ]
-        earlier, fences, breaches = Signal(), Signal(), Signal()
+        earlier, fences = Signal(), Signal()
         m.d.comb += [
             earlier.eq(self.continued & ~self.some_order),  # this order began in an earlier frame
             fences.eq(self.tcp & fails & (~well_formed | earlier)),
-            breaches.eq(crossing & Mux(self.tcp, self.breach == Reason.PASSED, ~self.failed)),
             self.judged.eq(ended & was_order & ~earlier),
             self.stop.eq(fails),
             self.checked.eq(ended & was_enter),
@@ -194,14 +191,15 @@ class Tally(wiring.Component):
             self.known.eq(well_formed),
             self.enter.eq(was_enter),
         ]
-        stops, goes = Signal(), Signal()  # it counts a cycle later, and so does a breach
-        crossed, crossed_index = Signal(Reason), Signal(9)
+        stops, goes = Signal(), Signal()  # it counts a cycle later, and so does a trip
+        may_trip, its_reason, its_index, its_known = Signal(), Signal(Reason), Signal(9), Signal()
         m.d.sync += [
             self.passes.eq(ended & ~fails),
             self.charge.eq(self.checked & ~fails & (self.tcp | ~self.failed)),
-            self.breached.eq(ended & breaches),
-            crossed.eq(reason),
-            crossed_index.eq(self.index),
+            may_trip.eq(ended & (self.tcp | ~self.failed)),
+            its_reason.eq(reason),
+            its_index.eq(self.index),
+            its_known.eq(~(self.missing | self.undecided)),
             stops.eq(ended & was_order & fails),
             goes.eq(ended & was_order & ~fails),
             self.stopped.eq(self.stopped + stops),
@@ -233,8 +231,14 @@ class Tally(wiring.Component):
                     self.fence_place.eq(self.place),
                 ]
 
-        with m.If(self.breached):
-            m.d.sync += [self.breach.eq(crossed), self.breach_index.eq(crossed_index), behind.eq(1)]
+        trip = Signal(Trip)
+        with m.Switch(its_reason):
+            for offset, its_trip in enumerate(self.trips):
+                with m.Case(FIRST_TRIP + offset):
+                    m.d.comb += trip.eq(its_trip)
+        m.d.comb += self.tripped.eq(may_trip & ~behind & (trip != Trip.NONE) & ((trip != Trip.SYMBOL) | its_known))
+        with m.If(self.tripped):
+            m.d.sync += [self.trip.eq(trip), self.trip_index.eq(its_index), behind.eq(1)]
 
         # A message may still end in the cycle after its frame; so the next frame clears the state, four octets in.
         opening = Signal(4)
@@ -244,5 +248,5 @@ class Tally(wiring.Component):
             counts = (self.orders, self.stopped, self.let_go, number)
             states = (self.lets_go, self.full, self.some_order, self.failed, self.fencing, behind)
             m.d.sync += [cleared.eq(0) for cleared in (*counts, *states)]
-            m.d.sync += [self.failing.eq(Reason.PASSED), self.breach.eq(Reason.PASSED), self.order_first.eq(0)]
+            m.d.sync += [self.failing.eq(Reason.PASSED), self.trip.eq(Trip.NONE), self.order_first.eq(0)]
         return m

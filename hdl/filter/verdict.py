@@ -5,9 +5,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.particulars import ORDER, Particulars
+from hdl.filter.settings import TRIPS
 from hdl.filter.tally import DECODE_CHECKS, ENTER_CHECKS, Tally, first
 from hdl.wire.event import NO_SYMBOL
-from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, RECEIVE_ERRORS, Action, Reason
+from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, RECEIVE_ERRORS, Action, Reason, Trip
 
 FRAME_REASONS = Reason.FRAMING + 1  # flags of a frame are numbered as in Reason, 0 unused
 FENCING = (Reason.HISTORY, Reason.FINISHED, Reason.FRAMING)  # of a segment
@@ -76,7 +77,7 @@ class Verdict(wiring.Component):
         One cycle after ``end``: the lane is fenced, with RSTs or without; it was killed, and the frame right, but maybe
         its place.
     block, block_index, breach : Out
-        One cycle after ``end``; ``block`` when a breach of its budget blocks a symbol, ``breach`` the lanes to kill.
+        One cycle after ``end``: a symbol is to be blocked; the lanes to be killed.
     runt : Out(1)
         Three cycles after ``end``: the frame was a runt. They can come every few cycles, and have no verdict.
     judged, passed, fenced, row, reason, failing_is_order, counted_orders : Out
@@ -85,8 +86,8 @@ class Verdict(wiring.Component):
     logged, overwritten, order : Out
         Four cycles after ``judged``, with which the others stay as they are for 30 cycles: the frame had a lane and was
         dropped, or had so many orders overwritten; fields of the failing message.
-    breached : Out(1)
-        A message has just failed POSITION, LANE_GROSS or FIRM_GROSS.
+    trips, tripped : In(TRIPS), Out(1)
+        As `Tally` has them.
     """
 
     def __init__(self):
@@ -144,7 +145,8 @@ class Verdict(wiring.Component):
                 "passed": Out(1),
                 "overwritten": Out(7),
                 "order": Out(ORDER),
-                "breached": Out(1),
+                "trips": In(TRIPS),
+                "tripped": Out(1),
             }
         )
 
@@ -177,7 +179,8 @@ class Verdict(wiring.Component):
             tally.over.eq(self.closes | self.end | over & ~self.start),
             self.judged_order.eq(tally.judged),
             self.stop.eq(tally.stop),
-            self.breached.eq(tally.breached),
+            tally.trips.eq(self.trips),
+            self.tripped.eq(tally.tripped),
             self.passes.eq(tally.passes),
             self.checked.eq(tally.checked),
             self.charge.eq(tally.charge),
@@ -253,7 +256,7 @@ class Verdict(wiring.Component):
         # One cycle later.
         flags = Signal.like(self.flags)
         killing, missing, fencing, some_more = Signal(), Signal(), Signal(), Signal()
-        breaching, breaching_lane = Signal(), Signal(LANES)
+        tripping, tripping_lane = Signal(), Signal(LANES)
         m.d.sync += [
             self.frame_end.eq(self.end),
             self.kept.eq(self.keep),
@@ -261,8 +264,8 @@ class Verdict(wiring.Component):
             self.fence.eq(self.reset),
             self.withhold.eq(self.end & tcp & killed & ~self.flags[: Reason.ROLLED_BACK].any()),
             self.latch.eq(self.end & tcp & ~bad_before & cut_off),
-            breaching.eq(self.end & ~frame_bad & ~Mux(tcp, lane_killed, by_kill)),
-            breaching_lane.eq(mine),
+            tripping.eq(self.end & ~frame_bad & ~Mux(tcp, lane_killed, by_kill)),
+            tripping_lane.eq(mine),
             flags.eq(self.flags),
             killing.eq(by_kill),
             missing.eq(late & ~lane_killed),
@@ -277,12 +280,12 @@ class Verdict(wiring.Component):
             self.stop_reason.eq(Mux(overwritten, Reason.KILLED, tally.failing)),
         ]
         m.d.comb += [
-            self.block.eq(breaching & (tally.breach == Reason.POSITION)),
-            self.block_index.eq(tally.breach_index),
+            self.block.eq(tripping & (tally.trip == Trip.SYMBOL)),
+            self.block_index.eq(tally.trip_index),
         ]
-        with m.If(breaching & (tally.breach == Reason.LANE_GROSS)):
-            m.d.comb += self.breach.eq(breaching_lane)
-        with m.If(breaching & (tally.breach == Reason.FIRM_GROSS)):
+        with m.If(tripping & (tally.trip == Trip.LANE)):
+            m.d.comb += self.breach.eq(tripping_lane)
+        with m.If(tripping & (tally.trip == Trip.FIRM)):
             m.d.comb += self.breach.eq((1 << LANES) - 1)
 
         # Two: the reason. Three: what depends on it.

@@ -63,9 +63,9 @@ class Reason(IntEnum):
     COLLAR = 45  # below the symbol's lowest price or above its highest
     ORDER_VALUE = 46  # quantity times price above the largest order value
     RATE = 47  # sooner than the lane's rate allows
-    POSITION = 48  # exposure budget of the symbol and side; the breach blocks the symbol
-    LANE_GROSS = 49  # gross notional of the lane; the breach kills the lane
-    FIRM_GROSS = 50  # gross notional of the firm; the breach kills the firm
+    POSITION = 48  # exposure budget of the symbol and side
+    LANE_GROSS = 49  # gross notional of the lane
+    FIRM_GROSS = 50  # gross notional of the firm
     BUSY = 51  # the risk engine had not decided in time (a gap far below 12 octet times)
     # Not a frame's reason.
     SIBLING = 52  # orders only: another message of the frame failed
@@ -80,6 +80,17 @@ class Action(IntEnum):
     STARVE = 2  # the frame is dropped, and retransmitted later: a baseline, for measuring only
     CUT = 3  # while the lane is killed nothing of it passes; any lane
 
+
+class Trip(IntEnum):
+    """What an order that fails a check brings about, beside being stopped itself."""
+
+    NONE = 0
+    SYMBOL = 1  # its symbol is blocked, if it is in the directory
+    LANE = 2  # its lane is killed
+    FIRM = 3  # every lane is
+
+
+FIRST_TRIP, LAST_TRIP = Reason.TAG, Reason.FIRM_GROSS  # reasons that have one
 
 RECEIVE_ERRORS = (Reason.RUNT, Reason.RX_ERROR, Reason.GIANT, Reason.FCS)
 LAST_WITHOUT_LANE = Reason.NO_LANE  # reasons up to this one are counted in the row of no lane
