@@ -18,7 +18,7 @@ from host.cli import main
 from host.device import Device
 from host.frames import enter_template
 from host.rig import Frame, VirtualRig
-from sim import tools
+from sim import export, library, tools
 from tests.test_host_drill import EARLY, SHORT
 from tests.test_host_pcapng import packets
 
@@ -28,8 +28,9 @@ LIMITS = runs.packaged_limits()
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled():
-    """Let the core be compiled before anything waits for it."""
-    VirtualRig().close()
+    """Let the core be compiled, with waveforms too, before anything waits for it."""
+    for traced in (False, True):
+        library.library(export.core_verilog(), traced=traced)
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])

@@ -13,8 +13,7 @@ from hdl.wire.board import Side
 from hdl.wire.reports import Report
 from host import namespace
 from host.client import wait_for
-from host.rig import VirtualRig
-from sim import tools
+from sim import export, library, tools
 from tests.hil.bed import CONNECT_S, LANES, Bed
 
 LACKING = tools.missing(["g++"]) or namespace.lacking()
@@ -29,7 +28,7 @@ FLIGHT_S = 0.2  # in which what was on its way has left the board
 @pytest.fixture(scope="module", autouse=True)
 def _compiled():
     """Let the core be compiled before anything waits for it."""
-    VirtualRig().close()
+    library.library(export.core_verilog())
 
 
 def play(scenario, action, dialect="5.0"):
