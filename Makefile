@@ -14,7 +14,7 @@ demo: .venv/.run ## Knight's morning on a virtual board: a report in build/demo
 	$(BIN)/breakwire drill knight --out build/demo
 
 test: .venv/.test ## Unit tests and cocotb benches (SIM=verilator or icarus, WAVES=1)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.test ## ruff, strict mypy on the host, and what must not be in a tracked file
 	$(BIN)/ruff check .

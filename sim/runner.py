@@ -123,7 +123,7 @@ def build(component, *, simulator: str, folder: Path, platform=None, waves: bool
                 log_file=work / "build.log",
             )
         except (RuntimeError, SystemExit) as error:
-            log = folder / f"{simulator}-failed.log"
+            log = folder / f"{built.name}-failed.log"
             shutil.copy(work / "build.log", log)
             raise BenchError(f"{simulator} did not build {type(component).__name__}: see {log}") from error
         if simulator == "verilator" and not runtime.exists():
