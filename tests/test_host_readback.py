@@ -103,7 +103,7 @@ def test_symbols_of_slots():
 
 
 def test_an_unconfigured_board_differs_in_all_that_is_not_0():
-    """Of GOOD: lanes, size, watchdog, trips, 2 addresses, 3 gross limits, key, 2 slots, 2 terms, 3 limits of symbols."""
+    """Of GOOD: lanes, size, watchdog, trips, 2 addresses, 3 gross limits, key, 2 slots, 2 terms, 3 symbol limits."""
     found = differences(FakeBoard())
     assert len(found) == 1 + 1 + 1 + 1 + 2 + 3 + 1 + 2 + 2 + 3
     assert found[0] == Difference("lanes in use", 0x102, "no lane", "lanes 1, 2")
