@@ -52,7 +52,8 @@ def protocol() -> str:
         *numbers(event.Kind, "d"),
         *numbers(event.Loss, "d"),
     ]
-    lines += ["### Reasons and sources", "", *numbers(verdict.Reason, "d"), *numbers(verdict.Source, "d")]
+    lines += ["### Reasons and sources", "", *numbers(verdict.Reason, "d"), *numbers(verdict.Trip, "d")]
+    lines += numbers(verdict.Source, "d")
     lines += ["### Order path", "", summary(ufo), "", *numbers(ufo.Packet, "#04x")]
     return "\n".join(lines)
 
@@ -60,6 +61,15 @@ def protocol() -> str:
 def test_the_protocol_section_is_what_hdl_wire_declares():
     section = README.read_text().partition(BEGIN)[2].partition(END)[0]
     assert section == protocol(), "run `python -m tests.test_readme`"
+
+
+def test_every_control_names_a_test_that_is_there_and_every_check_is_a_control():
+    table = README.read_text().partition("## Controls")[2].partition("## ")[0]
+    for path, name in re.findall(r"(tests/\w+\.py)::(\w+)", table):
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), name
+    named = set(re.findall(r"\b[A-Z][A-Z_]{2,}\b", table))
+    trips = {reason.name for reason in verdict.Reason if verdict.FIRST_TRIP <= reason <= verdict.LAST_TRIP}
+    assert trips - named == {"BLOCKED", "SIDE"}
 
 
 def test_the_two_commands_come_first():
