@@ -10,6 +10,7 @@ from hdl.filter.bus import Bus, BusDecoder
 from hdl.filter.controller import Controller
 from hdl.filter.link import Link
 from hdl.filter.log import Log, Offer
+from hdl.filter.multiplier import NOTIONAL_BITS
 from hdl.wire.registers import KEY_BITS, Reg
 from hdl.wire.verdict import LANES
 
@@ -49,6 +50,8 @@ class Control(wiring.Component):
                 "policy": Out(2),
                 "lane_enable": Out(LANES),
                 "order_size": Out(32),
+                "order_value": Out(NOTIONAL_BITS),
+                "trips": Out(settings.TRIPS.size),
                 "watchdog": Out(32),
                 "hash_key": Out(KEY_BITS),
                 "tcp_lanes": Out(LANES),
@@ -71,7 +74,7 @@ class Control(wiring.Component):
         m.submodules.bus = bus = BusDecoder(
             {
                 "status": [(status.FIRST, status.LAST)],
-                "settings": [(Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7), (Reg.LANE_MODE, Reg.LANE_MODE + 7)],
+                "settings": settings.RANGES,
                 "table": [(Reg.CLEAR_EXPOSURE, Reg.CLEAR_EXPOSURE), (0x1000, 0x1FFF), (0x2000, 0x2FFF)],
             },
             quiet=("status", "settings"),
@@ -126,7 +129,7 @@ class Control(wiring.Component):
         ]
         for name in (
             "policy", "lane_enable", "order_size", "watchdog", "hash_key", "tcp_lanes", "dialect_lanes",
-            "unordered_lanes", "actions",
+            "unordered_lanes", "actions", "order_value", "trips",
         ):  # fmt: skip
             m.d.comb += getattr(self, name).eq(getattr(registers, name))
         return m

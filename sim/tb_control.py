@@ -19,6 +19,7 @@ READ, WRITE, KILL, HEARTBEAT, NONCE, ARM, EVENTS = range(1, 8)
 OK, UNKNOWN, ADDRESS, LOCKED, REFUSED = 0, 1, 2, 3, 16
 MAGIC, MAP_HASH, SIZES, NOW, CONFIG_CRC, KILL_AT, ABORTS, NEXT, KEPT = 0, 1, 2, 4, 0x12, 0x20, 0x26, 0x30, 0x31
 BEGIN, POLICY, LANE_ENABLE, ORDER_SIZE, WATCHDOG, HASH_KEY, CLEAR = 0x100, 0x101, 0x102, 0x103, 0x104, 0x105, 0x108
+ORDER_VALUE = 0x10A  # and, behind it, what failed checks trip
 LANE_MODE = 0x110
 CONFIG_TABLE, TABLE = 0x1000, 0x2000  # of the bench: the first one is configuration
 MOST = 64
@@ -157,6 +158,11 @@ async def settings_are_read_back_and_reset_to_zero(dut):
     assert int(dut.dialect_lanes.value) == sum((mode >> 1 & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.unordered_lanes.value) == sum((mode >> 4 & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.actions.value) == sum((mode >> 2 & 3) << 2 * lane for lane, mode in enumerate(modes))
+    pairs = [random.getrandbits(32) for _ in range(4)]
+    assert await bench.ask(WRITE, ORDER_VALUE, pairs) == (OK, [])
+    kept = [pairs[0], pairs[1] & 0xFFFFF, pairs[2], pairs[3] & 3]
+    assert await bench.read(ORDER_VALUE, 4) == kept
+    assert [int(dut.order_value.value), int(dut.trips.value)] == [kept[0] | kept[1] << 32, kept[2] | kept[3] << 32]
     assert await bench.ask(WRITE, ORDER_SIZE, [5]) == (OK, [])
     assert await bench.read(POLICY, 7) == [*held[:2], 5, *held[3:]]
     assert await bench.read(LANE_MODE, 8) == [mode & 31 for mode in modes]
@@ -166,6 +172,7 @@ async def settings_are_read_back_and_reset_to_zero(dut):
     await reset(dut)
     assert await bench.read(POLICY, 7) == [0] * 7
     assert await bench.read(LANE_MODE, 8) == [0] * 8
+    assert await bench.read(ORDER_VALUE, 4) == [0] * 4
 
 
 @cocotb.test(timeout_time=30, timeout_unit="ms")

@@ -36,6 +36,7 @@ from hdl.filter.returns import ReturnPath
 from hdl.filter.rewrite import Rewrite
 from hdl.filter.risk import Risk
 from hdl.filter.session import Session
+from hdl.filter.settings import RANGES as SETTINGS
 from hdl.filter.settings import Settings
 from hdl.filter.status import Status
 from hdl.filter.store import ContextStore
@@ -56,12 +57,7 @@ TARGETS = {
         (Reg.GROSS, Reg.GROSS + 31),
         (Reg.EXPOSURE, Reg.EXPOSURE + 2047),
     ],
-    "settings": [
-        (Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7),
-        (Reg.ORDER_VALUE, Reg.ORDER_VALUE + 1),
-        (Reg.TRIPS, Reg.TRIPS + 1),
-        (Reg.LANE_MODE, Reg.LANE_MODE + 7),
-    ],
+    "settings": SETTINGS,
     "terms": [(Reg.BUILD_TAG, Reg.BUILD_TAG + 31)],
     "lanes": [(Reg.LANE_KEY, Reg.LANE_KEY + 31)],
     "directory": [(Reg.DIRECTORY, Reg.DIRECTORY + 4095)],

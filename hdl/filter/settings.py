@@ -11,11 +11,17 @@ from hdl.wire.registers import KEY_BITS, Reg
 from hdl.wire.verdict import FIRST_TRIP, LANES, LAST_TRIP, Trip
 
 TRIPS = data.ArrayLayout(Trip, LAST_TRIP - FIRST_TRIP + 1)
+RANGES = [
+    (Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7),
+    (Reg.ORDER_VALUE, Reg.ORDER_VALUE + 1),
+    (Reg.TRIPS, Reg.TRIPS + 1),
+    (Reg.LANE_MODE, Reg.LANE_MODE + LANES - 1),
+]
 FIRST, LAST = Reg.CONFIG_BEGIN, Reg.LANE_MODE + LANES - 1
 
 
 class Settings(wiring.Component):
-    """Keeps the settings; a quiet bus target for the addresses from `FIRST` to `LAST`.
+    """Keeps the settings; a quiet bus target for the addresses in `RANGES`.
 
     Answers three cycles after the request; a written value is on its output from the cycle of the ack on. Bits that a
     register does not have are ignored and read as 0. ``CONFIG_BEGIN`` takes any value, keeps none, and can't be read.
