@@ -57,7 +57,7 @@ class Client:
     def enter(self, symbol: str, quantity: int, price: int, *, side: ouch.Side = ouch.Side.BUY) -> int:
         """Send an Enter Order, its price in 10⁻⁴ dollars; return its UserRefNum."""
         self.last_ref += 1
-        name = self._name(self.last_ref)
+        name = self.name(self.last_ref)
         common: dict[str, Value] = {
             "type": Message.ENTER, "side": side, "quantity": quantity, "symbol": symbol.encode(), "price": price,
             "display": b"Y", "capacity": b"P", "sweep": b"N", "cross": b"N",
@@ -73,7 +73,7 @@ class Client:
     def cancel(self, ref: int) -> None:
         """Send a Cancel of a whole order."""
         if self._is_42:
-            self._send(ouch42.CANCEL.pack(type=Message.CANCEL, token=self._name(ref), quantity=0))
+            self._send(ouch42.CANCEL.pack(type=Message.CANCEL, token=self.name(ref), quantity=0))
         else:
             self._send(ouch.CANCEL.pack(type=Message.CANCEL, user_ref=ref, quantity=0))
 
@@ -106,7 +106,7 @@ class Client:
             fields["user_ref"] = int(token.rpartition(b"-")[2])
         self.reported.append((kind, fields))
 
-    def _name(self, ref: int) -> bytes:
+    def name(self, ref: int) -> bytes:
         """Return an order's ClOrdID or token."""
         return f"{self.user}-{ref:0{13 - len(self.user)}}".encode()
 

@@ -75,12 +75,14 @@ def positions(device: Device, held: Held) -> Iterator[Row]:
             yield _row("symbol", name, "short", used[sell], limits[sell], unit="shares")
 
 
-def order_size(device: Device, held: Held) -> Iterator[Row]:
-    """Shares of a single order."""
+def orders(device: Device, held: Held) -> Iterator[Row]:
+    """Shares and value of a single order."""
+    (value,) = pairs(words(held, Reg.ORDER_VALUE, 2))
     yield _row("order", "", "size", None, held[Reg.ORDER_SIZE], unit="shares")
+    yield _row("order", "", "value", None, value, unit="usd")
 
 
-KINDS: tuple[Callable[[Device, Held], Iterator[Row]], ...] = (gross, positions, order_size)
+KINDS: tuple[Callable[[Device, Held], Iterator[Row]], ...] = (gross, positions, orders)
 
 
 def _row(scope: str, name: str, what: str, used: int | None, limit: int, *, unit: str) -> Row:

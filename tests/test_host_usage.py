@@ -43,6 +43,7 @@ def test_rows_of_a_board():
         ("symbol", "B.C", "long", "shares", 0, 1, 0),
         ("symbol", "B.C", "short", "shares", 0, 0, None),
         ("order", "", "size", "shares", None, 1000, None),
+        ("order", "", "value", "usd", None, 0, None),
     ]
 
 
@@ -96,7 +97,7 @@ def test_use_against_limits(armed, capfd):
     first, *rest = out.splitlines()
     assert first.endswith(f" holds {armed.limits}: 7261 words read back, CRC {armed.board.crc:#010x}")
     assert rest == [
-        "largest order 1,000 shares",
+        "largest order 1,000 shares, $0.00",
         "",
         "            gross $ used         limit       %",
         "firm        3,134,500.00  5,000,000.25   62.68",
@@ -143,7 +144,7 @@ def test_as_json(armed, capfd):
     }  # fmt: skip
     assert [(row["name"], row["what"], row["percent"]) for row in use[1:]] == [
         ("2", "gross", 95), ("AAA", "short", 75), ("", "gross", Decimal("62.68")), ("AAA", "long", 33),
-        ("", "size", None),
+        ("", "size", None), ("", "value", None),
     ]  # fmt: skip
 
 

@@ -175,7 +175,7 @@ class Bed:
 
     def on_the_wire(self, orders):
         """Return those of the orders that left the board in any frame, told by their ClOrdID or token."""
-        marks = {order: f"serv{order[0]}-{order[1]}".encode().ljust(14) for order in orders}
+        marks = {(lane, ref): self.clients[lane].name(ref) for lane, ref in orders}
         return [order for order, mark in marks.items() if any(mark in frame for _, frame in self.left)]
 
     def neutralised(self):
