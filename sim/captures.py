@@ -5,7 +5,7 @@ from sim.model import Model
 
 BOUND = 4  # cycles after its kill edge in which an order may still complete
 LONGEST_GAP = 0xFFFF
-BREACH_DELAY = 7  # cycles from a message's last octet on the pins to the decision that it breaches
+BREACH_DELAY = 8  # cycles from a message's last octet on the pins to the decision that it breaches
 
 
 def captures(model: Model) -> dict[Reg, int]:

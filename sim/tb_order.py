@@ -194,9 +194,9 @@ async def check_tags(dut, decode, make, known):
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def the_tag_is_how_a_clordid_begins(dut):
-    """Right from s0 + 36 on."""
+    """Right from s0 + 37 on."""
     await reset(dut)
-    await check_tags(dut, decode, lambda name: enter()[:31] + name + b"\0\0", 36)
+    await check_tags(dut, decode, lambda name: enter()[:31] + name + b"\0\0", 37)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -356,9 +356,9 @@ async def only_the_four_messages_of_42_are_right_with_their_lengths(dut):
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def the_tag_of_42_is_how_a_token_begins(dut):
-    """Right from s0 + 6 on."""
+    """Right from s0 + 7 on."""
     await reset(dut)
-    await check_tags(dut, decode42, lambda name: enter42(token=name), 6)
+    await check_tags(dut, decode42, lambda name: enter42(token=name), 7)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

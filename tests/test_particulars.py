@@ -20,7 +20,7 @@ def test_what_was_kept_comes_back_and_what_was_not_gives_its_place_away():
                 keep = len(kept) < 3 and rng.random() < 0.5
                 for cycle, name in enumerate(fields):  # each in its own cycle, noise in the others
                     ctx.set(particulars.note, cycle == 0)
-                    ctx.set(particulars.keep, keep if cycle == 0 else rng.randrange(2))
+                    ctx.set(particulars.keep, keep if cycle == 1 else rng.randrange(2))
                     ctx.set(particulars.known, known if cycle == 0 else rng.randrange(2))
                     ctx.set(particulars.enter, enter if cycle == 0 else rng.randrange(2))
                     for other in fields:

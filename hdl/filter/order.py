@@ -66,7 +66,7 @@ class Order(wiring.Component):
     price_ready : Out(1)
         In s0 + 26 (s0 + 33, one cycle behind the price) of an Enter that is at least so long.
     bad_tag : Out(1)
-        The tag is another; right from s0 + 36 (s0 + 6) to the next message's.
+        The tag is another; right from s0 + 37 (s0 + 7) to the next message's.
     bad_side, bad_quantity, over_size, zero_price, market : Out(1)
         The checks on an Enter's fields; right from s0 + 27 (s0 + 33) to the next message's fields.
     message_end : Out(1)
@@ -255,13 +255,15 @@ class Order(wiring.Component):
         """Compare the tag octet by octet: the low bits of their places are the same in both dialects."""
         here = Mux(self.dialect, within(place, _TAG[1], 4), within(place, _TAG[0], 4))
         wanted = Array(self.tag.word_select((_TAG[0] + 3 - low) % 4, 8) for low in range(4))
-        taking, begins, differs = Signal(), Signal(), Signal()
+        octet, low, taking, begins, differs = Signal(8), Signal(2), Signal(2), Signal(), Signal()
         m.d.sync += [
-            taking.eq(self.message_valid & enter & here),
-            begins.eq(place[:2] == _TAG[0] % 4),
-            differs.eq(self.message_octet != wanted[place[:2]]),
+            octet.eq(self.message_octet),
+            low.eq(place),
+            taking.eq(Cat(self.message_valid & enter & here, taking)),
+            begins.eq(low == _TAG[0] % 4),
+            differs.eq(octet != wanted[low]),
         ]
-        with m.If(taking):
+        with m.If(taking[1]):
             m.d.sync += self.bad_tag.eq((self.bad_tag & ~begins) | differs)
 
     def _length(self, m, place, kind, flags, appendage, forget):

@@ -17,7 +17,7 @@ class Particulars(wiring.Component):
 
     A message is noted in cycle c: its ``user_ref`` is taken then, its symbol in c + 1, its quantity in c + 2 and its
     price in c + 3. What is not ``known``, or not an Enter's, is kept as nothing. ``place`` is the place that it gets;
-    unless ``keep`` is up in c the next message gets it too. Messages are noted at least four cycles apart.
+    unless ``keep`` is up in c + 1 the next message gets it too. Messages are noted at least four cycles apart.
 
     ``recall`` in cycle r, at least four behind the last note, asks for the particulars at ``which``, or for none of any
     with ``blank``: they are ``fields`` from r + 5 on, until the next ``recall``.
@@ -76,10 +76,11 @@ class Particulars(wiring.Component):
             write.addr.eq(Cat(number, at)),
             write.data.eq(early | symbol | late),
         ]
+        free, noted = Signal(2), Signal()
+        m.d.comb += self.place.eq(free + (noted & self.keep))
+        m.d.sync += [noted.eq(self.note), free.eq(Mux(self.clear, 0, self.place))]
         with m.If(self.note):
-            m.d.sync += [at.eq(self.place), self.place.eq(self.place + self.keep)]
-        with m.If(self.clear):
-            m.d.sync += self.place.eq(0)
+            m.d.sync += at.eq(self.place)
 
         # Read, a word a cycle.
         which, step, reading = Signal(2), Signal(2), Signal()

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.settings import TRIPS
-from hdl.wire.verdict import FIRST_TRIP, Reason, Trip
+from hdl.wire.verdict import FIRST_TRIP, LAST_TRIP, Reason, Trip
 
 # Checks of one order message, in order of evaluation; the inputs of the same names.
 DECODE_CHECKS = {
@@ -55,7 +55,8 @@ class Tally(wiring.Component):
     earlier frame, fences. Behind a trip every later order of a TCP frame is stopped too (BLOCKED), and so is an order
     whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the others one
     cycle later; what follows is right two cycles after ``message_end``, and holds until the next frame is four
-    octets in. Sums, a trip and what it stops take three: an order that ends a cycle behind another is malformed.
+    octets in. Sums, reasons, a trip and what it stops take three cycles: an order that ends a cycle behind another is
+    malformed.
 
     Members
     -------
@@ -101,7 +102,7 @@ class Tally(wiring.Component):
         Of the first order whose reason brings about something, and its symbol. In a datagram only the first failing
         message can.
     tripped : Out(1)
-        Strobe two cycles after ``message_end``: that order has just been judged.
+        Strobe three cycles after ``message_end``: that order has just been judged.
     """
 
     def __init__(self):
@@ -174,11 +175,8 @@ class Tally(wiring.Component):
             flags[ENTER_CHECKS[name]] = bad
         flags[Reason.BLOCKED] |= late
         flags[Reason.BUSY] |= crowded
-        reason, fails = Signal(Reason), Signal()
-        m.d.comb += [
-            reason.eq(Mux(refused, by_decoder, first(m, sorted(flags.items()), name="by_risk"))),
-            fails.eq(unfit | late | crowded | by_risk),  # not by way of the reason, which comes late
-        ]
+        fails = Signal()
+        m.d.comb += fails.eq(unfit | late | crowded | by_risk)
         earlier, fences = Signal(), Signal()
         m.d.comb += [
             earlier.eq(self.continued & ~self.some_order),  # this order began in an earlier frame
@@ -187,19 +185,14 @@ class Tally(wiring.Component):
             self.stop.eq(fails),
             self.checked.eq(ended & was_enter),
             self.note.eq(ended),
-            self.keep.eq(was_order & ~self.some_order | fails & ~self.failed | fences & ~self.fencing),
             self.known.eq(well_formed),
             self.enter.eq(was_enter),
         ]
-        stops, goes = Signal(), Signal()  # it counts a cycle later, and so does a trip
-        may_trip, its_reason, its_index, its_known = Signal(), Signal(Reason), Signal(9), Signal()
+        stops, goes = Signal(), Signal()  # it counts a cycle later
         m.d.sync += [
+            self.keep.eq(was_order & ~self.some_order | fails & ~self.failed | fences & ~self.fencing),
             self.passes.eq(ended & ~fails),
             self.charge.eq(self.checked & ~fails & (self.tcp | ~self.failed)),
-            may_trip.eq(ended & (self.tcp | ~self.failed)),
-            its_reason.eq(reason),
-            its_index.eq(self.index),
-            its_known.eq(~(self.missing | self.undecided)),
             stops.eq(ended & was_order & fails),
             goes.eq(ended & was_order & ~fails),
             self.stopped.eq(self.stopped + stops),
@@ -218,7 +211,6 @@ class Tally(wiring.Component):
             with m.If(~self.failed):
                 m.d.sync += [
                     self.failed.eq(fails),
-                    self.failing.eq(reason),
                     self.failing_is_order.eq(was_order),
                     self.failing_place.eq(self.place),
                     self.order_first.eq(was_order | self.some_order),
@@ -226,19 +218,11 @@ class Tally(wiring.Component):
             with m.If(~self.fencing):
                 m.d.sync += [
                     self.fencing.eq(fences),
-                    self.fence_reason.eq(reason),
                     self.fence_is_order.eq(was_order),
                     self.fence_place.eq(self.place),
                 ]
 
-        trip = Signal(Trip)
-        with m.Switch(its_reason):
-            for offset, its_trip in enumerate(self.trips):
-                with m.Case(FIRST_TRIP + offset):
-                    m.d.comb += trip.eq(its_trip)
-        m.d.comb += self.tripped.eq(may_trip & ~behind & (trip != Trip.NONE) & ((trip != Trip.SYMBOL) | its_known))
-        with m.If(self.tripped):
-            m.d.sync += [self.trip.eq(trip), self.trip_index.eq(its_index), behind.eq(1)]
+        self._explain(m, ended, refused, by_decoder, flags, behind)
 
         # A message may still end in the cycle after its frame; so the next frame clears the state, four octets in.
         opening = Signal(4)
@@ -248,5 +232,43 @@ class Tally(wiring.Component):
             counts = (self.orders, self.stopped, self.let_go, number)
             states = (self.lets_go, self.full, self.some_order, self.failed, self.fencing, behind)
             m.d.sync += [cleared.eq(0) for cleared in (*counts, *states)]
-            m.d.sync += [self.failing.eq(Reason.PASSED), self.trip.eq(Trip.NONE), self.order_first.eq(0)]
+            m.d.sync += [self.failing.eq(Reason.PASSED), self.order_first.eq(0)]
         return m
+
+    def _explain(self, m, ended, refused, by_decoder, flags, behind):
+        """For which reason a message fails, a cycle later, and what that brings about, two."""
+        late_flags = {reason: Signal(name=f"by_{reason.name.lower()}") for reason in sorted(flags)}
+        was_refused, decoders = Signal(), Signal(Reason)
+        reason, trip = Signal(Reason), Signal(Trip)
+        m.d.sync += [late_flags[reason].eq(flag) for reason, flag in flags.items()]
+        m.d.sync += [was_refused.eq(refused), decoders.eq(by_decoder)]
+        m.d.comb += reason.eq(Mux(was_refused, decoders, first(m, late_flags.items(), name="by_risk")))
+        for number, flag in reversed(late_flags.items()):
+            brings = self.trips[number - FIRST_TRIP] if number <= LAST_TRIP else Trip.NONE
+            with m.If(flag):
+                m.d.comb += trip.eq(brings)
+        fails_first, fences_first = Signal(), Signal()
+        m.d.sync += [fails_first.eq(ended & ~self.failed), fences_first.eq(ended & ~self.fencing)]
+        with m.If(fails_first):
+            m.d.sync += self.failing.eq(reason)
+        with m.If(fences_first):
+            m.d.sync += self.fence_reason.eq(reason)
+
+        may_trip, its_trip, its_index, its_known = Signal(2), Signal(Trip), Signal(9), Signal()
+        held_trip, held_index = Signal(Trip), Signal(9)
+        m.d.sync += [
+            may_trip.eq(Cat(ended & (self.tcp | ~self.failed), may_trip)),
+            its_trip.eq(Mux(was_refused, Trip.NONE, trip)),
+            its_index.eq(self.index),
+            its_known.eq(~(self.missing | self.undecided)),
+        ]
+        m.d.comb += [
+            self.tripped.eq(may_trip[1] & ~behind & (its_trip != Trip.NONE) & ((its_trip != Trip.SYMBOL) | its_known)),
+            self.trip.eq(Mux(behind, held_trip, Mux(self.tripped, its_trip, Trip.NONE))),
+            self.trip_index.eq(Mux(behind, held_index, its_index)),
+        ]
+        with m.If(self.tripped):
+            m.d.sync += [held_trip.eq(its_trip), held_index.eq(its_index), behind.eq(1)]
+
+
+assert min(ENTER_CHECKS.values()) == FIRST_TRIP
