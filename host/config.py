@@ -75,7 +75,8 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     orders that are stopped (hdl.wire.verdict.Action); a UDP lane drops their datagram, whatever it says but "cut".
 
     `build` is what the ClOrdIDs (4.2: the tokens) of its orders begin with. Orders may come at `rate_per_s`, and up to
-    `burst` at once. Their UserRefNums (4.2: the last four characters of the tokens) have to rise, unless `unordered`.
+    `burst` at once. Their UserRefNums (4.2: the last four characters of the tokens) have to rise, unless the lane is
+    `unordered` or starves.
     """
 
     number: Annotated[int, msgspec.Meta(ge=1, le=LANES)]

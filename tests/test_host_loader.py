@@ -76,7 +76,7 @@ def test_limits_in_registers():
         ('protocol = "tcp"', 0b0001),
         ('protocol = "tcp"\ndialect = "4.2"', 0b0011),
         ('protocol = "tcp"\naction = "fence"', 0b0101),
-        ('protocol = "tcp"\naction = "starve"', 0b1001),
+        ('protocol = "tcp"\naction = "starve"', 0b11001),
         ('action = "cut"', 0b1100),
         ("unordered = true", 0b10000),
     ],
