@@ -360,12 +360,10 @@ def a_check_that_comes_too_late(engine):
     """P12, P4: reservations of a dropped frame are still being undone when the next frame, one cycle behind, asks."""
     duel = Duel(Stand(), engine)
     duel.arm()
-    orders = [enter(1, SYMBOL, 1, 10_000)] * 28
-    pegged = enter(1, SYMBOL, 1, 10_000, appendage=packets.tag_value(6, b"P"))
-    spoilt = datagram(SERVERS[0], *orders, pegged)
+    spoilt = datagram(SERVERS[0], *[enter(1, SYMBOL, 1, 10_000)] * 29, cancel(1)[:-1])
     duel.play(carriers(spoilt) + carriers(order(0), gap=1, preamble=b"\xd5") + carriers(order(2)))
     reasons = [reason for _, _, reason in duel.model.verdicts]
-    assert reasons == [Reason.PEGGED, Reason.BUSY, Reason.PASSED]
+    assert reasons == [Reason.MESSAGE, Reason.BUSY, Reason.PASSED]
     duel.audit()
 
 
