@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 
 from hdl.filter.pace import Pace
 from tests.cycles import simulate
@@ -83,6 +84,34 @@ def test_orders_of_a_frame_that_is_not_let_go_take_nothing():
         assert await frame(ctx, pace, 0, 1000, 50, 100, 9, commit=False) == 3
         assert await frame(ctx, pace, 0, 1001, 50, 100, 9) == 3
         assert await frame(ctx, pace, 0, 1002, 50, 100, 9) == 0
+
+    simulate(pace, bench)
+
+
+def test_a_time_from_before_a_reset_is_forgotten():
+    """The clock starts again at 0 and the memory keeps its words: what is in it would be days ahead."""
+    reset, pace = Signal(), Pace()
+    held = ResetInserter(reset)(pace)
+
+    async def bench(ctx):
+        assert await frame(ctx, pace, 3, 1 << 47, 100, 100, 9) == 2
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        await ctx.tick()
+        assert await frame(ctx, pace, 3, 20, 100, 100, 9) == 2
+        assert await frame(ctx, pace, 3, 21, 100, 100, 9) == 0
+
+    simulate(held, bench)
+
+
+def test_a_clock_that_goes_back_lets_nothing_go():
+    """A time further ahead than any depth, at whatever low bits it has."""
+    pace = Pace()
+
+    async def bench(ctx):
+        assert await frame(ctx, pace, 3, 1 << 47, 100, 100, 9) == 2
+        assert await frame(ctx, pace, 3, 0, 100, (1 << 32) - 1, 9) == 0
 
     simulate(pace, bench)
 
