@@ -1,6 +1,6 @@
 """Builds the engine's shared library from the core's Verilog: Verilator, then one g++ run, kept by content.
 
-A build takes one to two minutes, a library from the cache some milliseconds. An interrupted build leaves nothing behind.
+A build takes a minute or two, a library from the cache some milliseconds. An interrupted build leaves nothing behind.
 """
 
 import contextlib
