@@ -216,7 +216,22 @@ CASES = {
         {"trips": {Reason.DUPLICATE: Trip.SYMBOL}},
         {"reason": Reason.DUPLICATE, "blocked": None},
     ),
-    "a known one is": (
+    "nor is one whose number is not known in time": (
+        [ENTER | {"repeated": 1, "undecided": 1}],
+        {"trips": {Reason.DUPLICATE: Trip.SYMBOL}},
+        {"reason": Reason.DUPLICATE, "blocked": None},
+    ),
+    "a check behind the reason does not trip": (
+        [ENTER | {"bad_side": 1, "over_firm": 1}],
+        {},
+        {"reason": Reason.SIDE, "breach": 0},
+    ),
+    "nor one behind what the decoder refuses": (
+        [ENTER | {"pegged": 1, "over_firm": 1}],
+        {},
+        {"reason": Reason.PEGGED, "breach": 0},
+    ),
+    "one that is known is": (
         [ENTER, ENTER | {"repeated": 1}],
         {"trips": {Reason.DUPLICATE: Trip.SYMBOL}},
         {"reason": Reason.DUPLICATE, "blocked": 41},
