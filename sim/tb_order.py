@@ -8,7 +8,7 @@ import cocotb
 from hdl.filter.order import Order
 from sim.play import Packed, play, reset
 
-FIELDS = ("is_enter", "is_order", "user_ref", "quantity", "buy", "price")
+FIELDS = ("is_enter", "is_order", "user_ref", "quantity", "buy", "is_short", "price")
 CHECKS = ("bad_side", "bad_quantity", "over_size", "zero_price", "market")
 LATE = ("bad_message", "replace", "pegged", "channel")
 SYMBOL = ("symbol_octet", "symbol_valid", "symbol_first")
@@ -115,7 +115,7 @@ async def the_fields_of_an_enter_come_in_time(dut):
     for row in window[26:]:
         fields = {name: row[name] for name in FIELDS}
         assert fields == {
-            "is_enter": 1, "is_order": 1, "user_ref": 1, "quantity": 100, "buy": 1, "price": 1234500,
+            "is_enter": 1, "is_order": 1, "user_ref": 1, "quantity": 100, "buy": 1, "is_short": 0, "price": 1234500,
         }  # fmt: skip
     assert all(row["is_enter"] for row in window[1:])
     assert not any(row[name] for row in window[27:] for name in CHECKS)
@@ -169,7 +169,7 @@ async def unknown_types_are_bad_and_no_orders(dut):
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def the_side(dut):
-    """B buys; S, T and E sell; nothing else is a side."""
+    """B buys; S, T and E sell, T and E short; nothing else is a side."""
     await reset(dut)
     sides = (0, *range(0x40, 0x60), 0x62, 0x73, 0xC2, 0xD3, 0xFF)
     messages = [enter(side=bytes([n])) for n in sides]
@@ -177,6 +177,7 @@ async def the_side(dut):
         for row in window[27:]:
             assert row["bad_side"] == (n not in b"BSTE"), n
             assert row["buy"] == (n == ord("B")), n
+            assert row["is_short"] == (n in b"TE"), n
 
 
 async def check_tags(dut, decode, make, known):
@@ -323,7 +324,8 @@ async def the_fields_of_an_enter_of_42_come_in_time(dut):
     for row in window[33:]:
         fields = {name: row[name] for name in FIELDS}
         assert fields == {
-            "is_enter": 1, "is_order": 1, "user_ref": 0x41424344, "quantity": 100, "buy": 1, "price": 1234500,
+            "is_enter": 1, "is_order": 1, "user_ref": 0x41424344, "quantity": 100, "buy": 1, "is_short": 0,
+            "price": 1234500,
         }  # fmt: skip
         assert not any(row[name] for name in CHECKS)
     assert late(window) == set()
