@@ -86,7 +86,7 @@ def parser() -> Parser:
     command = add_operating("limits", operate.limits)
     command.add_argument("file", type=Path, metavar="FILE.toml")
     instead = command.add_mutually_exclusive_group()
-    instead.add_argument("--symbol", metavar="SYMBOL", help="load nothing, show a symbol's limits and exposure")
+    instead.add_argument("--symbol", metavar="SYMBOL", help="load nothing, show a symbol's limits and position")
     instead.add_argument("--show", action="store_true", help="load nothing, show use against limits, and tell whether "
                          "the board holds FILE")  # fmt: skip
     command.add_argument("--all", action="store_true", help="--show, with the symbols that have no use too")

@@ -69,7 +69,7 @@ class Gross(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One server's order flow: its addresses and tags, and the gross notional it may release, in dollars.
+    """One server's order flow: its addresses and tags, and the gross notional it may have, in dollars.
 
     A TCP lane learns its source port with each session, so only a UDP lane needs one. `action` says what becomes of
     orders that are stopped (hdl.wire.verdict.Action); a UDP lane drops their datagram, whatever it says but "cut".
@@ -77,6 +77,9 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     `build` is what the ClOrdIDs (4.2: the tokens) of its orders begin with. Orders may come at `rate_per_s`, and up to
     `burst` at once. Their UserRefNums (4.2: the last four characters of the tokens) have to rise, unless the lane is
     `unordered` or starves.
+
+    With `evidence`, which only a TCP lane has, the exchange's reports release what the lane's orders were charged, and
+    move positions; without it an order is charged for good.
     """
 
     number: Annotated[int, msgspec.Meta(ge=1, le=LANES)]
@@ -90,6 +93,7 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     rate_per_s: PerSecond = 0
     burst: Burst = 1
     unordered: bool = False
+    evidence: bool = False
     vlan: Vid = 0
     inner_vlan: Vid = 0
     protocol: Literal["udp", "tcp"] = "udp"
@@ -112,7 +116,7 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Shares that may be bought (`long`) and sold (`short`) in a symbol: an exposure budget.
+    """The longest and the shortest position that a symbol may come to, in shares, if all that is open is executed.
 
     Orders have to be priced from `low` to `high` dollars. A `restricted` symbol may not be traded at all, and one
     without `short_sale` not be sold short.
@@ -166,12 +170,16 @@ def parse(text: str, name: str = "limits") -> Limits:
 
 
 def speaking(limits: Limits, protocol: str) -> Limits:
-    """Return the limits with every lane on one of `PROTOCOLS`. Raises UsageError for a lane that cannot."""
+    """Return the limits with every lane on one of `PROTOCOLS`, over UDP without evidence.
+
+    Raises UsageError for a lane that cannot.
+    """
     lacking = [lane.number for lane in limits.lane if not lane.source_port]
     if protocol == "udp" and lacking:
         raise UsageError(f"lanes {lacking} have no source_port in the limits; UDP needs one")
-    lanes = [msgspec.structs.replace(lane, protocol=protocol) for lane in limits.lane]
-    return msgspec.structs.replace(limits, lane=lanes)
+    change, is_tcp = msgspec.structs.replace, protocol == "tcp"
+    lanes = [change(lane, protocol=protocol, evidence=lane.evidence and is_tcp) for lane in limits.lane]
+    return change(limits, lane=lanes)
 
 
 def lenient(limits: Limits) -> Limits:
@@ -208,6 +216,8 @@ def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None
             raise refuse(f"{path}.inner_vlan", "an inner tag needs an outer one: set vlan too")
         if not lane.is_tcp and not lane.source_port:
             raise refuse(path, "source_port is missing; only a TCP lane does without")
+        if lane.evidence and not lane.is_tcp:
+            raise refuse(f"{path}.evidence", "only a TCP lane's reports are read: set protocol too")
         if lane.depth > MOST_DEPTH:
             most = MOST_DEPTH // lane.interval + 1
             raise refuse(f"{path}.burst", f"{lane.burst} orders at {lane.rate_per_s} a second, at most {most} fit")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hdl.wire import control, registers
 from hdl.wire.control import Op, Status
 from hdl.wire.digest import map_hash
-from hdl.wire.event import EVENT, Kind, Loss
+from hdl.wire.event import EVENT, Contradiction, Kind, Loss
 from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import FIRM, LANES, Reason, Refusal, Source
 from host import cobs
@@ -128,7 +128,7 @@ class Event:
             case Kind.BLOCK:
                 return f"symbol {self.symbol} blocked by {lane}"
             case Kind.CLEAR:
-                return "exposure and gross notional cleared"
+                return "net, exposure and gross notional cleared, open orders forgotten"
             case Kind.CONFIG:
                 return "configuration begun"
             case Kind.NEUTRALISE:
@@ -140,6 +140,9 @@ class Event:
                 return f"{lane}: a new session from port {self.user_ref}"
             case Kind.EVIDENCE_LOST:
                 return f"{lane}: what the exchange reports is lost, {Loss(self.reason).name}"
+            case Kind.CONTRADICTION:
+                report = f"{Contradiction(self.reason).name}, UserRefNum {self.user_ref}, {self.quantity:,} shares"
+                return f"{lane}: a report contradicts the open orders, {report}"
 
 
 class Device:
@@ -296,9 +299,14 @@ class Device:
         return list(self.read(Reg.LAST_REF, LANES))
 
     def gross(self) -> list[int]:
-        """Return the gross notional released, in 10⁻⁴ dollars: eight lanes, then the firm."""
+        """Return the gross notional, open and executed, in 10⁻⁴ dollars: eight lanes, then the firm."""
         words = self.read(Reg.GROSS, 2 * (FIRM + 1))
         return [words[2 * row + 1] << 32 | words[2 * row] for row in range(FIRM + 1)]
+
+    def net(self, first: int = 0, count: int = registers.SYMBOLS) -> list[int]:
+        """Return the positions of symbols from number `first` on: shares bought less sold, as reports tell."""
+        words = self.read(Reg.NET + 2 * first, 2 * count)
+        return list(struct.unpack(f"<{count}q", struct.pack(f"<{2 * count}I", *words)))
 
 
 def name_lanes(mask: int) -> str:

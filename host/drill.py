@@ -381,4 +381,6 @@ def protocol_of(limits: Limits) -> str:
         raise UsageError(f"the drill's lanes all speak udp or all tcp; the limits have {' and '.join(sorted(spoken))}")
     if other := [lane.number for lane in limits.lane if lane.dialect != "5.0"]:
         raise UsageError(f"the drill speaks OUCH 5.0; the limits have lanes {other} on another dialect")
+    if heard := [lane.number for lane in limits.lane if lane.evidence]:
+        raise UsageError(f"the drill plays without evidence; the limits have it on lanes {heard}")
     return spoken.pop()

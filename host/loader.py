@@ -64,7 +64,7 @@ def build(limits: Limits) -> Image:
         keys[row * 4 : row * 4 + 4] = struct.unpack("<4I", key)
         modes[row] = lane.is_tcp | (lane.dialect == "4.2") << 1 | Action[lane.action.upper()] << 2
         # A lane that starves repeats the orders that a kill withheld, with their numbers.
-        modes[row] |= (lane.unordered or lane.action == "starve") << 4
+        modes[row] |= (lane.unordered or lane.action == "starve") << 4 | lane.evidence << 5
         intervals[row], depths[row] = lane.interval, lane.depth
         gross[row * 2 : row * 2 + 2] = _halves(price_units(lane.gross))
     gross[FIRM * 2 : FIRM * 2 + 2] = _halves(price_units(limits.gross.firm))

@@ -55,7 +55,7 @@ def status(device: Device, args: argparse.Namespace) -> None:
         money = f"{gross[row] / 10_000:,.2f}" if row < LANES else ""
         rows_of_text.append([*name, *(f"{n:,}" for n in numbers), money, dropped])
     print(table(rows_of_text, left=3))
-    print(f"firm gross notional released: ${gross[FIRM] / 10_000:,.2f}")
+    print(f"firm gross notional, open and executed: ${gross[FIRM] / 10_000:,.2f}")
 
 
 def limits(device: Device, args: argparse.Namespace) -> None:
@@ -97,12 +97,15 @@ def limits(device: Device, args: argparse.Namespace) -> None:
 def _symbol(device: Device, image: loader.Image, args: argparse.Namespace) -> None:
     index = image.directory.index(args.symbol)
     words = [device.read(base + index * 4, 4) for base in (Reg.EXPOSURE_LIMIT, Reg.EXPOSURE)]
-    (long, short), (bought, sold) = [(w[0] | w[1] << 32, w[2] | w[3] << 32) for w in words]
-    found = {"symbol": args.symbol, "index": index, "long": long, "short": short, "bought": bought, "sold": sold}
+    (long, short), (buys, sells) = [(w[0] | w[1] << 32, w[2] | w[3] << 32) for w in words]
+    (net,) = device.net(index, 1)
+    found = {"symbol": args.symbol, "index": index, "long": long, "short": short}
     if args.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(found | {"net": net, "open_buy": buys, "open_sell": sells}, indent=2))
     else:
-        print(f"{args.symbol} (index {index}): {bought:,} of {long:,} shares bought, {sold:,} of {short:,} sold")
+        sides = (buys, "buy", net + buys, long, "long"), (sells, "sell", sells - net, short, "short")
+        text = [f"{opened:,} open to {what}, {used:,} of {limit:,} {side}" for opened, what, used, limit, side in sides]
+        print(f"{args.symbol} (index {index}): net {net:,} shares; {'; '.join(text)}")
 
 
 def arm(device: Device, args: argparse.Namespace) -> None:

@@ -152,7 +152,8 @@ def _mode(values: Sequence[int]) -> str:
     mode = values[0]
     dialect, action = "4.2" if mode >> 1 & 1 else "5.0", Action(mode >> 2 & 3).name.lower()
     numbers = "numbers in any order" if mode >> 4 & 1 else "numbers rise"
-    return f"{'tcp' if mode & 1 else 'udp'}, OUCH {dialect}, {action}, {numbers}"
+    evidence = ", evidence" if mode >> 5 & 1 else ""
+    return f"{'tcp' if mode & 1 else 'udp'}, OUCH {dialect}, {action}, {numbers}{evidence}"
 
 
 def _addresses(values: Sequence[int]) -> str:

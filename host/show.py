@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from hdl.wire.registers import Reg
+from hdl.wire.verdict import LANES
 from host import readback, usage
 from host.config import Limits
-from host.device import Device
+from host.device import Device, name_lanes
 from host.errors import VerificationError
 from host.loader import Image
 from host.readback import Difference
@@ -29,6 +30,7 @@ class Report(msgspec.Struct, frozen=True):
     words: int  # read back
     config_crc: int  # the board's
     differences: list[Difference]
+    evidence: list[int]  # the board's lanes that have it
     use: list[Row]  # as full as can be first
 
 
@@ -46,6 +48,7 @@ def show(device: Device, image: Image, args: Namespace) -> None:
         words=sum(len(values) for _, values in image.runs),
         config_crc=held[Reg.CONFIG_CRC],
         differences=differences,
+        evidence=[lane for lane, mode in enumerate(readback.words(held, Reg.LANE_MODE, LANES), 1) if mode >> 5 & 1],
         use=sorted(rows, key=lambda row: -row.fullness),
     )
     if args.json:
@@ -66,7 +69,8 @@ def as_text(report: Report, limits: Limits, *, left_out: int) -> str:
     read_back = f"{report.words} words read back, CRC {report.config_crc:#010x}"
     holds = "holds" if report.holds else "does NOT hold"
     largest = ", ".join(_amount(row, row.limit) for row in report.use if row.scope == "order")
-    parts = [f"{report.board} {holds} {report.file}: {read_back}\nlargest order {largest}"]
+    evidence = name_lanes(sum(1 << lane - 1 for lane in report.evidence))
+    parts = [f"{report.board} {holds} {report.file}: {read_back}\nlargest order {largest}; evidence on {evidence}"]
     tables: dict[str, list[Row]] = {"firm": [], "symbol": []}
     for row in report.use:
         if row.scope != "order":
@@ -79,17 +83,13 @@ def as_text(report: Report, limits: Limits, *, left_out: int) -> str:
 
 def _table(rows: Sequence[Row], limits: Limits) -> str:
     """Return rows with a line for each thing and a group of columns for each limit; the firm before its lanes."""
-    kinds = sorted({(row.what, row.unit) for row in rows})
-    lines: dict[str, dict[str, Row]] = {}
+    heads = dict.fromkeys(head for row in sorted(rows, key=lambda row: row.what) for head in _cells(row))
+    lines: dict[str, dict[tuple[str, str], str]] = {}
     for row in sorted(rows, key=lambda row: row.scope != "firm"):
-        lines.setdefault(_label(row, limits), {})[row.what] = row
-    heads = [(f"{what} {UNITS.get(unit, unit)} used", "limit", "%") for what, unit in kinds]
-    scopes = {row.scope for row in rows}
-    cells: list[list[object]] = [
-        ["" if "firm" in scopes else rows[0].scope, *(word for head in heads for word in head)]
-    ]
-    for label, found in lines.items():
-        cells.append([label, *(cell for what, _ in kinds for cell in _cells(found.get(what)))])
+        lines.setdefault(_label(row, limits), {}).update(_cells(row))
+    title = "" if any(row.scope == "firm" for row in rows) else rows[0].scope
+    cells: list[list[object]] = [[title, *(head for _, head in heads)]]
+    cells += [[label, *(found.get(head, "") for head in heads)] for label, found in lines.items()]
     return table(cells)
 
 
@@ -100,11 +100,16 @@ def _label(row: Row, limits: Limits) -> str:
     return row.name or row.scope
 
 
-def _cells(row: Row | None) -> tuple[str, str, str]:
-    if row is None:
-        return "", "", ""
-    percent = f"{row.percent:.2f}" if row.percent is not None else "over" if row.used else "-"
-    return "-" if row.used is None else _number(row.used), _number(row.limit), percent
+def _cells(row: Row) -> dict[tuple[str, str], str]:
+    """Return a row's cells by limit and head; the net of a symbol is of both its limits."""
+    unit = UNITS.get(row.unit, row.unit)
+    percent = f"{row.percent:.2f}" if row.percent is not None else "over" if row.fullness else "-"
+    used = "-" if row.used is None else _number(row.used)
+    limit = {(row.what, "limit"): _number(row.limit), (row.what, "%"): percent}
+    if row.net is None or row.open is None:
+        return {(row.what, f"{row.what} {unit} used"): used} | limit
+    position = {("", f"net {unit}"): _number(row.net), (row.what, f"{row.what} {unit} open"): _number(row.open)}
+    return position | {(row.what, "used"): used} | limit
 
 
 def _number(amount: usage.Amount) -> str:

@@ -1,4 +1,4 @@
-"""How much of each limit is used: rows of what a board holds and what it has released.
+"""How much of each limit is used: rows of what a board holds, what is open and what was executed.
 
 A further limit is one more function in `KINDS`.
 """
@@ -23,7 +23,8 @@ Amount = Decimal | int
 class Row(msgspec.Struct, frozen=True):
     """One limit as the board holds it, in dollars (exactly) or shares; `used` is None where nothing is used up.
 
-    `name` tells the things of a `scope` apart: a lane's number, a symbol.
+    `name` tells the things of a `scope` apart: a lane's number, a symbol. `used` of a position is what it could come
+    to, by `net` (shares bought less sold, on either side) and what is `open`; below 0 it stays on the other side.
     """
 
     scope: str
@@ -32,12 +33,14 @@ class Row(msgspec.Struct, frozen=True):
     unit: str
     used: Amount | None
     limit: Amount
-    percent: Decimal | None  # rounded down, so that 100 is a limit used up; None of a limit of 0
+    percent: Decimal | None  # rounded down, so that 100 is a limit used up, and never below 0; None of a limit of 0
+    net: int | None = None
+    open: int | None = None
 
     @property
     def fullness(self) -> float:
         """What share of the limit is used; infinite for use of a limit of 0."""
-        if not self.used:
+        if self.used is None or self.used <= 0:
             return 0.0
         return float(self.used / self.limit) if self.limit else float("inf")
 
@@ -65,14 +68,16 @@ def gross(device: Device, held: Held) -> Iterator[Row]:
 def positions(device: Device, held: Held) -> Iterator[Row]:
     """Shares of the symbols in the board's own directory, and of numbers that are not there but have use."""
     limits = pairs(words(held, Reg.EXPOSURE_LIMIT, 4 * SYMBOLS))
-    used = pairs(device.read(Reg.EXPOSURE, 4 * SYMBOLS))
+    # What is open comes first: shares that are executed meanwhile are told twice then, and not missed.
+    opened, nets = pairs(device.read(Reg.EXPOSURE, 4 * SYMBOLS)), device.net()
     names = directory.symbols(words(held, Reg.DIRECTORY, SLOTS * directory.WORDS))
-    for number in range(SYMBOLS):
+    for number, net in enumerate(nets):
         buy, sell = 2 * number, 2 * number + 1
-        if number in names or used[buy] or used[sell]:
+        if number in names or net or opened[buy] or opened[sell]:
             name = names.get(number, f"number {number}")
-            yield _row("symbol", name, "long", used[buy], limits[buy], unit="shares")
-            yield _row("symbol", name, "short", used[sell], limits[sell], unit="shares")
+            for what, at, used in (("long", buy, net + opened[buy]), ("short", sell, opened[sell] - net)):
+                row = _row("symbol", name, what, used, limits[at], unit="shares")
+                yield msgspec.structs.replace(row, net=net, open=opened[at])
 
 
 def orders(device: Device, held: Held) -> Iterator[Row]:
@@ -88,5 +93,5 @@ KINDS: tuple[Callable[[Device, Held], Iterator[Row]], ...] = (gross, positions, 
 def _row(scope: str, name: str, what: str, used: int | None, limit: int, *, unit: str) -> Row:
     """Return a row of the board's numbers, in which dollars are counted in 10⁻⁴."""
     scale: Amount = PRICE_UNIT if unit == "usd" else 1
-    percent = None if used is None or not limit else Decimal(used * 10_000 // limit).scaleb(-2)
+    percent = None if used is None or not limit else Decimal(max(0, used) * 10_000 // limit).scaleb(-2)
     return Row(scope, name, what, unit, None if used is None else used * scale, limit * scale, percent)

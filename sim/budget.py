@@ -1,51 +1,73 @@
-"""What has been released, and what is taken back when a frame does not leave. Part of the golden model.
+"""What is open and was executed, and what is taken back when a frame does not leave. Part of the golden model.
 
-Time matters here for one thing only: how soon a check sees what an abort or a discard gives back. The schedule is the
-risk engine's promise: with p the cycle in which the decoder has the whole price of an Enter, its check reads
-at p + 9, and the engine is its own from p + 5 until it is judged in cycle c, or charged until c + 4. What is given back
-goes entry by entry, three cycles each, in between; an entry that begins by p + 4 counts for the check.
+Time matters here for one thing only: how soon a check sees what an abort or a discard gives back, and what a report
+changes. The schedule is the risk engine's promise: with p the cycle in which the decoder has the whole price of an
+Enter, its check reads at p + 9, and the engine is its own from p + 5 to p + 14; and with c the cycle in which the order
+is judged, from c + 2 to c + 6 if it is charged. What is given back goes entry by entry, and so do changes, which come
+first: three cycles each, in between. One that begins by p + 4 counts for the check.
 """
 
 from collections import deque
+from typing import NamedTuple
 
-from hdl.wire.registers import SHORTED, TRADED
-from hdl.wire.verdict import FIRM, Reason
+from hdl.wire.registers import SHORTED, SYMBOLS, TRADED
+from hdl.wire.verdict import FIRM, LANES, Reason
+from sim.evidence import Evidence
 
 READS, DECIDED = 9, 15  # an Enter's check, after p
-QUIET = 5  # from here on no entry begins
-JUDGED, CHARGED = 1, 4  # up to here after c
+QUIET = 5  # from here on nothing begins
+CHECKED = 5  # up to here after the reading
+JUDGED = 2  # or up to here after c, if that comes first
+CHARGED = 2, 6  # from c
+ENTERS = 1  # after c
 CYCLES_EACH = 3
-RESTRICTED, BLOCKED, SHORT, COLLAR, ORDER_VALUE, POSITION, LANE_GROSS, FIRM_GROSS = (
+PROBED = 2  # after p, an order's place is looked up
+RESTRICTED, BLOCKED, SHORT, COLLAR, ORDER_VALUE, POSITION, LANE_GROSS, FIRM_GROSS, FULL = (
     int(Reason[name])
     for name in (
         "RESTRICTED", "BLOCKED", "SHORT", "COLLAR", "ORDER_VALUE", "POSITION", "LANE_GROSS", "FIRM_GROSS",
+        "FULL",
     )
 )  # fmt: skip
 MOST = (1 << 31) - 1  # of a price in a symbol's terms
 
 
-class Budget:
-    """Exposure per symbol and side, gross notional per lane and firm, blocked symbols.
+class Reservation(NamedTuple):
+    """What an Enter was charged. row: 2 * index, and 1 more for a sell."""
 
-    A reservation is (row, lane, quantity, notional); a row is 2 * index, and 1 more for a sell.
-    """
+    row: int
+    lane: int
+    quantity: int
+    notional: int
+    ref: int
+
+
+class Budget:
+    """Net position per symbol, exposure per symbol and side, gross notional per lane and firm, blocked symbols."""
 
     def __init__(self, config):
-        self.exposure = [0] * 1024  # shares released
-        self.gross = [0] * 9  # 10^-4 dollars released; lanes 0 to 7, the firm
+        self.net = [0] * SYMBOLS
+        self.exposure = [0] * 2 * SYMBOLS  # shares released, and not executed or canceled since
+        self.gross = [0] * 9  # 10^-4 dollars, open and executed; lanes 0 to 7, the firm
         self.blocked = set()  # indices
-        self.limits = [0] * 1024
+        self.limits = [0] * 2 * SYMBOLS
         for (index, buy), limit in config.limits.items():
             self.limits[2 * index + (not buy)] = limit
         self.gross_limits = list(config.gross_limits)
+        older = [lane for lane in range(LANES) if config.modes[lane] & 2]
+        self.evidence = Evidence([lane for lane in range(LANES) if config.heard(lane)], older)
         self._terms, self._order_value = config.terms, config.order_value
         self._owed = deque()  # (cycle of the outcome, reservations)
-        self._next = 0  # the next entry begins here at the earliest
+        self._next = 0  # the next one begins here at the earliest
+        self._entry = self._change = 0  # and no sooner than this, of either
         self._started = False  # the first outcome's first entry is done
-        self._quiet = deque()  # (first, last) cycles in which no entry begins
+        self._quiet = deque()  # (first, last) cycles in which nothing begins
 
-    def check(self, order, lane: int) -> int:
-        """Return why an Enter of a known symbol may not be released, but for its fields by themselves; 0 if it may."""
+    def check(self, order, lane: int, probed: int) -> int:
+        """Return why an Enter of a known symbol may not be released, but for its fields by themselves; 0 if it may.
+
+        Its place is looked up in cycle `probed`.
+        """
         row, notional = 2 * order.index + (not order.buy), order.quantity * order.price
         low, high = self._terms.get(order.index, (0, 0))
         if not low & TRADED:
@@ -58,24 +80,28 @@ class Budget:
             return COLLAR
         if notional > self._order_value:
             return ORDER_VALUE
-        if self.exposure[row] + order.quantity > self.limits[row]:
+        held = -self.net[order.index] if row & 1 else self.net[order.index]
+        if held + self.exposure[row] + order.quantity > self.limits[row]:
             return POSITION
         if self.gross[lane] + notional > self.gross_limits[lane]:
             return LANE_GROSS
         if self.gross[FIRM] + notional > self.gross_limits[FIRM]:
             return FIRM_GROSS
-        return 0
+        return 0 if self.evidence.room(lane, order.user_ref, probed) else FULL
 
-    def reserve(self, order, lane: int):
-        """Charge an Enter; return its reservation."""
-        entry = (2 * order.index + (not order.buy), lane, order.quantity, order.quantity * order.price)
-        self._add(entry, 1)
+    def reserve(self, order, lane: int, judged: int) -> Reservation:
+        """Charge an Enter."""
+        row = 2 * order.index + (not order.buy)
+        entry = Reservation(row, lane, order.quantity, order.quantity * order.price, order.user_ref)
+        self._add(row, lane, order.quantity, entry.notional)
+        self.evidence.enter(judged + ENTERS, lane, order.user_ref, row, order.quantity, order.price)
         return entry
 
-    def give_back(self, entries) -> None:
-        """Undo the reservations of a frame dropped by its verdict."""
-        for entry in entries:
-            self._add(entry, -1)
+    def give_back(self, entries, begins: int) -> None:
+        """Undo reservations, the first one from cycle `begins` on."""
+        for number, (row, lane, quantity, notional, ref) in enumerate(entries):
+            self._add(row, lane, -quantity, -notional)
+            self.evidence.forget(begins + CYCLES_EACH * number, lane, ref)
 
     def owe(self, cycle: int, entries) -> None:
         """A frame that was kept did not leave: its outcome shows in `cycle`."""
@@ -83,40 +109,64 @@ class Budget:
             self._owed.append((cycle, deque(entries)))
 
     def quiet(self, first: int, last: int) -> None:
-        """No entry begins in these cycles; called in their order."""
+        """Nothing begins in these cycles; called in their order."""
         self._quiet.append((first, last))
 
+    @property
+    def next(self) -> int | None:
+        """When something goes on of the reports at the earliest; None if there are none."""
+        offer, found = self.evidence.offer, self.evidence.next
+        booked = max(offer[0] + 1, self._change) if offer else None
+        return min((one for one in (booked, found) if one is not None), default=None)
+
     def settle(self, last: int) -> None:
-        """Undo every entry that begins up to and with cycle `last`."""
-        quiet = self._quiet
-        while self._owed:
-            cycle, entries = self._owed[0]
-            begins = self._next if self._started else max(self._next, cycle + 5)
-            while quiet and quiet[0][0] <= begins:
-                begins = max(begins, quiet[0][1] + 1)
-                if quiet[0][1] >= last:
-                    break
-                quiet.popleft()
-            if begins > last:
-                self._next = max(self._next, begins if self._started or begins > cycle + 5 else 0)
-                return
-            self._add(entries.popleft(), -1)
-            self._next, self._started = begins + CYCLES_EACH, True
+        """Book every change, and undo every entry, that begins up to and with cycle `last`."""
+        while True:
+            self.evidence.run(last)
+            begins, offer = [], self.evidence.offer
+            if offer:
+                self._change = self._later(max(self._next, offer[0] + 1, self._change))
+                begins.append((self._change, 0))
+            if self._owed:
+                cycle = 0 if self._started else self._owed[0][0] + 5
+                self._entry = self._later(max(self._next, cycle, self._entry))
+                begins.append((self._entry, 1))
+            if not begins or min(begins)[0] > last:
+                break
+            at, is_entry = min(begins)
+            self._next = at + CYCLES_EACH
+            if not is_entry:
+                self._book(offer[1])
+                self.evidence.take(at - 1)
+                continue
+            _, entries = self._owed[0]
+            self.give_back([entries.popleft()], at)
+            self._started = bool(entries)
             if not entries:
                 self._owed.popleft()
-                self._started = False
-        while quiet and quiet[0][1] <= last:
-            quiet.popleft()
+        while self._quiet and self._quiet[0][1] <= last:
+            self._quiet.popleft()
 
     def clear(self) -> None:
-        """The host zeroes what was released; what is owed is forgotten with it."""
-        self.exposure, self.gross = [0] * 1024, [0] * 9
+        """The host zeroes what there is; what is owed is forgotten with it."""
+        self.net, self.exposure, self.gross = [0] * SYMBOLS, [0] * 2 * SYMBOLS, [0] * 9
+        self.evidence.clear()
         self._owed.clear()
         self._started = False
 
-    def _add(self, entry, sign):
-        row, lane, quantity, notional = entry
-        self.exposure[row] += sign * quantity
-        self.gross[lane] += sign * notional
-        self.gross[FIRM] += sign * notional
+    def _later(self, begins):
+        for first, last in self._quiet:
+            if first <= begins <= last:
+                begins = last + 1
+        return begins
+
+    def _book(self, change):
+        held = change.executed * (-1 if change.row & 1 else 1)
+        self.net[change.row >> 1] += held
+        self._add(change.row, change.lane, -change.released, change.notional)
+
+    def _add(self, row, lane, shares, notional):
+        self.exposure[row] += shares
+        self.gross[lane] += notional
+        self.gross[FIRM] += notional
         assert self.exposure[row] >= 0 <= self.gross[lane], "more was given back than had been reserved"

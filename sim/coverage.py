@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hdl.wire.event import Kind, Loss
+from hdl.wire.event import Contradiction, Kind, Loss
 from hdl.wire.registers import Count
 from hdl.wire.verdict import Action, Reason
 from sim.model import Model
@@ -43,6 +43,9 @@ ROWS = {
     "reports once": ["applied", "applied, OUCH 4.2", "had been applied", "overlap"],
     "evidence": [
         "a gap spoilt", "evidence lost: PACKET", "evidence lost: MESSAGE", "evidence lost: SKIPPED", "whole again",
+    ],
+    "exact positions": [
+        "released by A", "released by C", "released by D", "released by E", "released by J", "UNKNOWN", "ABOVE",
     ],
 }  # fmt: skip
 
@@ -92,6 +95,10 @@ class Coverage:
         for event in model.ledger.events:
             if event.kind == Kind.EVIDENCE_LOST:
                 self._seen[f"evidence lost: {Loss(event.reason).name}"] += 1
+            elif event.kind == Kind.CONTRADICTION:
+                self._seen[Contradiction(event.reason).name] += 1
+        for letter, times in model.budget.evidence.seen.items():
+            self._seen[f"released by {letter}"] += times
         self._seen["a gap spoilt"] += sum(row[Count.RETURN_GAPS] for row in model.counters[:8])
         opened = Counter(event.lane for event in model.ledger.events if event.kind == 11)
         self._seen["another session"] += sum(count - 1 for count in opened.values())

@@ -28,7 +28,7 @@ WIDE = {Reg.KILL_AT, Reg.AFTER_END, Reg.PASS_START, Reg.BREACH_AT}
 READ, FREE, LEAVE = "read", "free", "leave"
 PREDICTED = {
     Kind.DROP, Kind.ABORT, Kind.KILL, Kind.ARM, Kind.BLOCK, Kind.NEUTRALISE, Kind.FENCE, Kind.SESSION,
-    Kind.EVIDENCE_LOST,
+    Kind.EVIDENCE_LOST, Kind.CONTRADICTION,
 }  # fmt: skip
 
 
@@ -191,6 +191,9 @@ class Duel:
             words = self.console.read(Reg.EXPOSURE + 4 * index, 4)
             got = [words[0] | words[1] << 32, words[2] | words[3] << 32]
             self._same(f"exposure of symbol {index}", budget.exposure[2 * index : 2 * index + 2], got)
+            low, high = self.console.read(Reg.NET + 2 * index, 2)
+            got = (low | high << 32) - (high >> 31 << 64)
+            self._same(f"net position of symbol {index}", budget.net[index], got)
         words = self.console.read(Reg.GROSS, 2 * LANES + 2)
         got = [low | high << 32 for low, high in zip(words[::2], words[1::2], strict=True)]
         self._same("gross notional", budget.gross, got)

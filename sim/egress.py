@@ -27,17 +27,17 @@ class Kills:
         self.shows, self.masks = [0], [EVERY_LANE]  # cycles from which on, and what
         self.edges = []  # (cycle, lanes newly killed, lowest source), in order
         self.opened = []  # (cycle, lanes)
-        self.due, self._settled = [], 0  # a heap of edges to come
+        self.due, self.settled = [], 0  # a heap of edges to come; before here all are known
 
     def add(self, cycle: int, lanes: int, source: int = 0, opens: bool = False) -> None:
         """A request, or an opening, reaches the latch in `cycle`."""
-        if cycle < self._settled:
-            raise ValueError(f"cycle {cycle} is past: the model has come to {self._settled}")
+        if cycle < self.settled:
+            raise ValueError(f"cycle {cycle} is past: the model has come to {self.settled}")
         heappush(self.due, (cycle, opens, source, lanes))
 
     def settle(self, until: int) -> None:
         """Everything before cycle `until` has been announced."""
-        self._settled = max(self._settled, until)
+        self.settled = max(self.settled, until)
         while self.due and self.due[0][0] < until:
             cycle = self.due[0][0]
             requested = opened = 0

@@ -1,11 +1,12 @@
 """Random frames through the compiled core against the golden model.
 
-    python -m sim.fuzz --frames 100000 [--seed N] [--tcp | --udp] [--model]
+    python -m sim.fuzz --frames 100000 [--seed N] [--tcp | --udp | --heard] [--model]
 
-Rounds of a fresh core with a configuration of its own, by turns of datagrams alone and of TCP lanes; in each, segments
-of traffic with kills by the loop, by command and by breaches, re-arms and exposure clears between them. Ends with exit
-code 1 at the first difference, which it prints with the round's seed: `--seed N --frames 1` runs that round alone, with
-`--tcp` or `--udp` as it says; and if after 100,000 frames a requirement on TCP was never exercised.
+Rounds of a fresh core with a configuration of its own, by turns of datagrams alone, of TCP lanes, and of TCP lanes that
+are mostly well, so that what is reported of their orders counts; in each, segments of traffic with kills by the loop,
+by command and by breaches, re-arms and exposure clears between them. Ends with exit code 1 at the first difference,
+which it prints with the round's seed: `--seed N --frames 1` runs that round alone, with `--tcp`, `--udp` or `--heard`
+as it says; and if after 100,000 frames a requirement on TCP was never exercised.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import secrets
 import sys
 import time
 from collections import Counter
+from itertools import cycle
 from random import Random
 
 from hdl.wire.verdict import Reason
@@ -24,7 +26,8 @@ from sim.tcp_traffic import TcpTraffic
 from sim.traffic import Traffic
 
 FRAMES_A_ROUND = 2_500
-ENOUGH = 100_000  # frames that are to reach everything, though only half of them be of TCP rounds
+ENOUGH = 100_000  # frames that are to reach everything, though only two thirds of them be of TCP rounds
+KINDS = ("udp", "tcp", "heard")
 
 
 def fight(seed: int, *, engine=None, frames: int = FRAMES_A_ROUND) -> Duel:
@@ -44,21 +47,27 @@ def fight(seed: int, *, engine=None, frames: int = FRAMES_A_ROUND) -> Duel:
     return duel
 
 
-def fight_tcp(seed: int, *, alone: bool = False, engine=None, frames: int = FRAMES_A_ROUND, coverage=None):
-    """Play one round of TCP lanes and return it; `alone`, the model only. Raises `Difference` or `AssertionError`."""
-    traffic, random = TcpTraffic(seed), Random(seed)
+def fight_tcp(
+    seed: int, *, calm: bool = False, alone: bool = False, engine=None, frames: int = FRAMES_A_ROUND, coverage=None
+):
+    """Play one round of TCP lanes and return it; `calm`, they are mostly well; `alone`, the model only.
+
+    Raises `Difference` or `AssertionError`.
+    """
+    traffic, random = TcpTraffic(seed, calm=calm), Random(seed)
     duel = Solo(traffic) if alone else Duel(traffic, engine)
     coverage = coverage or Coverage()
     coverage.begin()
     while duel.frames < frames:
         duel.arm(random.choice((ALL, ALL, ALL, random.randrange(1, ALL))))
         read = random.random() < 0.3
-        carriers, returns = traffic.round(duel.model.sessions, random.choice((20, 40, 40, 60, 120)))
-        loop, kills = _kills(random, carriers, 0.8 if traffic.tight else 0.5)
+        carriers, returns = traffic.round(duel.model, random.choice((20, 40, 40, 60, 120)))
+        loop, kills = _kills(random, carriers, 0.1 if calm else 0.8 if traffic.tight else 0.5)
         duel.play(carriers, loop=loop, kills=kills, returns=returns, events=READ if read else FREE)
         coverage.look(duel.model, carriers, traffic.tags)
-        if duel.model.kills.masks[-1] == ALL and random.random() < 0.5:
+        if duel.model.kills.masks[-1] == ALL and random.random() < 0.5 and not traffic.floor.lanes:
             duel.clear_exposure()
+        traffic.floor.never_beyond(duel.model.budget.limits)
     duel.audit()
     coverage.end(duel.model)
     receive(duel.model)
@@ -89,19 +98,24 @@ def main(arguments=None) -> int:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--tcp", action="store_true", help="rounds of TCP lanes only")
     kind.add_argument("--udp", action="store_true", help="rounds of datagrams only")
+    kind.add_argument("--heard", action="store_true", help="rounds of TCP lanes that are mostly well only")
     parser.add_argument("--model", action="store_true", help="the model alone, TCP only: what the traffic reaches")
     options = parser.parse_args(arguments)
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     begun, frames, reasons, edges, aborts = time.monotonic(), 0, Counter(), 0, 0
     coverage = Coverage()
-    tcp = options.tcp or options.model
-    mixed = not (tcp or options.udp)
-    while frames < options.frames:
+    kinds = [kind for kind in KINDS if getattr(options, kind)] or KINDS[options.model :]
+    for kind in cycle(kinds):
+        if frames >= options.frames:
+            break
         try:
-            duel = fight_tcp(seed, alone=options.model, coverage=coverage) if tcp else fight(seed)
+            if kind == "udp":
+                duel = fight(seed)
+            else:
+                duel = fight_tcp(seed, calm=kind == "heard", alone=options.model, coverage=coverage)
         except AssertionError as difference:
-            print(f"round with seed {seed} --{'tcp' if tcp else 'udp'}: {difference}", file=sys.stderr)
+            print(f"round with seed {seed} --{kind}: {difference}", file=sys.stderr)
             return 1
         frames += duel.frames
         reasons.update(reason for _, _, reason in duel.model.verdicts)
@@ -113,7 +127,6 @@ def main(arguments=None) -> int:
             flush=True,
         )
         seed += 1
-        tcp ^= mixed
     print("verdicts: " + ", ".join(f"{Reason(reason).name} {count}" for reason, count in sorted(reasons.items())))
     if coverage.frames:
         print(coverage.table())

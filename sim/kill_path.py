@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.filter.arming import Arming
 from hdl.filter.kill import KillLatch, KillSources
 from hdl.filter.watchdog import Watchdog
-from hdl.wire.verdict import LANES
+from hdl.wire.verdict import LANES, Source
 
 
 class KillPath(wiring.Component):
@@ -18,6 +18,7 @@ class KillPath(wiring.Component):
     serial: In(LANES)
     breach: In(LANES)
     fault: In(1)
+    contradicted: In(1)
     timeout: In(32)
     heartbeat: In(1)
     nonce_request: In(1)
@@ -28,7 +29,7 @@ class KillPath(wiring.Component):
     config_crc: In(32)
     tables_busy: In(1)
     request: Out(LANES)
-    sources: Out(6)
+    sources: Out(len(Source))
     killed: Out(LANES)
     expired: Out(1)
     deadline: Out(64)
@@ -48,7 +49,7 @@ class KillPath(wiring.Component):
         m.submodules.latch = latch = self._latch()
         m.submodules.watchdog = watchdog = Watchdog()
         m.submodules.arming = arming = Arming()
-        for name in ("loop_closed", "serial", "breach", "fault"):
+        for name in ("loop_closed", "serial", "breach", "fault", "contradicted"):
             m.d.comb += getattr(sources, name).eq(getattr(self, name))
         for name in ("now", "timeout", "heartbeat"):
             m.d.comb += getattr(watchdog, name).eq(getattr(self, name))

@@ -100,6 +100,11 @@ class Ledger:
     def evidence_lost(self, at: int, lane: int, why: int) -> None:
         self.events.append(Event(at, Kind.EVIDENCE_LOST, lane, why))
 
+    def contradicted(self, at: int, lane: int, what: int, report) -> None:
+        self.events.append(
+            Event(at, Kind.CONTRADICTION, lane, what, user_ref=report.user_ref, quantity=report.quantity)
+        )
+
     def sent(self, kept: Kept, cycle: int) -> None:
         """A frame has left, as it came or rewritten."""
         cells, flow = self.counters[kept.lane], kept.flow

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
 from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source, Trip
-from sim.budget import CHARGED, DECIDED, JUDGED, QUIET, READS, Budget
+from sim.budget import CHARGED, CHECKED, CYCLES_EACH, DECIDED, JUDGED, PROBED, QUIET, READS, Budget
 from sim.egress import ACCOUNTED, EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed, Segment
@@ -40,6 +40,7 @@ from sim.wayback import WayBack, spoilt, within
 __all__ = ["Config", "Event", "Model"]
 
 SETTLED = 10_000  # cycles after which everything owed is given back
+UNDOES = 6  # cycles from the verdict of a frame that is dropped to the first undoing
 VERDICT = 3  # cycles from a frame's last octet to its verdict
 STORED = 2  # cycles from a frame's first octet to its place in the buffer
 DECODED = 4  # cycles from an octet on the pins to the decoder
@@ -56,6 +57,8 @@ FLIPPED = 1  # cycles from there to the first head of the queue that is stale by
 CONTINUED = 6  # cycles from the sampling to the check of an order whose price came in an earlier frame
 HELD = 21  # cycles from there to when such an order is judged at the earliest: before the verdict, or it is BUSY
 HEARD = 9  # cycles from that effect to the reading of its first new octet
+APPLIED = 9  # cycles from a report's last octet to its application
+APPLIES = 30  # cycles in which it is applied, at the least, and kills if it is to
 READ_AGAIN = 23  # cycles from the last octet that is read to the first one of the next frame
 GAP_KNOWN = 1  # octets before the payload from which on a frame is spoilt, whose predecessor is missing
 SPOILS = 1  # a kill spoils octets of the return path from so many cycles before it shows on
@@ -66,12 +69,14 @@ OVERFLOW, FRAMING, TCP_HEADER, TCP_FLAGS, TAG, SYMBOL = (
 
 
 class Passing(NamedTuple):
-    """A carrier of the return path: octets behind which it is spoilt by a kill, and by a gap if there is one."""
+    """A carrier of the return path: octets behind which it is spoilt, and those behind which a gap spoils it; on a lane
+    that cuts, the cycle in which its lane is known."""
 
     start: int
     octets: bytes
     er: tuple[int, int]
-    killed: int
+    right: int
+    shown: int | None
     gap: int
     segment: Segment | None
 
@@ -141,8 +146,8 @@ class Model:
         """Receive a run of dv from the exchange."""
         begin, error = octets.find(START) + 1, within(er, len(octets))
         end = start + len(octets) - 1
-        whole = killed = gap = len(octets)
-        lane, segment, known = NO_LANE, None, end
+        whole = gap = len(octets)
+        lane, segment, known, shown = NO_LANE, None, end, None
         if begin:
             answer = Parsed(octets[begin:], error[1] > 0, self.config, self._lanes, backward=True)
             lane, segment = answer.lane, answer.segment
@@ -150,19 +155,20 @@ class Model:
                 self._tell(end + EVIDENCE, lane, segment)
             if self.config.cuts(lane) and answer.ports is not None:
                 shown = start + begin + answer.ports + PORT + SAMPLED
-                self.kills.settle(end + 2)
-                edge = self.kills.first(lane, shown - 1, end)
-                killed = whole if edge is None else edge + 1 - SPOILS - start
             if segment and segment.some and begin + segment.payload_at - GAP_KNOWN <= whole:
                 gap = begin + segment.payload_at - GAP_KNOWN
                 known = start + gap
             else:
                 segment = None
-        self._tell(known, lane, Passing(start, octets, error, killed, gap, segment))
+        self._tell(known, lane, Passing(start, octets, error, whole, shown, gap, segment))
 
     def rest(self, until: int = 0) -> None:
         """Let everything leave that is on its way, and come at least to cycle `until`."""
-        self._advance(max([until, self.egress.horizon(), *(news[0] + 1 for news in self._news)]))
+        self._advance(max(until, self.egress.horizon()))
+        while self._news or self.budget.next is not None:
+            coming = [self._news[0][0] if self._news else 0, self.budget.next or 0]
+            until = max(until, self.egress.horizon(), max(coming) + APPLIES)
+            self._advance(until)
         until = max(until, self.egress.horizon())
         self._advance(until)
         self.way_back.settle()
@@ -181,8 +187,25 @@ class Model:
     def _advance(self, until):
         """Do everything that happens before cycle `until`, on the way out and in the sessions."""
         self._hear(until)
-        self.egress.run(until)
+        self._run(until)
         self._learn(until)
+
+    def _run(self, until):
+        """Run the way out up to cycle `until`, and apply the exchange's reports: one that contradicts kills."""
+        self._contradicted()
+        while (cycle := self.budget.next) is not None and cycle < until:
+            self.egress.run(cycle)
+            self.budget.settle(cycle)
+            self._contradicted()
+        self.egress.run(until)
+
+    def _contradicted(self):
+        """Tell what reports have contradicted since the last time, and kill."""
+        told = self.budget.evidence.told
+        for at, lane, what, report in told:
+            self.ledger.contradicted(at - 1, lane, what, report)
+            self.kill(at + 1, EVERY_LANE, Source.EVIDENCE)
+        told.clear()
 
     def _learn(self, until):
         """Let the sessions learn what was decided before cycle `until`, and reported one later."""
@@ -207,7 +230,7 @@ class Model:
         """Do what arms and the exchange's answers do to the sessions before cycle `until`."""
         while self._news and self._news[0][0] < until:
             cycle, number, lane, segment = heappop(self._news)
-            self.egress.run(cycle)
+            self._run(cycle)
             if isinstance(segment, Passing):
                 self._pass(lane, segment)
                 continue
@@ -231,12 +254,19 @@ class Model:
 
     def _pass(self, lane, passing):
         """A carrier of the return path passes; it is known whether octets before it are missing."""
-        start, octets, er, killed, gap, segment = passing
+        start, octets, er, right, shown, gap, segment = passing
         if segment and self.sessions[lane].lacks(segment):
             self.ledger.gap(lane)
-            killed = min(killed, gap)
-        if killed < len(octets):
-            octets, er = spoilt(octets, er, killed)
+            right = gap
+        end = start + len(octets) - 1
+        if shown is not None and self.kills.settled < end + 2:
+            self._tell(end + 2, lane, passing._replace(right=right, segment=None))
+            return
+        edge = None if shown is None else self.kills.first(lane, shown - 1, end)
+        if edge is not None:
+            right = min(right, edge + 1 - SPOILS - start)
+        if right < len(octets):
+            octets, er = spoilt(octets, er, right)
         self.way_back.carrier(start, octets, er)
 
     def _read(self, cycle, lane, octets):
@@ -246,6 +276,8 @@ class Model:
         applied, repeated = len(replies.applied), replies.repeated
         for behind, why in replies.hear(octets):
             self.ledger.evidence_lost(first + behind, lane, why)
+        for behind, report in replies.came:
+            self.budget.evidence.report(first + behind + APPLIED, report)
         self.ledger.heard(lane, len(replies.applied) - applied, replies.repeated - repeated)
 
     def _frame(self, start, octets, error):
@@ -274,7 +306,7 @@ class Model:
         for message in parsed.messages:
             reason = message.reason
             if message.priced:
-                price = start + message.at + DECODED + message.complete
+                price = start + message.at + DECODED + message.ready
                 told = start + message.at + DECODED + message.length + 1
                 reason = self._check(message, lane, price, told, verdict)
                 told = told if message.whole else verdict
@@ -391,7 +423,7 @@ class Model:
         for item, behind in zip_longest(flow.reading.items, flow.reading.items[1:]):
             message = item.message
             reason = message.reason if message.whole else 0
-            price = start + message.at + DECODED + message.complete
+            price = start + message.at + DECODED + message.ready
             told = start + message.at + DECODED + message.length + 1
             if message.priced:
                 if start + message.at + message.complete <= first:
@@ -421,10 +453,11 @@ class Model:
 
     def _undo(self, verdict, entries):
         """Give back what a frame had reserved that is dropped, or whose orders are all stopped by its verdict."""
-        self.budget.give_back(entries)
-        self.budget.quiet(verdict + 2, verdict + (4 + 3 * len(entries) if entries else 2))
+        self.budget.give_back(entries, verdict + UNDOES)
+        undone = verdict + UNDOES + CYCLES_EACH * len(entries) if entries else verdict + 3
+        self.budget.quiet(verdict + 2, undone - 1)
         if entries:
-            self._undone = verdict + 7 + 3 * len(entries)
+            self._undone = undone + 2
 
     def _breach(self, verdict, lane, reason, message):
         """A frame's verdict has found its `reason`, of a message: what follows from it."""
@@ -445,8 +478,10 @@ class Model:
         """Return why an Enter fails, 0 if it does not: its price is there in cycle `price`, it is judged in `told`."""
         budget = self.budget
         reads = max(price + READS, self._undone)
-        if not self.egress.idle:
+        if self._news or not self.egress.idle or budget.next is not None:
             self._advance(min(price + QUIET - 6, verdict))
+        if price + PROBED <= verdict + 1:
+            budget.evidence.probe(price + PROBED)
         budget.settle(price + QUIET - 1)
         self._lift(price + LIFTED)
         found = [message.reason, message.failure, *self.standing.failures(message)]
@@ -456,18 +491,18 @@ class Model:
             found.append(BUSY)
             message.index = None  # it is not told
         else:
-            found.append(SYMBOL if message.index is None else budget.check(message, lane))
+            found.append(SYMBOL if message.index is None else budget.check(message, lane, price + PROBED))
         return min((reason for reason in found if reason), default=0)
 
     def _settle(self, message, lane, price, told, verdict, passes):
         """An Enter has been judged in cycle `told`, if that is before the verdict; return its reservations."""
-        charged = passes and told < verdict
-        until = told + (CHARGED if charged else JUDGED) if told < verdict else verdict + 2
-        self.budget.quiet(price + QUIET, until)
+        charged, checked = passes and told < verdict, max(price + READS, self._undone) + CHECKED
+        self.budget.quiet(price + QUIET, min(checked, told + JUDGED, verdict + 3))
         if not charged:
             return []
+        self.budget.quiet(told + CHARGED[0], told + CHARGED[1])
         self.standing.charged()
-        return [self.budget.reserve(message, lane)]
+        return [self.budget.reserve(message, lane, told)]
 
     def _lift(self, cycle):
         while self._lifts and self._lifts[0] <= cycle:

@@ -70,6 +70,10 @@ class Config:
         """Tell whether the numbers of its orders must rise."""
         return not self.modes[lane] & 16
 
+    def heard(self, lane: int) -> bool:
+        """Tell whether the exchange's reports release what its orders were charged."""
+        return self.modes[lane] & 33 == 33
+
     def action(self, lane: int) -> int:
         return self.modes[lane] >> 2 & 3
 

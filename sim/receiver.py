@@ -50,21 +50,31 @@ class Received:
         return whole, stopped
 
 
-def receive(model) -> tuple[int, int]:
-    """Check everything that left the model; return how many orders left as they came, and how many overwritten."""
-    streams: dict[tuple[int, int], list[Received]] = {}
-    for left in model.left:
-        kept = left.kept
-        if left.er_at is not None or kept.flow is None:
-            continue
+class Receiver:
+    """All that left a model, put together as streams: `streams` of each lane and port."""
+
+    def __init__(self, model):
+        self.model = model
+        self.streams: dict[tuple[int, int], list[Received]] = {}
+        self._taken = 0
+
+    def take(self) -> None:
+        """Take what has left since the last time."""
+        for left in self.model.left[self._taken :]:
+            if left.er_at is None and left.kept.flow is not None:
+                self._take(left)
+        self._taken = len(self.model.left)
+
+    def _take(self, left):
+        model, kept = self.model, left.kept
         lane, segment, octets = kept.lane, kept.flow.segment, left.octets
         assert crc32(octets) == GOOD_FCS
         orders = (OUCH42 if model.config.modes[lane] & 2 else OUCH50).orders
-        known = streams.setdefault((lane, segment.port), [])
+        known = self.streams.setdefault((lane, segment.port), [])
         if kept.flow.syn:
             if all(stream.isn != segment.sequence for stream in known):
                 known.append(Received(segment.sequence, orders))
-            continue
+            return
         begin = segment.payload_at
         payload = octets[begin : begin + len(segment.payload)]
         whole = octets[segment.at : begin] + payload
@@ -79,5 +89,11 @@ def receive(model) -> tuple[int, int]:
             stream.take(segment.sequence, segment.payload, payload)
         killed = model.kills.mask(left.end - 3) >> lane & 1
         assert not (killed and left.orders), "an order completed behind a kill"
-    results = [stream.check() for of_port in streams.values() for stream in of_port]
+
+
+def receive(model) -> tuple[int, int]:
+    """Check everything that left the model; return how many orders left as they came, and how many overwritten."""
+    receiver = Receiver(model)
+    receiver.take()
+    results = [stream.check() for of_port in receiver.streams.values() for stream in of_port]
     return sum(whole for whole, _ in results), sum(stopped for _, stopped in results)

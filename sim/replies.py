@@ -100,13 +100,15 @@ def read(lane: int, octets: bytes, older: bool) -> Report | None:
 class Replies:
     """What a lane's exchange has said since reset.
 
-    applied: reports, in order. repeated: how many had been applied before. lost: why the lane's evidence is lost, 0 if
-    it is not. made_good: how often it became whole again.
+    applied: reports, in order. came: of the last octets heard, with the places of their last ones. repeated: how many
+    had been applied before. lost: why the lane's evidence is lost, 0 if it is not. made_good: how often it became whole
+    again.
     """
 
     def __init__(self, lane: int, older: bool):
         self.lane, self.older = lane, older
         self.applied: list[Report] = []
+        self.came: list[tuple[int, Report]] = []
         self.repeated = self.made_good = 0
         self.lost = 0
         self._name: bytes | None = None
@@ -120,6 +122,7 @@ class Replies:
 
     def hear(self, octets: bytes) -> list[tuple[int, int]]:
         """Take the next octets of the session; return what was lost, as (cycles behind the first of them, Loss)."""
+        self.came = []
         effects: list[tuple[int, int]] = []  # Loss, or 0: a login from which on nothing is missing
         before, data = len(self._held), self._held + octets
         place = 0
@@ -186,6 +189,7 @@ class Replies:
                 effects.append((last + ENDED, int(Loss.SKIPPED)))
             elif self._number == self._next:
                 self.applied.append(report)
+                self.came.append((last, report))
                 self._next = (self._next + 1) % (HIGHEST + 1)  # behind the last one there is none
             else:
                 self.repeated += 1

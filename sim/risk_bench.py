@@ -21,7 +21,8 @@ QUIET = 40
 RESULTS = ("missing", "blocked", "over_position", "over_lane", "over_firm")
 TERMS = ("restricted", "unborrowed", "off_collar", "over_value")
 STROBES = (
-    "symbol_valid", "symbol_first", "price_ready", "checked", "charge", "frame_end", "block", "lift", "failed__valid",
+    "symbol_valid", "symbol_first", "price_ready", "checked", "charge", "frame_end", "block", "lift",
+    "failed__valid", "report_valid",
 )  # fmt: skip
 
 
@@ -62,6 +63,10 @@ class Bench:
             "kept",
             "block_index",
             "load",
+            "user_ref",
+            "heard",
+            "report",
+            "older",
         ):
             getattr(dut, name).value = 0
         dut.order_value.value = (1 << 52) - 1
@@ -227,7 +232,7 @@ class Traffic:
         for _ in range(count):
             await bench.until(at - OCTETS_BEFORE - 1)
             self.order(at, lane)
-            last, at = at, at + rng.choice([SPACING, SPACING, SPACING + rng.randrange(30), JUDGED + 6])
+            last, at = at, at + rng.choice([SPACING, SPACING, SPACING + rng.randrange(30), JUDGED + 16])
         end = (last + TO_END if count else at) + rng.choice([0, 0, rng.randrange(20)])
         kept = rng.random() > self.drops
         frame = bench.end(end, kept)

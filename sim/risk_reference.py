@@ -42,7 +42,8 @@ class Reference:
     def __post_init__(self):
         self.order, self.frame = None, []
         self.failed = deque()  # (earliest cycle, order)
-        self.next, self.forbidden = 0, -1  # earliest cycle of the next undoing; none up to `forbidden`
+        self.next = 0  # earliest cycle of the next undoing
+        self.forbidden = []  # (first, last) cycles in which none begins
         self.began = []
 
     def room(self, key):
@@ -51,7 +52,7 @@ class Reference:
     def gross_room(self, row):
         return self.gross_limits.get(row, 0) - self.gross.get(row, 0)
 
-    def _charge(self, order, sign):
+    def charge(self, order, sign):
         key = (order.index, order.sell)
         self.released[key] = self.released.get(key, 0) + sign * order.quantity
         for row in (order.lane, 8):
@@ -69,11 +70,11 @@ class Reference:
     def end(self, cycle, kept):
         """Return the orders that the frame had reserved."""
         orders, self.frame = self.frame, []
-        self.forbidden = max(self.forbidden, cycle + 1)
+        self.forbidden.append((cycle + 1, cycle + 1))
         if not kept and orders:
             for order in orders:
-                self._charge(order, -1)
-            self.forbidden = cycle + 3 + 3 * len(orders)
+                self.charge(order, -1)
+            self.forbidden.append((cycle + 1, cycle + 4 + 3 * len(orders)))
             self.next = 0
         if self.order and not self.order.judged:
             self.order = None
@@ -85,9 +86,9 @@ class Reference:
         order.judged = True
         passes &= not any(order.results) and len(self.frame) < MOST
         if passes:
-            self._charge(order, 1)
+            self.charge(order, 1)
             self.frame.append(order)
-        self.forbidden = max(self.forbidden, cycle + (4 if passes else 1))
+            self.forbidden.append((cycle + 2, cycle + 6))
         return passes
 
     def step(self, cycle):
@@ -102,9 +103,11 @@ class Reference:
                 order.notional > self.gross_room(order.lane),
                 order.notional > self.gross_room(8),
             )
-        if order and not order.judged and cycle >= order.at + 5:
+        if order and not order.judged and order.at + 5 <= cycle < order.at + SHOWS:
             return
-        if self.failed and cycle > self.forbidden and cycle >= max(self.next, self.failed[0][0]):
-            self._charge(self.failed.popleft()[1], -1)
+        if any(first <= cycle <= last for first, last in self.forbidden[-8:]):
+            return
+        if self.failed and cycle >= max(self.next, self.failed[0][0]):
+            self.charge(self.failed.popleft()[1], -1)
             self.began.append(cycle)
             self.next = cycle + 3

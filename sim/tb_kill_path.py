@@ -6,7 +6,7 @@ from cocotb.clock import Clock
 from hdl.wire.verdict import Refusal, Source
 
 CRC, TIMEOUT = 0x8D3C5A01, 5000
-STROBES = ("serial", "breach", "heartbeat", "nonce_request", "arm")
+STROBES = ("serial", "breach", "contradicted", "heartbeat", "nonce_request", "arm")
 
 
 class Bench:
@@ -91,10 +91,11 @@ def asking(source, lanes):
         Source.WATCHDOG: ({"step": TIMEOUT + 50}, {}, 3, 0xFF),
         Source.BREACH: ({"breach": lanes}, {}, 1, lanes),
         Source.FAULT: ({"fault": 1}, {"fault": 0}, 1, 0xFF),
+        Source.EVIDENCE: ({"contradicted": 1}, {}, 1, 0xFF),
     }[source]
 
 
-SOURCES = [Source.LOOP, Source.SERIAL, Source.WATCHDOG, Source.BREACH, Source.FAULT]
+SOURCES = [Source.LOOP, Source.SERIAL, Source.WATCHDOG, Source.BREACH, Source.FAULT, Source.EVIDENCE]
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

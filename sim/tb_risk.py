@@ -6,6 +6,8 @@ from hdl.wire.registers import SHORTED, TRADED, Reg
 from sim.risk_bench import JUDGED, NEXT, QUIET, SPACING, SYMBOLS, TERMS, TO_END, Bench, Traffic
 from sim.risk_reference import READS, SHOWS, Order
 
+CHANGES = 29
+
 
 async def disturb(bench):
     """The host reads and rewrites limits all the time; it gets its answers, and no order's cycle moves."""
@@ -214,7 +216,7 @@ async def a_dropped_frame_of_29_orders_is_undone_before_the_next_one(dut):
 @cocotb.test(timeout_time=3, timeout_unit="ms")
 @cocotb.parametrize(failed=[None, -1, 1, 30])
 async def a_check_waits_for_a_frame_that_is_being_undone(dut, failed):
-    """Only with gaps that Ethernet does not have: a check reads in e+6+3n, and its results show six cycles later.
+    """Only with gaps that Ethernet does not have: a check reads in e+7+3n, and its results show six cycles later.
 
     A frame that fails meanwhile, `failed` cycles from e, is undone behind it and makes it no later.
     """
@@ -236,7 +238,7 @@ async def a_check_waits_for_a_frame_that_is_being_undone(dut, failed):
     bench.order(at, lane=5, symbol=b"SYM2    ", sell=0, quantity=29, price=1)
     bench.calls.pop(at)  # not for the reference: it does not know such gaps
     bench.plan.pop(at + 11)  # the fields stay: the next message is far
-    shows = end + 6 + 3 * 29 + SHOWS - READS
+    shows = end + 7 + 3 * 29 + SHOWS - READS
     bench.at(shows + 1, checked=1)
     bench.at(shows + 2, charge=1)
     await bench.until(shows - 1)
@@ -465,3 +467,183 @@ async def limits_read_back_and_other_addresses_are_errors(dut):
     for address in (Reg.CLEAR_EXPOSURE, Reg.COUNTER, Reg.POLICY, 0):
         assert await bench.bus.access(address) is None
     await bench.compare()
+
+
+def report(bench, at, kind, ref, quantity=0, price=0, lane=0):
+    """Plan a report; its fields as in `hdl.filter.report.REPORT`."""
+    word = lane | ord(kind) << 3 | ref << 11 | quantity << 75 | price << 107
+    bench.at(at, report_valid=1, report=word)
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def what_is_reported_moves_open_shares_to_the_net_position_or_releases_them(dut):
+    """P5: net and open shares, and notional at the prices of each, worked out by hand; the limit is of their sum."""
+    bench = Bench(dut)
+    await bench.start(limit=1000, gross=10**7)
+    dut.heard.value = 1 << 4
+    tell = [  # kind, quantity, price; then net, open and gross
+        (None, (0, 600, 6_000_000)),
+        (("A", 600, 0), (0, 600, 6_000_000)),
+        (("E", 100, 9_000), (100, 500, 5_900_000)),
+        (("C", 150, 0), (100, 350, 4_400_000)),
+        (("E", 350, 11_000), (450, 0, 4_750_000)),
+    ]
+    at = bench.cycle + QUIET
+    bench.at(at - 5, user_ref=7)
+    bench.order(at, lane=4, symbol=b"SYM1    ", sell=0, quantity=600, price=10_000)
+    bench.end(at + TO_END, True)
+    await bench.until(at + TO_END + 1)
+    for told, expected in tell:
+        if told:
+            report(bench, bench.cycle + 2, told[0], 7, *told[1:], lane=4)
+            await bench.until(bench.cycle + 80)
+        await bench.settle()
+        net = await bench.bus.read_pair(Reg.NET + 2)
+        opened = await bench.bus.read_pair(Reg.EXPOSURE + 4)
+        assert (net, opened, await bench.bus.read_pair(Reg.GROSS + 8)) == expected, told
+        assert await bench.bus.read_pair(Reg.GROSS + 16) == expected[2]
+    # 450 are held: 550 more may be bought, and 1450 sold.
+    results = []
+    for sell, quantity in ((0, 551), (0, 550), (1, 1451), (1, 1450)):
+        at = bench.cycle + QUIET
+        bench.order(at, lane=0, symbol=b"SYM1    ", sell=sell, quantity=quantity, price=1, refused=True)
+        bench.calls.pop(at)  # not for the reference: it knows of no reports
+        await bench.until(at + SHOWS)
+        results.append(int(dut.over_position.value))
+        bench.at(bench.cycle + 2, frame_end=1)
+        await bench.until(at + 60)
+    assert results == [1, 0, 1, 0]
+    # The order is over: one more report of it contradicts, and changes nothing.
+    told = []
+    cocotb.start_soon(watch(dut, told))
+    report(bench, bench.cycle + 2, "E", 7, 1, 1, lane=4)
+    await bench.until(bench.cycle + 80)
+    assert told == [(4, 1, 7)] and await bench.bus.read_pair(Reg.NET + 2) == 450
+    await bench.bus.write(Reg.CLEAR_EXPOSURE, 1)
+    await bench.settle()
+    assert await bench.bus.read_pair(Reg.NET + 2) == await bench.bus.read_pair(Reg.GROSS + 8) == 0
+    assert not dut.fault.value
+
+
+async def watch(dut, told):
+    """Keep lane, kind and number of every contradiction."""
+    while True:
+        await dut.clk.falling_edge
+        if dut.contradicted_valid.value:
+            word = int(dut.contradicted.value)
+            told.append((word & 7, word >> 3 & 3, word >> 5 & 0xFFFFFFFF))
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+@cocotb.parametrize(what=["undone", "reported"])
+async def a_charge_meets_what_else_is_applied_at_every_distance(dut, what):
+    """No update is lost: an entry that is undone, or a report's change, begins in each cycle around a charge."""
+    bench = Bench(dut)
+    await bench.start()
+    dut.heard.value = 1 << 2
+    undone = 0
+    for distance in range(-60, 20):
+        at = bench.cycle + QUIET
+        bench.at(at - 5, user_ref=100 + distance)
+        bench.order(at, lane=2, symbol=b"SYM2    ", sell=1, quantity=3, price=5)
+        first = bench.end(at + TO_END, True)
+        at += TO_END + NEXT + 60
+        bench.at(at - 5, user_ref=1000 + distance)
+        await bench.until(at - 78)
+        bench.order(at, lane=2, symbol=b"SYM2    ", sell=1, quantity=10, price=7)
+        bench.end(at + TO_END + 12, True)
+        if what == "undone":
+            bench.fail(at + JUDGED + distance, first)
+            undone += 3
+        else:
+            report(bench, at + JUDGED + distance, "C", 100 + distance, 3, lane=2)
+        await bench.until(at + 150)
+    if what == "undone":
+        await bench.compare()
+        return
+    await bench.settle()
+    assert not dut.fault.value
+    assert await bench.bus.read_pair(Reg.EXPOSURE + 4 * 2 + 2) == 80 * 10
+    for row in (2, 8):
+        assert await bench.bus.read_pair(Reg.GROSS + 2 * row) == 80 * 70
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def a_change_that_begins_in_p_plus_4_counts_for_the_check_and_one_in_p_plus_5_does_not(dut):
+    """When nothing is in its way, a report's change begins CHANGES cycles behind it."""
+    bench = Bench(dut)
+    await bench.start(limit=100)
+    dut.heard.value = 0xFF
+    seen = {}
+    for offset in range(-4, 16):
+        at = bench.cycle + QUIET
+        bench.at(at - 5, user_ref=200 + offset)
+        first = bench.order(at, lane=1, symbol=b"SYM3    ", sell=0, quantity=100, price=7)
+        bench.end(at + TO_END, True)
+        at += TO_END + NEXT + 20
+        await bench.until(at - 60)
+        bench.at(at - 5, user_ref=9999)
+        bench.order(at, lane=1, symbol=b"SYM3    ", sell=0, quantity=1, price=7, refused=True)
+        bench.calls.pop(at)
+        report(bench, at + offset - CHANGES, "C", 200 + offset, 100, lane=1)
+        await bench.until(at + SHOWS)
+        seen[offset] = int(dut.over_position.value)
+        bench.at(bench.cycle + 10, frame_end=1)
+        await bench.until(bench.cycle + 80)
+        bench.reference.charge(first, -1)  # it knows of no reports
+    assert seen == {offset: int(offset > 4) for offset in seen}
+    assert not dut.fault.value
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def an_order_is_kept_where_there_is_room_and_forgotten_when_it_does_not_leave(dut):
+    """A number that is open has no room, and neither has the ninth of a bucket; what is undone makes room again."""
+    bench = Bench(dut)
+    await bench.start()
+    dut.heard.value = 0x0F
+    results, frames = [], []
+
+    async def order(ref, *, lane=3, kept=True):
+        at = bench.cycle + QUIET
+        bench.at(at - 5, user_ref=ref)
+        planned = bench.order(at, lane=lane, symbol=b"SYM1    ", sell=0, quantity=1, price=1)
+        bench.at(at + 3, user_ref=0)
+        await bench.until(at + SHOWS)
+        results.append(int(dut.no_room.value))
+        if results[-1]:
+            bench.reference.order = None  # it knows of no places
+        frames.append(bench.end(at + TO_END, kept))
+        await bench.until(at + TO_END + NEXT)
+        return planned
+
+    for ref in range(64, 64 * 9, 64):  # of one bucket, as their second octets' low bits turn it
+        await order(ref ^ (ref >> 8 << 3) & 63)
+    await order(64)
+    await order(64, lane=4)  # not heard
+    await order(64 * 9 ^ (64 * 9 >> 8 << 3) & 63)
+    assert results == [0] * 8 + [1, 0, 1]
+    bench.fail(bench.cycle + 1, frames[0])
+    await bench.until(bench.cycle + 20)
+    await order(64)
+    await order(64 * 10 ^ (64 * 10 >> 8 << 3) & 63, kept=False)
+    assert results[-2:] == [0, 1]
+    bench.fail(bench.cycle + 1, frames[1])
+    await bench.until(bench.cycle + 20)
+    await order(64 * 10 ^ (64 * 10 >> 8 << 3) & 63, kept=False)  # dropped by its verdict: forgotten at once
+    await order(64 * 11 ^ (64 * 11 >> 8 << 3) & 63)
+    assert results[-2:] == [0, 0]
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def a_report_that_is_lost_is_a_fault(dut):
+    """More come at once than have room, which a line does not bring."""
+    bench = Bench(dut)
+    await bench.start()
+    dut.heard.value = 1
+    for number in range(40):
+        report(bench, bench.cycle + 2 + number, "C", 5, 1)
+    await bench.until(bench.cycle + 5)
+    assert not dut.fault.value
+    await bench.until(bench.cycle + 60)
+    assert dut.fault.value

@@ -6,11 +6,14 @@ with the same boundaries or others, altered now and then; and an exchange (`sim.
 or not at all, and whose own stream is cut and repeated likewise, with holes in it.
 """
 
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
+from hdl.wire.registers import TRADED
 from hdl.wire.verdict import Action
 from sim import packets
+from sim.floor import Floor
 from sim.packets import ACK, FIN, PSH, RST, SYN, URG
 from sim.parse import ANY_RATE
 from sim.session import HISTORY, signed
@@ -63,7 +66,8 @@ class Client:
         self.stream: Stream | None = None
         self.port = 0
         self.number = 0  # the exchange's next one
-        self.venue = Venue(self.random, self.dialect42)
+        heard = partial(traffic.floor.message, lane) if traffic.config.heard(lane) else None
+        self.venue = Venue(self.random, self.dialect42, heard, calm=traffic.calm)
         self.said: Stream | None = None  # by the exchange, in this session
         self._ended = False  # by a FIN of the exchange
         self.next = self.acked = 0
@@ -78,6 +82,8 @@ class Client:
         self._kinds = [self._data] * 26 + [self._repeat] * 5 + [self._swap] * 2 + [self._lose] + [self._break] * 2
         self._kinds += [self._bare, self._alive, self._probe, self._stray] + [self._odd] * 2 + [self._resume] * 4
         self._kinds += [self._reports] * 5
+        if traffic.calm:
+            self._kinds = [self._data] * 5 + [self._reports] * 14 + [self._bare, self._resume]
         random.shuffle(self._kinds)
 
     def settle(self, session) -> None:
@@ -95,7 +101,7 @@ class Client:
         self._begun = True
         self.stuck = self.stuck + 1 if place == self._seen else 0
         self._seen = place
-        if self.stuck > 4 or random.random() < 0.05:
+        if self.stuck > 4 or random.random() < (0.002 if self.traffic.calm else 0.05):
             self._begun = False
             return
         self.acked = signed(session.acked - self.stream.isn - 1)
@@ -126,8 +132,8 @@ class Client:
         """Return the next packet of a stream."""
         random, traffic = self.random, self.traffic
         draw = random.random()
-        careful = random.random() < (0.3 if self.action == Action.NEUTRALISE else 0.95)
-        if draw < 0.6:
+        careful = random.random() < (1 if traffic.calm else 0.3 if self.action == Action.NEUTRALISE else 0.95)
+        if draw < 0.6 or traffic.calm:
             return packets.packet(self._order(careful))
         if draw < 0.8:
             return packets.packet(self._other(careful))
@@ -236,7 +242,7 @@ class Client:
         self.number = random.choice((random.getrandbits(32), -random.randrange(1, 3000) & MASK))
         self.said, self._ended = Stream(self.number - 1 & MASK, self.venue.session()), False
         fields, tag = {"options": b"\2\4\5\xb4\4\2\1\1"}, "SYN"
-        draw = random.random()
+        draw = 0.5 if self.traffic.calm else random.random()
         if draw < 0.15:
             tag = "wrong SYN"
             wrong = ({"flags": SYN | ACK}, {"flags": SYN | FIN}, {"flags": SYN | RST}, {"octets": b"\0\1R"})
@@ -475,7 +481,7 @@ class Client:
 
     def _answer(self, when: int, octets: bytes = b"", **fields) -> None:
         """The exchange sends a segment in cycle `when` of the round, or it is lost on the way."""
-        if self.random.random() < 0.05:
+        if self.random.random() < (0.002 if self.traffic.calm else 0.05):
             return
         there = packets.answering(self.address._replace(source_port=self.port))
         fields = {"sequence": self.number, "flags": ACK, "options": self._options()} | fields
@@ -485,24 +491,34 @@ class Client:
 class TcpTraffic(Traffic):
     """A configuration with TCP lanes, drawn from the seed, and rounds of traffic that fit it.
 
-    clients: the ends of the TCP lanes. Of the last round: tags, what each carrier was meant to be; tight, whether
-    frames come faster than they leave, so that some wait.
+    clients: the ends of the TCP lanes. floor: the exchange of those that are heard. Of the last round: tags, what each
+    carrier was meant to be; tight, whether frames come faster than they leave, so that some wait.
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, *, calm: bool = False):
         super().__init__(seed)
-        random = self.random
+        random, self.calm = self.random, calm
         actions = [Action.NEUTRALISE] * 4 + [Action.FENCE, Action.FENCE, Action.STARVE, Action.CUT]
         self.config.modes = [
             (random.random() < 0.7 or lane == 0) | (random.random() < 0.3) << 1 | random.choice(actions) << 2
             for lane in range(8)
         ]
         self.config.modes = [mode | (random.random() < 0.2) << 4 for mode in self.config.modes]
+        if calm:
+            self.config.modes = [1 | (random.random() < 0.3) << 1 | (random.random() < 0.8) << 5 for _ in range(8)]
+        elif random.random() < 0.6:  # reports are heard, of lanes whose numbers rise
+            self.config.modes = [mode | (random.random() < 0.7) << 5 for mode in self.config.modes]
+            self.config.modes = [mode & ~16 if mode & 32 else mode for mode in self.config.modes]
+        self.floor = Floor(random, self.config)
         # A breach ends most of what a lane can show: it is to be rare.
         self.config.rates = [random.choice((*[ANY_RATE] * 30, (300, 3_000))) for _ in range(8)]
         plenty = 1000 * self.order_size
         self.config.limits = {row: random.choice((plenty,) * 30 + (plenty // 80, 5)) for row in self.config.limits}
         self.config.gross_limits = [limit * 30 for limit in self.config.gross_limits]
+        if calm:  # positions are to come to their limits, and back
+            self.config.limits = {row: random.randrange(plenty // 4000, plenty // 200) for row in self.config.limits}
+            self.config.trips = {}
+            self.config.terms = dict.fromkeys(self.config.terms, (TRADED, 0xFFFFFFFF))
         self.config.enabled |= (random.random() < 0.9) << 7
         self.clients = [Client(self, lane) for lane in range(8) if self.config.tcp(lane)]
         self.tags: list[str] = []
@@ -516,19 +532,20 @@ class TcpTraffic(Traffic):
         """Return any other message, right or wrong."""
         return self._other()
 
-    def round(self, sessions, count: int) -> tuple[list[Carrier], list[Carrier]]:
+    def round(self, model, count: int) -> tuple[list[Carrier], list[Carrier]]:
         """Return `count` carriers of each server's next doings, and those of the exchange meanwhile.
 
-        `sessions` are the model's, at rest.
+        `model` is at rest.
         """
         random = self.random
+        self.floor.take(model)
         for client in self.clients:
-            client.settle(sessions[client.lane])
+            client.settle(model.sessions[client.lane])
         sent, now = [], 0
         self.tight = tight = random.random() < 0.4
         few = random.choices(self.clients, k=3) if count <= 60 and random.random() < 0.3 else self.clients
         while len(sent) < count:
-            if random.random() < 0.06:
+            if random.random() < (0.01 if self.calm else 0.06):
                 one = Sent(scrap(random) if random.random() < 0.2 else self.carrier(), "")
             else:
                 made = next(filter(None, (random.choice(few).frame(now) for _ in range(8))), None)

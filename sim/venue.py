@@ -37,10 +37,13 @@ def wrong_report(random: Random, older: bool) -> bytes:
 
 
 class Venue:
-    """The exchange of one lane: what it has sent since the day began, and how the next login is answered."""
+    """The exchange of one lane: what it has sent since the day began, and how the next login is answered.
 
-    def __init__(self, random: Random, older: bool):
-        self._random, self._older = random, older
+    heard : gives the next report, of a lane whose reports count; else they are drawn. calm : says nothing wrong.
+    """
+
+    def __init__(self, random: Random, older: bool, heard=None, *, calm: bool = False):
+        self._random, self._older, self._heard, self._calm = random, older, heard, calm
         self._name = b"%-10d" % random.randrange(100)
         self._sent: list[bytes] = []  # messages 1, 2, …
 
@@ -51,22 +54,22 @@ class Venue:
 
     def _packets(self):
         random, sent = self._random, self._sent
-        if random.random() < 0.05:
+        if random.random() < 0.05 and not self._calm:
             yield self._wrong()
         yield from (packet(b"", b"H"),) * random.choice((0, 0, 1))
         draw = random.random()
         number = len(sent) + 1
-        if draw < 0.06:
+        if draw < 0.06 and not self._heard:
             self._name, self._sent = b"%-10d" % random.randrange(100), []
             sent, number = self._sent, random.choice((1, 1, 1, 3))
         elif draw < 0.4:
             number = 1
         elif draw < 0.7:
             number = max(1, number - random.randrange(30))
-        elif draw < 0.75:
+        elif draw < 0.75 and not self._calm:
             number += random.randrange(3)
         digits = b"%20d" % number if random.random() < 0.7 else b"%020d" % number
-        if random.random() < 0.03:
+        if random.random() < 0.03 and not self._calm:
             digits = random.choice((b" " * 20, b"%20d" % 0, b"%20d" % 10**9, b"%-20d" % number, b"%19dA" % number))
         yield packet(self._name + digits, b"A")
         while True:
@@ -75,13 +78,13 @@ class Venue:
                 yield packet(b"", b"H")
             elif draw < 0.09:
                 yield packet(random.randbytes(random.choice((0, 1, 20, 300))), random.choice((b"+", b"U")))
-            elif draw < 0.1:
+            elif draw < 0.1 and not self._calm:
                 yield random.choice((packet(b"A", b"J"), packet(b"", b"Z")))
-            elif draw < 0.108:
+            elif draw < 0.108 and not self._calm:
                 yield self._wrong()
             else:
                 while len(sent) < number:
-                    sent.append(report(random, self._older))
+                    sent.append(self._heard() if self._heard else report(random, self._older))
                 yield packet(sent[number - 1], b"S")
                 number += 1
 

@@ -111,15 +111,20 @@ class Notionals:
             if step:  # in the first cycle it may still be another's
                 ctx.set(self.table.plus, plus if step == 2 else not plus)
             await strobe(ctx, self.table.apply, 1 << step)
-        ctx.set(self.table.notional if plus else self.table.undo_notional, amount)
+        if plus:
+            ctx.set(self.table.notional, amount)
+        else:  # what is undone comes as a complement, and one more
+            carry = amount & 1
+            ctx.set(self.table.change, -amount - carry)
+            ctx.set(self.table.carry, carry)
         for _ in range(pause):
             await ctx.tick()
 
     async def below(self, ctx):
         await ctx.tick()
-        names = {"own"} if ctx.get(self.table.below) else set()
+        names = {"own"} if ctx.get(self.table.beyond) else set()
         await ctx.tick()
-        return names | ({"firm"} if ctx.get(self.table.below) else set())
+        return names | ({"firm"} if ctx.get(self.table.beyond) else set())
 
     async def released(self, ctx, name, row):
         await ctx.tick().repeat(3)
@@ -171,6 +176,51 @@ def test_sums_are_compared_with_all_their_bits(kind):
                 assert await budget.released(ctx, name, row) == released[row if name == "own" else name]
         assert breaches == set(budget.sums)
         assert undone > 50
+
+    simulate(budget.table, bench)
+
+
+def test_the_net_position_takes_of_a_buys_room_and_gives_to_a_sells():
+    """Exactly at the limit fits, one more does not; also where either is as far out as it can be."""
+    budget, rng = Shares(), random.Random(2)
+    highest, far = (1 << budget.width) - 1, (1 << 39) - 1
+
+    async def bench(ctx):
+        seen = set()
+        for _ in range(400):
+            row, limit, net = rng.choice(budget.rows), rng.randrange(1 << 20), rng.randrange(-(1 << 20), 1 << 20)
+            if rng.random() < 0.1:
+                limit, net = rng.choice((0, highest)), rng.choice((-far - 1, far))
+            await budget.load(ctx, row, limit)
+            ctx.set(budget.table.net, net)
+            room = limit + (net if row & 1 else -net)
+            for amount in {0, 1, min(max(room, 0), (1 << 20) - 1), min(max(room + 1, 0), (1 << 20) - 1)}:
+                over = await budget.check(ctx, row, amount)
+                assert over == ({"own"} if amount > room else set()), f"{row=} {limit=} {net=} {amount=}"
+                seen.add((row, bool(over), net < 0))
+                if not over:
+                    await budget.apply(ctx, row, amount, False, 3)
+        assert len(seen) == 8
+
+    simulate(budget.table, bench)
+
+
+def test_a_sum_of_notional_beyond_its_width_is_told():
+    """What is executed may be worth more than what was open: exactly the highest sum is not beyond, one more is."""
+    budget = Notionals()
+    highest = (1 << budget.width) - 1
+
+    async def bench(ctx):
+        await ctx.tick().repeat(2)
+        left = highest
+        while left:
+            step = min(left, (1 << 52) - 1)
+            await budget.apply(ctx, 0, -step, False)
+            assert not await budget.below(ctx)
+            left -= step
+        assert await budget.released(ctx, "firm", 0) == highest
+        await budget.apply(ctx, 0, -1, False)
+        assert await budget.below(ctx) == {"own", "firm"}
 
     simulate(budget.table, bench)
 

@@ -79,7 +79,7 @@ def test_a_board_from_power_up_to_kill(port, capfd):
     code, out, _ = breakwire(capfd, "status", "--json", *rig)
     assert code == 0 and json.loads(out)["killed"] == [1, 8]
     code, out, _ = breakwire(capfd, "status", *rig)
-    assert code == 0 and "loop closed" in out and "firm gross notional released: $0.00" in out
+    assert code == 0 and "loop closed" in out and "firm gross notional, open and executed: $0.00" in out
     code, out, _ = breakwire(capfd, "events", *rig)
     assert code == 0 and out.splitlines()[-1].endswith("killed lanes 1, 8 by serial")
 
@@ -110,8 +110,16 @@ def test_the_sessions_of_tcp_lanes(port, capfd):
 def test_a_symbol_and_one_that_is_not_there(port, capfd):
     rig = ("--rig", port.rig)
     assert breakwire(capfd, "limits", port.limits, *rig)[0] == 0
+    port.board.memory |= {0x2800: 33, 0x2802: 150, 0x2400: 2**32 - 40, 0x2401: 2**32 - 1}
     code, out, _ = breakwire(capfd, "limits", port.limits, "--symbol", "AAA", *rig)
-    assert (code, out) == (0, "AAA (index 0): 0 of 100 shares bought, 0 of 200 sold\n")
+    assert (code, out) == (
+        0,
+        "AAA (index 0): net -40 shares; 33 open to buy, -7 of 100 long; 150 open to sell, 190 of 200 short\n",
+    )
+    code, out, _ = breakwire(capfd, "limits", port.limits, "--symbol", "AAA", "--json", *rig)
+    assert code == 0 and json.loads(out) == {
+        "symbol": "AAA", "index": 0, "long": 100, "short": 200, "net": -40, "open_buy": 33, "open_sell": 150,
+    }  # fmt: skip
     code, out, err = breakwire(capfd, "limits", port.limits, "--symbol", "XYZ", *rig)
     assert (code, out, err) == (2, "", "breakwire: symbol 'XYZ' is not in the directory of 2 symbols\n")
 

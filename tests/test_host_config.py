@@ -113,6 +113,16 @@ def test_the_packaged_file_is_the_drills():
         ('"10.1.0.2"', '"10.1.0"', "f, line 23: lane[1].source: '10.1.0' is no IPv4 address"),
         ("source_port = 26002", "source_port = 0", "f, line 24: lane[1].source_port: expected a whole number >= 1"),
         ("source_port = 26002", "", "f, line 19: lane[1]: source_port is missing; only a TCP lane does without"),
+        (
+            "vlan = 100",
+            "evidence = true",
+            "f, line 22: lane[1].evidence: only a TCP lane's reports are read: set protocol too",
+        ),
+        (
+            "vlan = 100",
+            'protocol = "tcp"\nevidence = 1',
+            "f, line 23: lane[1].evidence: expected true or false, got a whole number",
+        ),
         ("vlan = 100", 'protocol = "sctp"', "f, line 22: lane[1].protocol: invalid enum value 'sctp'"),
         ("long = 100,", "long = 100, middle = 1,", "f, line 30: symbols.AAA.middle: unknown key"),
         ("long = 1,", 'long = "1",', "f, line 31: symbols.B.C.long: expected a whole number, got text"),
@@ -137,6 +147,13 @@ def test_a_tcp_lane_needs_no_source_port():
     lane = config.parse(GOOD.replace("source_port = 26002", 'protocol = "tcp"')).lane_of(2)
     assert lane.is_tcp and (lane.source_port, lane.dialect, lane.action) == (0, "5.0", "neutralise")
     assert not config.parse(GOOD).lane_of(2).is_tcp
+
+
+def test_a_tcp_lane_may_have_evidence_and_udp_takes_it_away():
+    limits = config.parse(GOOD.replace("vlan = 100", 'vlan = 100\nprotocol = "tcp"\nevidence = true'))
+    assert [lane.evidence for lane in limits.lane] == [False, True]
+    assert [lane.evidence for lane in config.speaking(limits, "tcp").lane] == [False, True]
+    assert config.speaking(limits, "udp") == config.parse(GOOD)
 
 
 def test_every_lane_can_be_told_what_to_speak():

@@ -6,7 +6,7 @@ import pytest
 
 from hdl.wire import control
 from hdl.wire.control import Op
-from hdl.wire.event import Kind, Loss
+from hdl.wire.event import Contradiction, Kind, Loss
 from hdl.wire.registers import Reg
 from hdl.wire.verdict import Reason, Refusal, Source
 from host import cobs
@@ -147,12 +147,28 @@ def test_events_are_read_in_pages_and_none_twice():
     [
         ({"kind": Kind.KILL, "reason": Source.BREACH, "user_ref": 0x80}, "killed lane 8 by breach"),
         ({"kind": Kind.KILL, "reason": Source.LOOP, "user_ref": 0xFF}, "killed all lanes by loop"),
+        ({"kind": Kind.KILL, "reason": Source.EVIDENCE, "user_ref": 0xFF}, "killed all lanes by evidence"),
+        ({"kind": Kind.CLEAR}, "net, exposure and gross notional cleared, open orders forgotten"),
         ({"kind": Kind.GAP, "user_ref": 12}, "12 events lost: the log was full"),
         ({"kind": Kind.ARM, "user_ref": 3}, "armed lanes 1, 2"),
         ({"kind": Kind.ARM_REFUSED, "reason": Refusal.NONCE}, "arm refused: NONCE"),
         (
             {"kind": Kind.DROP, "lane": 2, "reason": Reason.LANE_GROSS, "count": 3, "user_ref": 9},
             "lane 3: dropped, lane gross, 3 orders, UserRefNum 9",
+        ),
+        (
+            {"kind": Kind.NEUTRALISE, "lane": 3, "reason": Reason.FULL, "count": 1, "user_ref": 7},
+            "lane 4: neutralised, full, UserRefNum 7",
+        ),
+        (
+            {
+                "kind": Kind.CONTRADICTION,
+                "lane": 1,
+                "reason": Contradiction.OUT_OF_TURN,
+                "user_ref": 9,
+                "quantity": 1500,
+            },
+            "lane 2: a report contradicts the open orders, OUT_OF_TURN, UserRefNum 9, 1,500 shares",
         ),
         ({"kind": Kind.ABORT, "lane": 0}, "lane 1: aborted on the egress"),
         (
@@ -186,6 +202,13 @@ def test_capture_registers_in_words():
     assert (captures.kill_at, captures.kill_sources, captures.kill_lanes) == (0x1_0000_0010, (Source.BREACH,), 0x80)
     assert (captures.after_orders, captures.after_end, captures.aborts) == (2, 0x1_0000_0013, 5)
     assert (captures.t_effective, captures.breach_after) == (3, 6)
+
+
+def test_positions_are_signed():
+    """NET from 0x2400 on, two words a symbol, low word first, two's complement: the sixth is 3 shares short."""
+    link = Script(reply("01 01 81 00 0a240000" + "fdffffff ffffffff" + "02000000 01000000"))
+    assert Device(link).net(5, 2) == [-3, 0x1_0000_0002]
+    assert link.sent == [bytes.fromhex("01 01 01 00 0a240000 04000000")]
 
 
 @pytest.mark.parametrize(("mask", "words"), [(0, "no lane"), (1, "lane 1"), (0x90, "lanes 5, 8"), (0xFF, "all lanes")])

@@ -460,6 +460,7 @@ def test_limits_without_all_lanes_are_one_line(tmp_path):
     [
         ({"protocol": "udp"}, "the drill's lanes all speak udp or all tcp; the limits have tcp and udp"),
         ({"dialect": "4.2"}, "the drill speaks OUCH 5.0; the limits have lanes [8] on another dialect"),
+        ({"evidence": True}, "the drill plays without evidence; the limits have it on lanes [8]"),
     ],
 )
 def test_lanes_that_speak_something_else_are_one_line(tmp_path, changes, message):

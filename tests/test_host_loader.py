@@ -79,10 +79,12 @@ def test_limits_in_registers():
         ('protocol = "tcp"\naction = "starve"', 0b11001),
         ('action = "cut"', 0b1100),
         ("unordered = true", 0b10000),
+        ('protocol = "tcp"\nevidence = true', 0b100001),
     ],
 )
 def test_the_mode_of_a_lane(keys, mode):
-    """By hand: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 the action, bit 4 numbers may fall; lane 2 is the second word."""
+    """By hand: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 the action, bit 4 numbers may fall, bit 5 evidence; lane 2 is the
+    second word."""
     words = dict(loader.build(config.parse(GOOD.replace("vlan = 100", f"vlan = 100\n{keys}"))).words())
     assert [words[Reg.LANE_MODE + at] for at in range(8)] == [0, mode, 0, 0, 0, 0, 0, 0]
 

@@ -44,6 +44,8 @@ def test_every_register_that_a_file_sets_has_a_name():
          "udp, OUCH 5.0, neutralise, numbers rise"),
         (0x111, 0b1_0000, "lane 2 protocol and action", "udp, OUCH 5.0, neutralise, numbers in any order",
          "udp, OUCH 5.0, neutralise, numbers rise"),
+        (0x111, 0b10_0001, "lane 2 protocol and action", "tcp, OUCH 5.0, neutralise, numbers rise, evidence",
+         "udp, OUCH 5.0, neutralise, numbers rise"),
         (0x124, 0x0102_6400, "lane 2 addresses", "10.1.0.2:26002 to 10.9.0.1:9001 in vlan 100/513",
          "10.1.0.2:26002 to 10.9.0.1:9001 in vlan 100"),
         (0x142, 20_000_000_001 & 0xFFFFFFFF, "lane 2 gross limit", "$2,000,000.0001", "$2,000,000.00"),
@@ -63,9 +65,9 @@ def test_one_word_that_differs_is_named(board, register, value, what, held, file
 
 
 def test_a_difference_that_words_do_not_show_is_told_in_hex(board):
-    """Bit 5 of a lane's mode means nothing."""
-    board.memory[0x110] = 0b10_0000
-    assert differences(board) == [Difference("lane 1 protocol and action", 0x110, "0x00000020", "0x00000000")]
+    """Bit 6 of a lane's mode means nothing."""
+    board.memory[0x110] = 0b100_0000
+    assert differences(board) == [Difference("lane 1 protocol and action", 0x110, "0x00000040", "0x00000000")]
 
 
 def test_a_slot_of_the_directory(board):

@@ -1,6 +1,7 @@
 """host.usage and host.show: how much of each limit is used, by what the board holds."""
 
 import json
+import struct
 from decimal import Decimal
 
 import pytest
@@ -17,14 +18,23 @@ from tests.test_host_config import GOOD
 IMAGE = loader.build(config.parse(GOOD))
 
 
-def make(*, gross=(), exposure=(), image=IMAGE):
-    """Return a device on a board with GOOD's limits; `exposure` is shares by symbol and side."""
+def make(*, gross=(), exposure=(), net=(), image=IMAGE):
+    """Return a device on a board with GOOD's limits; `exposure` is open shares by symbol and side, `net` by symbol."""
     board = FakeBoard()
     device = Device(FakeLink(board))
     loader.load(device, image)
     board.gross[: len(gross)] = gross
     board.memory |= {Reg.EXPOSURE + 2 * at: shares for at, shares in enumerate(exposure)}
+    board.memory |= held(net)
     return board, device
+
+
+def held(net):
+    """Return the words of NET for the positions of the first symbols."""
+    return {
+        Reg.NET + at: word
+        for at, word in enumerate(struct.unpack(f"<{2 * len(net)}I", struct.pack(f"<{len(net)}q", *net)))
+    }
 
 
 def rows(device, image=IMAGE):
@@ -45,6 +55,43 @@ def test_rows_of_a_board():
         ("order", "", "size", "shares", None, 1000, None),
         ("order", "", "value", "usd", None, 0, None),
     ]
+
+
+def test_the_use_of_a_position_is_what_it_could_come_to():
+    """By hand: 60 bought and 33 open to buy, of 100; 150 open to sell, of 200. Then 33 open against 40 sold."""
+    for net, long, short in ((60, (93, 93), (90, 45)), (-40, (-7, 0), (190, 95)), (-160, (-127, 0), (310, 155))):
+        _, device = make(exposure=[33, 150], net=[net])
+        found = [row for row in rows(device) if row.name == "AAA"]
+        assert [(row.what, row.net, row.open) for row in found] == [("long", net, 33), ("short", net, 150)]
+        assert [(row.used, row.percent) for row in found] == [long, short]
+        assert [row.fullness for row in found] == [max(0, long[0]) / 100, short[0] / 200]
+
+
+def test_a_position_without_open_orders_is_use():
+    """Symbol B.C may not be sold, and a number that has no symbol any more is 5 shares short."""
+    _, device = make(net=[0, -1, 0, 0, -5])
+    found = [(row.name, row.what, row.used, row.percent) for row in usage.in_use(rows(device)) if row.scope == "symbol"]
+    assert found == [
+        ("B.C", "long", -1, 0), ("B.C", "short", 1, None),
+        ("number 4", "long", -5, None), ("number 4", "short", 5, None),
+    ]  # fmt: skip
+
+
+def test_what_is_executed_while_it_is_read_is_told_twice_and_not_missed():
+    """Five shares are executed as soon as the first table is read."""
+
+    class Filling(FakeBoard):
+        def read(self, address):
+            value = super().read(address)
+            if address in (Reg.EXPOSURE + 1, Reg.NET + 1):
+                self.memory |= {Reg.EXPOSURE: 0, Reg.NET: 5}
+            return value
+
+    board = Filling()
+    device = Device(FakeLink(board))
+    loader.load(device, IMAGE)
+    board.memory[Reg.EXPOSURE] = 5
+    assert next(row.used for row in rows(device) if row.name == "AAA") == 10
 
 
 @pytest.mark.parametrize(
@@ -81,7 +128,7 @@ def armed(port, capfd):
     for command in ("limits", "arm"):
         assert breakwire(capfd, command, port.limits, "--rig", port.rig)[0] == 0
     port.board.gross = [12_345_000_000, 19_000_000_000, 0, 0, 0, 0, 0, 0, 31_345_000_000]
-    port.board.memory |= {Reg.EXPOSURE: 33, Reg.EXPOSURE + 2: 150}
+    port.board.memory |= {Reg.EXPOSURE: 33, Reg.EXPOSURE + 2: 150} | held([12])
     port.board.requests.clear()
     return port
 
@@ -97,15 +144,15 @@ def test_use_against_limits(armed, capfd):
     first, *rest = out.splitlines()
     assert first.endswith(f" holds {armed.limits}: 7261 words read back, CRC {armed.board.crc:#010x}")
     assert rest == [
-        "largest order 1,000 shares, $0.00",
+        "largest order 1,000 shares, $0.00; evidence on no lane",
         "",
         "            gross $ used         limit       %",
         "firm        3,134,500.00  5,000,000.25   62.68",
         "lane 1 one  1,234,500.00  1,000,000.00  123.45",
         "lane 2 two  1,900,000.00  2,000,000.00   95.00",
         "",
-        "symbol  long shares used  limit      %  short shares used  limit      %",
-        "AAA                   33    100  33.00                150    200  75.00",
+        "symbol  net shares  long shares open  used  limit      %  short shares open  used  limit      %",
+        "AAA             12                33    45    100  45.00                150   138    200  69.00",
         "",
         "1 symbols without use are left out; --all shows them",
     ]
@@ -119,8 +166,8 @@ def test_all_symbols(armed, capfd, words):
     code, out, _ = breakwire(capfd, "limits", armed.limits, *words, "--rig", armed.rig)
     assert code == 0 and set(armed.board.requests) == {Op.READ}
     assert out.splitlines()[-2:] == [
-        "AAA                   33    100  33.00                150    200  75.00",
-        "B.C                    0      1   0.00                  0      0      -",
+        "AAA             12                33    45    100  45.00                150   138    200  69.00",
+        "B.C              0                 0     0      1   0.00                  0     0      0      -",
     ]
 
 
@@ -137,13 +184,18 @@ def test_as_json(armed, capfd):
         "words": 7261,
         "config_crc": armed.board.crc,
         "differences": [],
+        "evidence": [],
     }
     assert first == {
         "scope": "lane", "name": "1", "what": "gross", "unit": "usd", "used": Decimal("1234500.0000"),
-        "limit": Decimal("1000000.0000"), "percent": Decimal("123.45"),
+        "limit": Decimal("1000000.0000"), "percent": Decimal("123.45"), "net": None, "open": None,
+    }  # fmt: skip
+    assert use[2] == {
+        "scope": "symbol", "name": "AAA", "what": "short", "unit": "shares", "used": 138, "limit": 200,
+        "percent": 69, "net": 12, "open": 150,
     }  # fmt: skip
     assert [(row["name"], row["what"], row["percent"]) for row in use[1:]] == [
-        ("2", "gross", 95), ("AAA", "short", 75), ("", "gross", Decimal("62.68")), ("AAA", "long", 33),
+        ("2", "gross", 95), ("AAA", "short", 69), ("", "gross", Decimal("62.68")), ("AAA", "long", 45),
         ("", "size", None), ("", "value", None),
     ]  # fmt: skip
 
@@ -174,6 +226,33 @@ def test_use_of_a_limit_of_0_is_over_and_on_top(armed, capfd):
     armed.board.memory |= {0x140: 0, 0x141: 0}
     _, out, _ = show(capfd, armed)
     assert out.splitlines()[5].split() == ["lane", "1", "one", "1,234,500.00", "0.00", "over"]
+
+
+def test_a_position_on_the_other_side_is_no_use(armed, capfd):
+    """Sold short by 60 shares, the long limit is as far away as can be; of a limit of 0 there is none used either."""
+    armed.board.memory |= held([-60, 1]) | {Reg.EXPOSURE_LIMIT + 4: 7}
+    _, out, _ = show(capfd, armed)
+    assert out.splitlines()[-2:] == [
+        "AAA            -60                33   -27    100   0.00                150   210    200  105.00",
+        "B.C              1                 0     1      7  14.28                  0    -1      0       -",
+    ]
+
+
+def test_lanes_with_evidence_are_the_boards(armed, capfd):
+    """The file has lane 2 with evidence, the board lanes 2 and 3: that is a difference, and both are told."""
+    file = GOOD.replace("vlan = 100", 'vlan = 100\nprotocol = "tcp"\nevidence = true')
+    armed.limits.write_text(file)
+    armed.board.memory |= {0x111: 0b10_0001, 0x112: 0b10_0001}
+    code, out, err = show(capfd, armed)
+    assert code == 4
+    assert out.splitlines()[1] == "largest order 1,000 shares, $0.00; evidence on lanes 2, 3"
+    assert err.partition(" does not hold ")[2] == (
+        f"{armed.limits}: lane 3 protocol and action is tcp, OUCH 5.0, neutralise, numbers rise, evidence, the file "
+        f"says udp, OUCH 5.0, neutralise, numbers rise (register 0x0112); load it with `breakwire limits "
+        f"{armed.limits}`\n"
+    )
+    code, out, _ = show(capfd, armed, "--json")
+    assert code == 4 and json.loads(out)["evidence"] == [2, 3]
 
 
 def test_a_symbol_or_all_of_them(armed, capfd):

@@ -51,6 +51,7 @@ def protocol() -> str:
         *layout(event.EVENT),
         *numbers(event.Kind, "d"),
         *numbers(event.Loss, "d"),
+        *numbers(event.Contradiction, "d"),
     ]
     lines += ["### Reasons and sources", "", *numbers(verdict.Reason, "d"), *numbers(verdict.Trip, "d")]
     lines += numbers(verdict.Source, "d")

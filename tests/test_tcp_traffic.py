@@ -2,8 +2,10 @@
 
 import pytest
 
-from hdl.wire.verdict import Action
+from hdl.wire.registers import Count
+from hdl.wire.verdict import Action, Reason
 from sim import fuzz
+from sim.budget import Budget
 from sim.coverage import Coverage
 from sim.egress import Egress
 from sim.receiver import Received, receive
@@ -18,7 +20,7 @@ def test_rounds_repeat_with_their_seed():
         solo = Solo(traffic)
         solo.arm()
         for _ in range(3):
-            carriers, returns = traffic.round(solo.model.sessions, 50)
+            carriers, returns = traffic.round(solo.model, 50)
             solo.play(carriers, returns=returns)
         return carriers, returns, solo.model.verdicts
 
@@ -34,8 +36,29 @@ def test_what_leaves_is_the_stream_with_orders_overwritten():
         orders = receive(solo.model)
         whole, stopped = whole + orders[0], stopped + orders[1]
     assert whole > 1000 and stopped > 200
-    rare = {"keep-alive, window probe", "commit point", "neutralise", "ARP, ICMP, other"}
+    rare = {"keep-alive, window probe", "commit point", "neutralise", "ARP, ICMP, other", "exact positions"}
     assert {missing.split(":")[0] for missing in coverage.missing()} <= rare
+
+
+def test_positions_stay_within_their_limits_whatever_is_executed():
+    """P5: told from the books of the exchange that got what left; limits are come to, and reports give room again."""
+    coverage, stopped = Coverage(), 0
+    for seed in range(4):
+        solo = fuzz.fight_tcp(seed, calm=True, alone=True, coverage=coverage)
+        stopped += sum(row[Count.ORDER_DROP + Reason.POSITION] for row in solo.model.counters)
+    reached = coverage.rows()["exact positions"]
+    assert stopped > 50 and reached.pop("ABOVE") < 10
+    assert min(reached.values()) > 5, reached
+
+
+def test_what_is_executed_and_not_held_is_noticed(monkeypatch):
+    def unheld(budget, change):
+        budget.exposure[change.row] -= change.released
+
+    monkeypatch.setattr(Budget, "_book", unheld)
+    with pytest.raises(AssertionError, match="its limit is"):
+        for seed in range(20):
+            fuzz.fight_tcp(seed, calm=True, alone=True)
 
 
 @pytest.mark.parametrize(

@@ -267,13 +267,14 @@ def test_register_map():
         "LANE_MODE": 8,
         "LANE_KEY": 8 * 4, "GROSS_LIMIT": 16 * 2, "EXPOSURE_LIMIT": 512 * 2 * 2, "DIRECTORY": 1024 * 4, "GROSS": 16 * 2,
         "EXPOSURE": 512 * 2 * 2, "COUNTER": 16 * 128, "HASH_KEY": 3, "NOW": 2, "KILL_AT": 2, "AFTER_END": 2,
-        "PASS_START": 2, "BREACH_AT": 2,
+        "PASS_START": 2, "BREACH_AT": 2, "NET": 512 * 2,
     }  # fmt: skip
     taken = sorted((int(register), int(register) + ranges.get(register.name, 1)) for register in registers.Reg)
     assert all(end <= begin for (_, end), (begin, _) in pairwise(taken))
     assert taken[-1][1] <= 1 << 16
     for register in registers.Reg:
-        config = not register.name.startswith(("GROSS", "EXPOSURE", "COUNTER")) or register.name.endswith("LIMIT")
+        shown = register.name.startswith(("GROSS", "EXPOSURE", "NET", "COUNTER"))
+        config = not shown or register.name.endswith("LIMIT")
         inside = registers.CONFIG_FIRST <= register <= registers.CONFIG_LAST
         assert inside == (config and register >= 0x100), register.name
     assert registers.Count.ORDER_DROP + max(verdict.Reason) < registers.COUNTERS_PER_ROW
@@ -292,9 +293,9 @@ def test_reasons_are_in_order_of_evaluation():
     assert names[names.index("KILLED") :] == [
         "KILLED", "MESSAGE", "REPLACE", "PEGGED", "CHANNEL", "TAG", "DUPLICATE", "SYMBOL", "RESTRICTED",
         "BLOCKED", "SIDE", "SHORT", "QUANTITY", "ORDER_SIZE", "PRICE", "MARKET", "COLLAR", "ORDER_VALUE", "RATE",
-        "POSITION", "LANE_GROSS", "FIRM_GROSS", "BUSY", "SIBLING", "ABORTED",
+        "POSITION", "LANE_GROSS", "FIRM_GROSS", "FULL", "BUSY", "SIBLING", "ABORTED",
     ]  # fmt: skip
-    assert [reason.value for reason in verdict.Reason] == list(range(54))
+    assert [reason.value for reason in verdict.Reason] == list(range(55))
 
 
 def declarations():

@@ -55,6 +55,7 @@ TARGETS = {
         (Reg.SYMBOL_TERMS, Reg.SYMBOL_TERMS + 1023),
         (Reg.EXPOSURE_LIMIT, Reg.EXPOSURE_LIMIT + 2047),
         (Reg.GROSS, Reg.GROSS + 31),
+        (Reg.NET, Reg.NET + 1023),
         (Reg.EXPOSURE, Reg.EXPOSURE + 2047),
     ],
     "settings": SETTINGS,
@@ -220,6 +221,7 @@ class Filter(wiring.Component):
             sources.loop_closed.eq(self.loop_closed),
             sources.serial.eq(controller.kill),
             sources.breach.eq(verdict.breach),
+            sources.contradicted.eq(risk.contradicted_valid),
             sources.watchdog_expired.eq(watchdog.expired),
             sources.fault.eq(counters.fault | risk.fault | unsettled),
             latch.request.eq(sources.request),
@@ -353,8 +355,31 @@ class Filter(wiring.Component):
         follow(m, p.session, p.replies, "skip", "began", "began_lane", domain="sync")
         m.d.sync += [p.replies.commit.eq(p.session.heard), p.replies.lane.eq(p.returns.evidence.lane)]
         follow(m, p.returns, p.counters, "spoilt", "spoilt_lane")
-        m.d.comb += p.log.evidence.valid.eq(p.replies.lost_valid)
-        record(m, p.log.evidence, kind=Kind.EVIDENCE_LOST, lane=p.replies.told.lane, reason=p.replies.told.reason)
+
+        # What reports change of the open orders, and what contradicts them.
+        report, told = p.replies.report, p.risk.contradicted
+        m.d.comb += [
+            p.risk.heard.eq(p.settings.evidence_lanes & p.settings.tcp_lanes),
+            p.risk.older.eq(p.settings.dialect_lanes.bit_select(report.lane, 1)),
+        ]
+        follow(m, p.replies, p.risk, "report_valid", "report")
+
+        # What is told of either: in the same cycle the loss first. A contradiction stays for some cycles.
+        lost, contradicted, later = p.replies.lost_valid, Signal(), Signal()
+        m.d.comb += [
+            contradicted.eq((p.risk.contradicted_valid | later) & ~lost),
+            p.log.evidence.valid.eq(lost | contradicted),
+        ]
+        m.d.sync += later.eq((p.risk.contradicted_valid | later) & lost)
+        record(
+            m,
+            p.log.evidence,
+            kind=Mux(lost, Kind.EVIDENCE_LOST, Kind.CONTRADICTION),
+            lane=Mux(lost, p.replies.told.lane, told.lane),
+            reason=Mux(lost, p.replies.told.reason, told.what),
+            user_ref=Mux(lost, 0, told.user_ref),
+            quantity=Mux(lost, 0, told.quantity),
+        )
 
     def _judge(self, m, lane):
         """From the messages to the verdict."""
@@ -409,13 +434,14 @@ class Filter(wiring.Component):
         follow(
             m, p.order, p.risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "is_short", "price"
         )
+        follow(m, p.order, p.risk, "user_ref")
         follow(m, p.verdict, p.risk, "checked", "charge", "frame_end", "block", "block_index")
         follow(m, p.receiver, p.verdict, "start", "end", "closes")
         follow(m, p.order, p.verdict, "message_end", "unjudged", "is_order", "is_enter")
         follow(m, p.order, p.verdict, "user_ref", "quantity", "price", "bad_message", "replace", "pegged", "channel")
         follow(m, p.order, p.verdict, "bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
         follow(m, p.risk, p.verdict, "index", "missing", "restricted", "blocked", "unborrowed", "off_collar")
-        follow(m, p.risk, p.verdict, "over_value", "over_position", "over_lane", "over_firm")
+        follow(m, p.risk, p.verdict, "over_value", "over_position", "over_lane", "over_firm", "no_room")
 
     def _admit(self, m, lane):
         """What the lane's own terms say of an order: tag, number, rate. They are the frame's until it is released."""
@@ -563,7 +589,8 @@ class Filter(wiring.Component):
             p.capture.aborted.eq(p.gate.outcome_valid & (p.gate.outcome.kind == OutcomeKind.ABORTED)),
             p.capture.lane.eq(p.gate.outcome.lane),
             p.capture.orders.eq(Mux(p.gate.outcome.all | p.gate.outcome.reset, 0, p.records.books.orders)),
-            p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last),
+            # A message of one octet is no order, and may end while the one before it is being judged.
+            p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last & ~p.framer.message_first),
             p.capture.tripped.eq(p.verdict.tripped),
         ]
         follow(m, p.gate, p.capture, "started", "dwell", "gap", "length")
@@ -619,7 +646,7 @@ class Filter(wiring.Component):
             p.log.verdict.at.eq(ago[3 + LOGGED_LATER]),
             p.log.block.at.eq(ago[2]),
             p.log.session.at.eq(ago[2]),
-            p.log.evidence.at.eq(ago[3]),
+            p.log.evidence.at.eq(Mux(p.replies.lost_valid, ago[3], ago[1])),
         ]
         record(m, p.log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
         record(m, p.log.control, kind=control_kind, reason=control_reason, user_ref=control_lanes)

@@ -1,6 +1,6 @@
-"""The exposure budget: shares released for each symbol and side, and how many may be."""
+"""The exposure: shares open for each symbol and side, and how far they may bring the firm's position."""
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -16,14 +16,14 @@ HALF = 45  # bits of a word: five block RAMs of 18, half of one of them
 
 
 class Exposure(wiring.Component):
-    """Counts the shares released per symbol and side, and compares them with a limit.
+    """Counts the shares released and still open per symbol and side, and holds the position they lead to to a limit.
 
     ``row`` is the symbol's index times 2, plus 1 for a sell. When it is presented in cycle x and held, ``released``
-    and ``limit`` show its words from x+3 on. The sum has a bit more than the limit, so it does not wrap. Nothing is
-    released under a limit of 0.
+    and ``limit`` show its words from x+3 on. The sums have bits more than the limit, so they do not wrap. While the net
+    position is 0, nothing is released under a limit of 0.
 
-    With ``row`` held from x on and ``add`` in x+3, ``over`` tells from x+5 on whether released plus ``quantity`` is
-    above the limit, until the next ``add`` or ``apply``.
+    With ``row`` held from x on, ``net`` there in x+3, and ``add`` in x+3, ``over`` tells from x+5 on whether released
+    plus ``quantity`` is above the limit less ``net`` (of a sell: plus ``net``), until the next ``add`` or ``apply``.
 
     ``apply`` in cycle u, with ``row`` held from u-2 on, writes in u+2, when nothing else may write. A row presented in
     u+3 sees it; one presented in u+1 or u+2 is good for an ``apply`` two cycles later only. So it takes three cycles,
@@ -38,6 +38,7 @@ class Exposure(wiring.Component):
     -------
     row : In(10)
     quantity : In(20)
+    net : In(signed(40))
     add : In(1)
     apply, plus : In(1)
         Released becomes released plus ``quantity``, if ``plus`` is up in the cycle behind ``apply``, or less
@@ -63,6 +64,7 @@ class Exposure(wiring.Component):
             {
                 "row": In(ROW_BITS),
                 "quantity": In(QUANTITY_BITS),
+                "net": In(signed(SHARE_BITS)),
                 "add": In(1),
                 "apply": In(1),
                 "plus": In(1),
@@ -109,7 +111,12 @@ class Exposure(wiring.Component):
         with m.If(self.zero):
             m.d.sync += result.eq(0)
         # A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
-        m.d.sync += self.over.eq((self.limit - result)[-1])
+        sell, room = row[0], Signal(signed(max(self.width, SHARE_BITS) + 3))
+        m.d.sync += [
+            # One bit more, for the carry in.
+            room.eq(Cat(C(1, 1), self.limit) + Cat(~sell, Mux(sell, self.net, ~self.net)).as_signed()),
+            self.over.eq(((room >> 1) - result)[-1]),
+        ]
         m.d.comb += self.below.eq(subtracted & result[-1])
 
         # What is written, and where to: two cycles behind the row.

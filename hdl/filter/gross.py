@@ -1,6 +1,6 @@
 """Gross notional released, for each lane and for the firm, and how much may be."""
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -16,7 +16,7 @@ CHECK_CYCLES = 6
 
 
 class Gross(wiring.Component):
-    """Adds up quantity times price of what was released, and compares the sums with limits; in 10⁻⁴ dollars.
+    """Adds up quantity times price of what is open or was executed, and compares the sums with limits; in 10⁻⁴ dollars.
 
     One memory has the sums and the limits, one adder and one comparator serve the lane and then the firm. The sums
     have a bit more than the limits, so they do not wrap. Nothing is released under a limit of 0.
@@ -26,8 +26,8 @@ class Gross(wiring.Component):
     limit.
 
     ``apply`` has a bit for each of three cycles, the first in x, and they go back to back: ``lane`` must be there from
-    x to x+2. With ``plus`` in x+2 and x+3 both sums take ``notional``, else they lose ``undo_notional``, either there
-    in x+3 and x+4: the lane's in x+4, the firm's in x+5. A check that begins in x+5 sees that.
+    x to x+2. With ``plus`` in x+2 and x+3 both sums take ``notional``, else ``change``, and one more with ``carry``,
+    all there in x+3 and x+4: the lane's sum in x+4, the firm's in x+5. A check that begins in x+5 sees that.
 
     While ``hosting`` nothing else goes on. ``row`` presented in h and h+1 shows on ``word`` in h+2 and h+3, and
     ``load`` in h+2 writes there in the next cycle what ``data`` was in h+1; ``clear`` in h writes 0 in h+2.
@@ -40,7 +40,7 @@ class Gross(wiring.Component):
     Members
     -------
     lane : In(3)
-    notional, undo_notional : In(52)
+    notional, change, carry : In(52), In(signed(53)), In(1)
     check, apply, plus : In(6), In(3), In(1)
     hosting, row : In(1), In(ROW)
     clear, wipe : In(1)
@@ -51,8 +51,8 @@ class Gross(wiring.Component):
         A ``load`` comes behind a cycle of ``hosting``; in any other of these ``data`` is 0.
     word : Out(width)
     over_lane, over_firm : Out(1)
-    below : Out(1)
-        Less was released than is undone; in x+4 for the lane, in x+5 for the firm.
+    beyond : Out(1)
+        A sum is below 0, or above what it can be, and wrong from now on; in x+4 for the lane, in x+5 for the firm.
     """
 
     def __init__(self, width: int = GROSS_BITS):
@@ -61,7 +61,8 @@ class Gross(wiring.Component):
             {
                 "lane": In(LANE_BITS),
                 "notional": In(NOTIONAL_BITS),
-                "undo_notional": In(NOTIONAL_BITS),
+                "change": In(signed(NOTIONAL_BITS + 1)),
+                "carry": In(1),
                 "check": In(CHECK_CYCLES),
                 "apply": In(3),
                 "plus": In(1),
@@ -75,7 +76,7 @@ class Gross(wiring.Component):
                 "word": Out(width),
                 "over_lane": Out(1),
                 "over_firm": Out(1),
-                "below": Out(1),
+                "beyond": Out(1),
             }
         )
 
@@ -98,35 +99,35 @@ class Gross(wiring.Component):
 
         # The adder. What is read lacks what one that began three or four cycles earlier writes: its results, the
         # lane's first, are on `earlier` when they are needed.
-        applied, subtract, subtracted = Signal(5), Signal(), Signal()
-        before, forward, moves = Signal(LANE_BITS), Signal(), Signal()
+        applied, adds, was_applied = Signal(5), Signal(), Signal()
+        before, same, forward, moves = Signal(LANE_BITS), Signal(), Signal(), Signal()
         m.d.sync += [
             applied.eq(Cat(apply[2], applied)),
-            subtract.eq((apply[2] | applied[0]) & ~self.plus),
-            subtracted.eq(subtract),
+            adds.eq(self.plus | ~(apply[2] | applied[0])),
+            was_applied.eq(applied[:2].any()),
+            same.eq(self.lane == before),  # either is there for long
         ]
         m.d.comb += [
-            forward.eq((applied[2:4].any() & (self.lane == before)) | (applied[0] & applied[3:].any())),
+            forward.eq((applied[2:4].any() & same) | (applied[0] & applied[3:].any())),
             moves.eq(applied[:2].any() | check[3:5].any() | self.load),
         ]
         with m.If(apply[2]):
             m.d.sync += before.eq(self.lane)
         source, earlier, result = Signal(self.width), Signal(self.width), Signal(self.width + 1)
         m.d.sync += source.eq(Mux(forward, Mux(moves, result, earlier), Mux(self.hosting, self.data, word)))
-        amount, total = Signal(NOTIONAL_BITS), Signal(self.width + 2)
+        amount, total = Signal(signed(NOTIONAL_BITS + 1)), Signal(self.width + 2)
         hosted = Signal()  # in the cycle before: nothing is added
         m.d.sync += hosted.eq(self.hosting)
         with m.If(~hosted):
-            m.d.comb += amount.eq(Mux(subtract, ~self.undo_notional, self.notional))
+            m.d.comb += amount.eq(Mux(adds, self.notional, self.change))
         # One bit more, for the carry in.
-        m.d.comb += total.eq(
-            Cat(C(1, 1), source) + Cat(subtract, amount, subtract.replicate(self.width + 1 - NOTIONAL_BITS))
-        )
+        sign = amount[-1].replicate(self.width - NOTIONAL_BITS)
+        m.d.comb += total.eq(Cat(C(1, 1), source) + Cat(self.carry & ~adds, amount, sign))
         with m.If(moves):
             m.d.sync += [result.eq(total[1:]), earlier.eq(result)]
         with m.If(self.zero):
             m.d.sync += result.eq(0)
-        m.d.comb += self.below.eq(subtracted & result[-1])
+        m.d.comb += self.beyond.eq(was_applied & result[-1])
 
         # The comparator. A subtraction is the quicker comparison: its borrow comes straight out of the carry chain.
         allowed, over = Signal(self.width), Signal()

@@ -9,14 +9,24 @@ from hdl.filter.failures import COUNT_BITS, FAILURE, PLACE_BITS, FailureQueue
 from hdl.filter.gross import LANE_BITS
 from hdl.filter.memory import Memory
 from hdl.filter.multiplier import NOTIONAL_BITS, QUANTITY_BITS
+from hdl.filter.order_index import SLOT_BITS
 
 ENTRIES = 1 << PLACE_BITS
 ERA_BITS = 7
 TAPS = (6, 5)  # x^7 + x^6 + 1 is primitive: an era comes again when all but 0 have come
 MOST = (1 << COUNT_BITS) - 1  # of one frame; the longest frame has 29 orders
 
+# ``kept``: as an open order, in ``slot``.
 ENTRY = data.StructLayout(
-    {"index": SYMBOL_BITS, "sell": 1, "lane": LANE_BITS, "quantity": QUANTITY_BITS, "notional": NOTIONAL_BITS}
+    {
+        "index": SYMBOL_BITS,
+        "sell": 1,
+        "lane": LANE_BITS,
+        "quantity": QUANTITY_BITS,
+        "notional": NOTIONAL_BITS,
+        "slot": SLOT_BITS,
+        "kept": 1,
+    }
 )
 
 
@@ -30,7 +40,7 @@ class Journal(wiring.Component):
 
     An entry to be undone is handed out as follows. ``taken`` in a cycle y-1 with ``due`` takes it: it is on ``entry``
     from y to y+2, and the next one can be taken in y+2. Those of the dropped frame come first, and ``urgent`` says
-    that some are left; then the failed ones, in the order of their items. A drop in cycle c makes ``due`` from c+3,
+    that some are left; then the failed ones, in the order of their items. A drop in cycle c makes ``due`` from c+4,
     an item accepted in c, if nothing else is left, from c+4 on.
 
     The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame
@@ -128,9 +138,11 @@ class Journal(wiring.Component):
 
         # The ring's read address changes with these events, and its word is on `entry` three cycles later: for two
         # cycles nothing is due.
-        event, before = Signal(), Signal()
-        m.d.comb += event.eq(drop | self.taken | (fail & ~self.urgent))
+        # What was charged in the last cycle of a dropped frame comes first: for one more.
+        event, before, dropped = Signal(), Signal(), Signal()
+        m.d.comb += event.eq(drop | dropped | self.taken | (fail & ~self.urgent))
         m.d.sync += [
+            dropped.eq(drop),
             before.eq(event),
             self.due.eq(~(event | before) & (self.urgent | holding)),
             self.entry.eq(ring.read_data),

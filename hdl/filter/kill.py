@@ -26,9 +26,11 @@ class KillSources(wiring.Component):
         Lanes to kill, strobes.
     watchdog_expired, fault : In(1)
         Levels; both kill every lane.
+    contradicted : In(1)
+        Strobe; kills every lane.
     request : Out(8)
         Lanes requested in this cycle.
-    sources : Out(6)
+    sources : Out(7)
         What asks in this cycle; bit numbers are those of `Source`.
     loop_open : Out(1)
         The level behind the synchroniser, two cycles after the pin.
@@ -39,6 +41,7 @@ class KillSources(wiring.Component):
     breach: In(LANES)
     watchdog_expired: In(1)
     fault: In(1)
+    contradicted: In(1)
     request: Out(LANES, init=FIRM)
     sources: Out(len(Source), init=1 << Source.RESET)
     loop_open: Out(1, init=1)
@@ -55,8 +58,9 @@ class KillSources(wiring.Component):
             Source.WATCHDOG: self.watchdog_expired,
             Source.BREACH: self.breach.any(),
             Source.FAULT: self.fault,
+            Source.EVIDENCE: self.contradicted,
         }
-        firm = self.loop_open | self.watchdog_expired | self.fault
+        firm = self.loop_open | self.watchdog_expired | self.fault | self.contradicted
         m.d.sync += self.request.eq(self.serial | self.breach | Mux(firm, FIRM, 0))
         m.d.sync += self.sources.eq(Cat(asking.get(source, 0) for source in Source))
         return m

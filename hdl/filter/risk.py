@@ -1,6 +1,9 @@
-"""The risk engine: releases an order only within the budgets of its symbol and side, its lane and the firm."""
+"""The risk engine: releases an order only within the limits of its symbol and side, its lane and the firm."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,17 +16,23 @@ from hdl.filter.failures import COUNT_BITS, FAILURE, PLACE_BITS
 from hdl.filter.gross import CHECK_CYCLES, LANE_BITS, ROW, Gross
 from hdl.filter.journal import Journal
 from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
+from hdl.filter.net import Net
+from hdl.filter.open_orders import CHANGE, CONTRADICTED, OpenOrders
+from hdl.filter.order_index import REF_BITS
+from hdl.filter.report import REPORT
 from hdl.filter.symbol_terms import SymbolTerms
 from hdl.filter.tables import Tables
 from hdl.wire.registers import KEY_BITS
+from hdl.wire.verdict import LANES
 
-CHECK_BEGINS = 9  # cycles after `price_ready`
+PROBED, CHECK_BEGINS = 2, 9  # cycles after `price_ready`
 APPLY_CYCLES, ACCESS_CYCLES = 3, 3
 APPLY_WRITES = 4  # cycles after it began
 
 
 class Risk(wiring.Component):
-    """Checks each Enter order against the budgets, reserves it when it is let go, and undoes what does not leave.
+    """Checks each Enter order against the limits, reserves it when it is let go, undoes what does not leave, and books
+    what the exchange reports.
 
     An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``:
     the tables are read in p+9, and from p+15 on the results and ``decided`` show, until the next ``price_ready`` or
@@ -31,18 +40,23 @@ class Risk(wiring.Component):
     order beyond 31 reservations of a frame stays undecided.
 
     ``checked`` in cycle c tells that the order has been judged, and ``charge`` in c+1 that it is let go: then it is
-    reserved. Its symbol and side, its lane and the firm are charged in c+2 to c+4, and a check that reads in c+7 sees
-    it. The next price may come from c+6 on; on the wire orders follow every 50 cycles. What is not decided in c never
+    reserved. Its symbol and side, its lane and the firm are charged in c+4 to c+6, and a check that reads in c+9 sees
+    it. The next price may come from c+8 on; on the wire orders follow every 50 cycles. What is not decided in c never
     will be.
 
     ``frame_end`` in cycle e. A frame that is not kept has its n reservations undone, three cycles each: they begin in
-    e+4, e+7, …, e+1+3n. A check whose time comes meanwhile reads in e+6+3n. An order not judged in e is forgotten, its
+    e+5, e+8, …, e+2+3n. A check whose time comes meanwhile reads in e+7+3n. An order not judged in e is forgotten, its
     message was cut short. A symbol or a price later than ``frame_end`` belongs to the next frame.
 
     ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are
-    undone in their order, three cycles each, back to back, the first not before o+5; and none begins from p+5 to c+1,
-    to c+4 if the order is charged, to e+1 if it is not judged; nor in e+1, nor up to e+3+3n: then it begins in the
-    cycle behind. So one that begins in p+4 or earlier is undone for the check of p, and one that begins later is not.
+    undone in their order, three cycles each, back to back, the first not before o+5. What a report changes
+    (`OpenOrders`, of which the probe is in p+2) takes three cycles as well, begins in the cycle behind that in which it
+    is there, and comes before what failed. None of both begins from p+5 to the check's end, p+14, or up to c+2 or e+2
+    if that comes first; from c+2 to c+6 if the order is charged; in e+1, nor up to e+4+3n: then it begins in the cycle
+    behind. So one that begins in p+4 or earlier counts for the check of p, and one that begins later does not.
+
+    On a lane that is ``heard`` an order is kept when it is charged, and what the exchange reports of it releases its
+    shares and its notional; of what was executed, shares are added to the net position and notional stays.
 
     The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While
     ``clearing``, after a reset and when the host clears the exposure, orders are checked but make no reservation,
@@ -58,6 +72,8 @@ class Risk(wiring.Component):
         Of the current frame.
     symbol_valid, symbol_first, symbol_data : In(1), In(1), In(8)
         The eight octets of the symbol, in as many cycles; the first in p-12 at the latest. OUCH has it in p-15.
+    user_ref : In(32)
+        Right in p+2.
     price_ready : In(1)
     quantity, buy, is_short, price : In(20), In(1), In(1), In(32)
         Held from p to p+10.
@@ -67,6 +83,8 @@ class Risk(wiring.Component):
         ``charge`` in e-1 at the latest, and only for an order that no result forbids.
     index, decided : Out(9), Out(1)
     missing, restricted, blocked, unborrowed, off_collar, over_value, over_position, over_lane, over_firm : Out(1)
+    no_room : Out(1)
+        The order could not be kept.
     frame_end, kept : In(1)
         The frame's verdict.
     base, reservations : Out(8), Out(5)
@@ -77,14 +95,19 @@ class Risk(wiring.Component):
         Blocks a symbol: for the checks of the frames behind.
     lift : In(1)
         Lifts all blocks: in p+13 at the latest for the check of p.
+    heard : In(8)
+    report_valid, report, older : In(1), In(REPORT), In(1)
+        ``older``: the report's lane speaks OUCH 4.2.
+    contradicted_valid, contradicted : Out(1), Out(CONTRADICTED)
     directory_bus, bus : In(Bus)
-        The targets for DIRECTORY; and for SYMBOL_TERMS, EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and
+        The targets for DIRECTORY; and for SYMBOL_TERMS, EXPOSURE_LIMIT, NET, EXPOSURE, GROSS_LIMIT, GROSS and
         CLEAR_EXPOSURE.
     clearing, cleared : Out(1)
         Tables are being zeroed; the host has cleared the exposure (strobe).
     busy : Out(1)
     fault : Out(1)
-        More was undone than had been reserved, since the reset: an internal fault.
+        Since the reset more was undone than had been reserved, a sum came to be beyond what it can be, or a report was
+        lost: an internal fault.
     """
 
     key: In(KEY_BITS)
@@ -95,6 +118,7 @@ class Risk(wiring.Component):
     symbol_valid: In(1)
     symbol_first: In(1)
     symbol_data: In(8)
+    user_ref: In(REF_BITS)
     price_ready: In(1)
     quantity: In(QUANTITY_BITS)
     buy: In(1)
@@ -113,6 +137,7 @@ class Risk(wiring.Component):
     over_position: Out(1)
     over_lane: Out(1)
     over_firm: Out(1)
+    no_room: Out(1)
     decided: Out(1)
     frame_end: In(1)
     kept: In(1)
@@ -122,6 +147,12 @@ class Risk(wiring.Component):
     block: In(1)
     block_index: In(SYMBOL_BITS)
     lift: In(1)
+    heard: In(LANES)
+    report_valid: In(1)
+    report: In(REPORT)
+    older: In(1)
+    contradicted_valid: Out(1)
+    contradicted: Out(CONTRADICTED)
     directory_bus: In(Bus)
     bus: In(Bus)
     clearing: Out(1)
@@ -136,6 +167,8 @@ class Risk(wiring.Component):
         m.submodules.terms = terms = SymbolTerms()
         m.submodules.exposure = exposure = Exposure()
         m.submodules.gross = gross = Gross()
+        m.submodules.net = net = Net()
+        m.submodules.orders = orders = OpenOrders()
         m.submodules.blocks = blocks = Blocks()
         m.submodules.journal = journal = Journal()
         m.submodules.tables = tables = Tables()
@@ -146,6 +179,10 @@ class Risk(wiring.Component):
             m.d.comb += getattr(directory, name).eq(getattr(self, name))
         for name in ("block", "block_index", "lift"):
             m.d.comb += getattr(blocks, name).eq(getattr(self, name))
+        for name in ("heard", "report_valid", "report", "older"):
+            m.d.comb += getattr(orders, name).eq(getattr(self, name))
+        for name in ("contradicted_valid", "contradicted"):
+            m.d.comb += getattr(self, name).eq(getattr(orders, name))
         m.d.comb += [
             multiplier.start.eq(self.price_ready),
             multiplier.quantity.eq(self.quantity),
@@ -160,32 +197,31 @@ class Risk(wiring.Component):
         # Who has the tables: one bit for each cycle of an operation. Decided one cycle before an operation begins.
         check, apply, sweep = Signal(CHECK_CYCLES), Signal(APPLY_CYCLES), Signal()
         access = Signal(ACCESS_CYCLES + 1)  # in the last one only the answer is due
-        go_check, go_charge, go_undo, go_access, go_sweep = (Signal() for _ in range(5))
+        go_check, go_charge, go_undo, go_change, go_access, go_sweep = (Signal() for _ in range(6))
         m.d.sync += [
             check.eq(Cat(go_check, check)),
-            apply.eq(Cat(go_charge | go_undo, apply)),
+            apply.eq(Cat(go_charge | go_undo | go_change, apply)),
             access.eq(Cat(go_access, access)),
             sweep.eq(go_sweep),
         ]
         # `free`: none of them goes on in the next cycle. A price or the frame's end breaks off a check.
-        free, breaks = Signal(init=1), Signal()
-        m.d.comb += breaks.eq(self.price_ready | self.frame_end)
-        m.d.sync += free.eq(
-            ~(
-                ((go_check | check[:-2].any()) & ~breaks)
-                | (go_charge | go_undo | apply[:-2].any())
+        free, busy, breaks = Signal(init=1), Signal(), Signal()
+        m.d.comb += [
+            breaks.eq(self.price_ready | self.frame_end),
+            busy.eq(
+                (go_check | check[:-2].any())
+                | (go_charge | go_undo | go_change | apply[:-2].any())
                 | (go_access | access[:-3].any())
-            )
-        )
+            ),
+        ]
+        m.d.sync += free.eq(~busy)
 
-        # An order waits for its check from p+1 on; `due` in p+8. From p+4 until it is judged the engine is its own
-        # (`soon`): what is undone before must be written before it reads.
+        # An order waits for its check from p+1 on; `due` in p+8. From p+4 to the end of the check the engine is its own
+        # (`soon`): what is applied before must be written before it reads.
         waiting, held, since = Signal(), Signal(), Signal(range(CHECK_BEGINS))
         soon, due = Signal(), Signal()
-        m.d.sync += [
-            soon.eq(held & (since >= CHECK_BEGINS - APPLY_WRITES - 2)),
-            due.eq(waiting & (since >= CHECK_BEGINS - 2)),
-        ]
+        m.d.comb += soon.eq((waiting | check[:-2].any()) & (since >= CHECK_BEGINS - APPLY_WRITES - 2))
+        m.d.sync += due.eq(waiting & (since >= CHECK_BEGINS - 2))
         with m.If(since != CHECK_BEGINS - 1):
             m.d.sync += since.eq(since + 1)
         with m.If(go_check):
@@ -195,24 +231,37 @@ class Risk(wiring.Component):
         with m.If(self.frame_end | self.checked):
             m.d.sync += [waiting.eq(0), held.eq(0)]
         with m.If(breaks | self.checked):
-            m.d.sync += [soon.eq(0), due.eq(0), check.eq(0)]
+            m.d.sync += [due.eq(0), check.eq(0)]
         # What is applied is written behind its three cycles, which only the next one allows for.
-        clean, writing = Signal(), Signal()
-        m.d.sync += writing.eq(apply[-1])
+        # A charge begins two cycles late, so that what begins until it is known is over then.
+        clean, writing, others = Signal(), Signal(), Signal()
+        may, idle = Signal(), Signal()  # something may be applied as far as is known before; nothing is to be
+        reserve, charges = Signal(), Signal(2)
+        m.d.comb += reserve.eq(self.charge & ~tables.sweeping)
+        m.d.sync += [
+            writing.eq(apply[-1]),
+            charges.eq(Cat(reserve, charges)),
+            may.eq(~(busy | soon | reserve | charges[0])),
+        ]
         m.d.comb += [
             clean.eq(free & ~apply[-1] & ~writing),
+            idle.eq(~(journal.active | orders.change.valid | held | self.charge | charges.any())),
             go_check.eq(clean & due),
-            go_charge.eq(self.charge & ~tables.sweeping),
-            go_undo.eq(free & journal.due & ~self.charge & (journal.urgent | ~(soon | self.frame_end))),
-            go_access.eq(clean & tables.wanted & ~(journal.active | held | self.charge | self.frame_end)),
-            go_sweep.eq(clean & tables.sweeping & ~(journal.active | held | self.charge | tables.wanted)),
+            go_charge.eq(charges[-1]),
+            others.eq(may & ~(self.charge | self.frame_end | journal.urgent)),
+            go_change.eq(others & orders.change.valid),
+            go_undo.eq(journal.due & ((free & journal.urgent & ~go_charge) | (others & ~orders.change.valid))),
+            go_access.eq(clean & tables.wanted & idle & ~self.frame_end),
+            go_sweep.eq(clean & tables.sweeping & idle & ~tables.wanted),
+            orders.change.ready.eq(go_change),
         ]
 
         # The order, held while it is checked.
         row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
-        known, is_short = Signal(), Signal()
+        known, is_short, is_heard = Signal(), Signal(), Signal()
         with m.If(self.price_ready):
             m.d.sync += lane.eq(self.lane)
+        m.d.sync += is_heard.eq(self.heard.bit_select(lane, 1))
         with m.If(go_check):
             m.d.sync += [
                 row.eq(Cat(~self.buy, directory.index)),
@@ -223,7 +272,7 @@ class Risk(wiring.Component):
             ]
         over_value = Signal()
         m.d.comb += self.index.eq(row[1:])
-        m.d.sync += over_value.eq(multiplier.product > self.order_value)
+        m.d.sync += over_value.eq(multiplier.product[:NOTIONAL_BITS] > self.order_value)
         results = (
             (self.missing, ~known),
             (self.restricted, terms.restricted),
@@ -234,6 +283,7 @@ class Risk(wiring.Component):
             (self.over_position, exposure.over),
             (self.over_lane, gross.over_lane),
             (self.over_firm, gross.over_firm),
+            (self.no_room, is_heard & ~orders.room),
         )
         with m.If(check[-1]):
             m.d.sync += [result.eq(now) for result, now in results]
@@ -244,22 +294,50 @@ class Risk(wiring.Component):
             m.d.sync += self.decided.eq(0)
 
         # The tables. An entry is there for three cycles, from its first on.
-        entry, undoing, accessing = journal.entry, Signal(), Signal()
+        entry, undoing, changing, accessing = journal.entry, Signal(), Signal(), Signal()
         charging = Signal(3)  # what is applied, is a charge: from its first cycle on, and two cycles later
+        change = Signal(CHANGE)  # the one that is being applied
         m.d.sync += [
-            charging.eq(Cat(go_charge | (charging[0] & ~go_undo), charging)),
+            charging.eq(Cat(go_charge | (charging[0] & ~(go_undo | go_change)), charging)),
             undoing.eq(go_undo | (undoing & apply[:-1].any())),
+            changing.eq(go_change | (changing & apply[:-1].any())),
             accessing.eq(go_access | access[:-2].any()),
             gross.hosting.eq(go_access | access[:-2].any() | go_sweep),
         ]
-        undo_quantity, undo_notional = Signal(QUANTITY_BITS), Signal(NOTIONAL_BITS)
+        with m.If(go_change):
+            m.d.sync += change.eq(orders.change.payload)
+        # What is taken away of open shares, and what gross notional changes by: less what is undone, its complement.
+        less, more, carry, sell, executed = (
+            Signal(QUANTITY_BITS),
+            Signal(signed(NOTIONAL_BITS + 1)),
+            Signal(),
+            Signal(),
+            Signal(QUANTITY_BITS),
+        )
         with m.If(apply[-1]):
             m.d.sync += [
-                undo_quantity.eq(Mux(journal.void, 0, entry.quantity)),
-                undo_notional.eq(Mux(journal.void, 0, entry.notional)),
+                less.eq(Mux(changing, change.released, Mux(journal.void, 0, entry.quantity))),
+                more.eq(
+                    Mux(
+                        changing,
+                        change.notional.as_signed(),
+                        ~Cat(Mux(journal.void, 0, entry.notional), C(0, 1)).as_signed(),
+                    )
+                ),
+                carry.eq(~changing),
+                sell.eq(change.sell),
+                executed.eq(change.executed),
             ]
+        # Who presents a row: one of them, or nobody, then it is the order.
+        rows = [
+            (~(undoing | changing | accessing | sweep), row),
+            (undoing, Cat(entry.sell, entry.index)),
+            (changing, Cat(change.sell, change.index)),
+            (accessing, tables.row),
+            (sweep, tables.place),
+        ]
         m.d.comb += [
-            exposure.row.eq(row),
+            exposure.row.eq(reduce(or_, (one & who.replicate(ROW_BITS) for who, one in rows))),
             gross.lane.eq(lane),
             gross.row.eq(Mux(sweep, tables.place, tables.gross_row)),
             gross.check.eq(check),
@@ -268,11 +346,9 @@ class Risk(wiring.Component):
             exposure.apply.eq(apply[-1]),
         ]
         with m.If(undoing):
-            m.d.comb += [exposure.row.eq(Cat(entry.sell, entry.index)), gross.lane.eq(entry.lane)]
-        with m.If(accessing):
-            m.d.comb += exposure.row.eq(tables.row)
-        with m.If(sweep):
-            m.d.comb += exposure.row.eq(tables.place)
+            m.d.comb += gross.lane.eq(entry.lane)
+        with m.If(changing):
+            m.d.comb += gross.lane.eq(change.lane)
         m.d.comb += terms.index.eq(Mux(accessing, tables.symbol, Mux(sweep, tables.place[1:], row[1:])))
         for budget in (exposure, gross):
             m.d.comb += [
@@ -282,41 +358,73 @@ class Risk(wiring.Component):
                 budget.zero.eq(tables.sweeping),
             ]
         m.d.comb += [
+            net.index.eq(exposure.row[1:]),
+            net.apply.eq(apply[-1] & changing),
+            net.sell.eq(sell),
+            net.executed.eq(executed),
+            net.clear.eq(sweep),
+            net.zero.eq(tables.sweeping),
             blocks.index.eq(row[1:]),
             exposure.quantity.eq(quantity),
-            exposure.undo_quantity.eq(undo_quantity),
+            exposure.net.eq(net.net),
+            exposure.undo_quantity.eq(less),
             terms.load.eq(tables.load_terms),
             terms.clear.eq(sweep & tables.wiping),
             terms.data.eq(tables.data),
             exposure.load.eq(tables.load_exposure),
             exposure.data.eq(tables.data),
             gross.notional.eq(multiplier.product),
-            gross.undo_notional.eq(undo_notional),
+            gross.change.eq(more),
+            gross.carry.eq(carry),
             gross.load.eq(tables.load_gross),
             gross.data.eq(tables.next_data),
-            journal.reserve.eq(go_charge),
+            journal.reserve.eq(reserve),
             journal.reserved.index.eq(row[1:]),
             journal.reserved.sell.eq(row[0]),
             journal.reserved.lane.eq(lane),
             journal.reserved.quantity.eq(quantity),
             journal.reserved.notional.eq(multiplier.product),
+            journal.reserved.slot.eq(orders.slot),
+            journal.reserved.kept.eq(is_heard),
+            orders.probe.eq(held & (since == PROBED)),
+            orders.probe_lane.eq(lane),
+            orders.probe_ref.eq(self.user_ref),
+            orders.enter.eq(reserve & is_heard),
+            orders.order.index.eq(row[1:]),
+            orders.order.sell.eq(row[0]),
+            orders.order.price.eq(terms.price),
+            orders.order.quantity.eq(quantity),
+            orders.forget.eq(apply[0] & undoing & entry.kept & ~journal.void),
+            orders.forget_slot.eq(entry.slot),
+            orders.clearing.eq(tables.sweeping),
+            orders.clear.eq(sweep),
+            orders.clear_place.eq(tables.place[2:]),
             journal.taken.eq(go_undo),
             journal.annul.eq(tables.cleared),
             tables.swept.eq(sweep),
             tables.step.eq(access),
             tables.released.eq(exposure.released),
             tables.limit.eq(exposure.limit),
+            tables.net.eq(net.net),
             tables.gross.eq(gross.word),
             tables.terms.eq(terms.word),
         ]
 
-        with m.If(exposure.below | gross.below):
+        with m.If(exposure.below | gross.beyond | net.beyond | orders.fault):
             m.d.sync += self.fault.eq(1)
         m.d.comb += [
             self.clearing.eq(tables.sweeping | directory.clearing),
             self.cleared.eq(tables.cleared),
             self.busy.eq(
-                self.clearing | held | self.charge | apply.any() | access.any() | journal.active | tables.wanted
+                self.clearing
+                | held
+                | self.charge
+                | charges.any()
+                | apply.any()
+                | access.any()
+                | journal.active
+                | orders.busy
+                | tables.wanted
             ),
         ]
         return m

@@ -48,6 +48,8 @@ class Settings(wiring.Component):
         A bit a lane: TCP, not UDP; OUCH 4.2, not 5.0.
     unordered_lanes : Out(8)
         A bit a lane: the numbers of its orders need not rise.
+    evidence_lanes : Out(8)
+        A bit a lane: what the exchange reports releases exposure.
     actions : Out(data.ArrayLayout(2, 8))
         A `hdl.wire.verdict.Action` a lane.
     """
@@ -63,6 +65,7 @@ class Settings(wiring.Component):
     tcp_lanes: Out(LANES)
     dialect_lanes: Out(LANES)
     unordered_lanes: Out(LANES)
+    evidence_lanes: Out(LANES)
     actions: Out(data.ArrayLayout(2, LANES))
 
     def elaborate(self, platform):
@@ -81,8 +84,9 @@ class Settings(wiring.Component):
             Reg.HASH_KEY + 2: self.hash_key[64:],
         }
         for lane in range(LANES):
-            mode = self.tcp_lanes[lane], self.dialect_lanes[lane], self.actions[lane], self.unordered_lanes[lane]
-            registers[Reg.LANE_MODE + lane] = Cat(mode)
+            flags = self.unordered_lanes[lane], self.evidence_lanes[lane]
+            mode = Cat(self.tcp_lanes[lane], self.dialect_lanes[lane], self.actions[lane], *flags)
+            registers[Reg.LANE_MODE + lane] = mode
         bus = self.bus
         number = bus.address[: (LAST - FIRST).bit_length()]
         asked, found, writes, is_begin = Signal(), Signal(), Signal(), Signal()

@@ -1,12 +1,13 @@
 """The host's access to the risk engine's tables, and the sweep that zeroes them."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.bus import Bus, prefix
 from hdl.filter.exposure import ROW_BITS, ROWS, SHARE_BITS
 from hdl.filter.gross import GROSS_BITS, ROW
+from hdl.filter.net import NET_BITS
 from hdl.wire.registers import SYMBOLS, Reg
 from hdl.wire.verdict import LANES
 
@@ -24,18 +25,18 @@ class Tables(wiring.Component):
     them.
 
     A write to CLEAR_EXPOSURE is answered at once and begins a sweep, as a reset does: ``sweeping`` until the engine
-    has given 1024 cycles to it (``swept``). Meanwhile exposure and gross read 0. After a reset limits are zeroed too
-    (``wiping``), and accesses wait.
+    has given 1024 cycles to it (``swept``). Meanwhile exposure, net and gross read 0. After a reset limits are zeroed
+    too (``wiping``), and accesses wait.
 
     Members
     -------
     bus : In(Bus)
-        SYMBOL_TERMS, EXPOSURE_LIMIT, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE; an error for any other address.
+        SYMBOL_TERMS, EXPOSURE_LIMIT, NET, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE; else an error.
     wanted : Out(1)
         An access waits or is under way.
     step : In(4)
     row, symbol, gross_row : Out(10), Out(9), Out(ROW)
-    released, limit, gross, terms : In
+    released, limit, net, gross, terms : In
     load_exposure, load_gross, load_terms, data, next_data : Out(1), Out(1), Out(1), Out(64), Out(64)
         A word becomes ``data``: for ``load_exposure`` that of two cycles later. It is 0 in every other cycle.
         ``next_data`` is that of the next cycle, combinational.
@@ -54,6 +55,7 @@ class Tables(wiring.Component):
     gross_row: Out(ROW)
     released: In(SHARE_BITS)
     limit: In(SHARE_BITS)
+    net: In(signed(NET_BITS))
     gross: In(GROSS_BITS)
     terms: In(GROSS_BITS)
     load_exposure: Out(1)
@@ -77,23 +79,24 @@ class Tables(wiring.Component):
         def within(first, words):
             return address.matches(prefix(first, first + words - 1))
 
-        is_limit, is_released, is_gross_limit, is_gross, is_terms, is_clear = (Signal() for _ in range(6))
+        is_limit, is_released, is_net, is_gross_limit, is_gross, is_terms, is_clear = (Signal() for _ in range(7))
         readable, writable, nobody = Signal(), Signal(), Signal()
         is_high, row = address[0], address[1:5]
         m.d.sync += [
             is_limit.eq(within(Reg.EXPOSURE_LIMIT, 2 * ROWS)),
             is_released.eq(within(Reg.EXPOSURE, 2 * ROWS)),
+            is_net.eq(within(Reg.NET, 2 * SYMBOLS)),
             is_gross_limit.eq(within(Reg.GROSS_LIMIT, 2 * GROSS_ROWS)),
             is_gross.eq(within(Reg.GROSS, 2 * GROSS_ROWS)),
             is_terms.eq(within(Reg.SYMBOL_TERMS, 2 * SYMBOLS)),
             is_clear.eq(within(Reg.CLEAR_EXPOSURE, 1)),
             nobody.eq(row > LANES),
+            self.row.eq(Mux(is_net, Cat(C(0, 1), address[1:]), address[1:])),
             self.gross_row.eq(Cat(row, is_gross_limit)),
         ]
         m.d.comb += [
-            self.row.eq(address[1:]),
             self.symbol.eq(address[1:]),
-            readable.eq(is_limit | is_released | is_gross_limit | is_gross | is_terms),
+            readable.eq(is_limit | is_released | is_net | is_gross_limit | is_gross | is_terms),
             writable.eq(is_limit | (is_gross_limit & ~nobody) | is_terms | is_clear),
         ]
 
@@ -107,7 +110,7 @@ class Tables(wiring.Component):
             limit.eq(Mux(is_limit & ~is_high, self.limit, 0)),
             released.eq(Mux(is_released & ~is_high & ~self.sweeping, self.released, 0)),
             gross.eq(Mux((is_gross_limit | (is_gross & ~self.sweeping)) & ~is_high, self.gross, 0)),
-            terms.eq(Mux(is_terms & ~is_high, self.terms, 0)),
+            terms.eq(Mux(is_terms & ~is_high, self.terms, Mux(is_net & ~is_high & ~self.sweeping, self.net, 0))),
             high.eq(Mux(is_high, latched, 0)),
             self.bus.ack.eq(answer),
             self.bus.error.eq(~Mux(self.bus.write, writable, readable)),

@@ -32,6 +32,7 @@ ENTER_CHECKS = {
     "over_position": Reason.POSITION,
     "over_lane": Reason.LANE_GROSS,
     "over_firm": Reason.FIRM_GROSS,
+    "no_room": Reason.FULL,
     "undecided": Reason.BUSY,
 }
 FIELD_CHECKS = ("bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")  # the decoder's

@@ -21,13 +21,22 @@ class Kind(IntEnum):
     KILL = 3  # lanes newly killed: reason = source (the lowest of several), user_ref = lanes
     ARM = 4  # user_ref = lanes opened
     ARM_REFUSED = 5  # reason = Refusal
-    BLOCK = 6  # symbol blocked by a breach of its budget: lane, symbol
-    CLEAR = 7  # exposure and gross notional used were zeroed
+    BLOCK = 6  # symbol blocked by a breach of its limit: lane, symbol
+    CLEAR = 7  # net positions, exposure and gross notional were zeroed, open orders forgotten
     CONFIG = 8  # CONFIG_BEGIN was written
     NEUTRALISE = 9  # orders of a lane's frame overwritten: lane, reason, count = orders; the last four: the first one's
     FENCE = 10  # as DROP, and the lane is fenced
     SESSION = 11  # the exchange accepted a new session: lane, user_ref = source port
     EVIDENCE_LOST = 12  # from here on a lane's reports are not known: lane, reason = Loss
+    CONTRADICTION = 13  # a report: lane, reason = Contradiction, user_ref, quantity; every lane is killed
+
+
+class Contradiction(IntEnum):
+    """How a report contradicts what is known of open orders."""
+
+    UNKNOWN = 1  # of an order that is not known
+    OUT_OF_TURN = 2  # a Replaced, and nothing is to be replaced
+    ABOVE = 3  # of more shares than are open
 
 
 class Loss(IntEnum):

@@ -48,10 +48,12 @@ class Reg(IntEnum):
     ORDER_SIZE = 0x0103  # RW  largest quantity of one order
     WATCHDOG = 0x0104  # RW  cycles without heartbeat that kill; 0: never armable
     HASH_KEY = 0x0105  # RW  3 words: Toeplitz key, bit 0 of the first word meets the first bit of the symbol
-    CLEAR_EXPOSURE = 0x0108  # WO  any value: zeroes exposure and gross notional used; an event tells
+    CLEAR_EXPOSURE = 0x0108  # WO  any value: zeroes net, exposure and gross, forgets open orders; an event tells
     ORDER_VALUE = 0x010A  # RW  64 bits (52 used): largest quantity times price of one order; 10^-4 dollars
     TRIPS = 0x010C  # RW  2 words: two bits, a Trip, for each Reason from TAG to FIRM_GROSS, TAG in the lowest
-    LANE_MODE = 0x0110  # RW  8 words, a lane each: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 Action, bit 4 no DUPLICATE
+    LANE_MODE = (
+        0x0110  # RW  8 words, a lane each: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 Action, bit 4 no DUPLICATE, 5 EVIDENCE
+    )
     LANE_KEY = 0x0120  # RW  8 lanes x 4 words: LANE_KEY layout, octet 0 in bits 7..0 of the first word
     GROSS_LIMIT = 0x0140  # RW  16 rows x 64 bits: lanes 0 to 7, row 8 the firm; 10^-4 dollars
     BUILD_TAG = 0x0160  # RW  8 words, a lane each: how a ClOrdID begins, its first octet in bits 31..24
@@ -59,11 +61,12 @@ class Reg(IntEnum):
     RATE_INTERVAL = 0x0170  # RW  8 words: cycles that an order takes of the lane's time; 0: none may pass
     RATE_DEPTH = 0x0178  # RW  8 words: cycles that the lane's time may be ahead of `now`
     SYMBOL_TERMS = 0x0400  # RW  512 symbols x 64 bits: bits 30..0 lowest price, 62..32 highest, 31 TRADED, 63 SHORTED
-    EXPOSURE_LIMIT = 0x0800  # RW  512 symbols x 2 sides (buy, sell) x 64 bits (40 used); shares
+    EXPOSURE_LIMIT = 0x0800  # RW  512 symbols x 2 sides (buy, sell) x 64 bits (40 used): longest and shortest position
     DIRECTORY = 0x1000  # RW  1024 slots x 4 words: symbol octets 0 to 3 (first in bits 31..24), 4 to 7, ENTRY, unused
 
-    GROSS = 0x2000  # RO  16 rows x 64 bits: gross notional released, 10^-4 dollars
-    EXPOSURE = 0x2800  # RO  512 symbols x 2 sides x 64 bits: shares released
+    GROSS = 0x2000  # RO  16 rows x 64 bits: gross notional, open and executed, 10^-4 dollars
+    NET = 0x2400  # RO  512 symbols x 64 bits, signed: shares bought less shares sold, as reports tell
+    EXPOSURE = 0x2800  # RO  512 symbols x 2 sides x 64 bits: shares released, and not executed or canceled since
     COUNTER = 0x3000  # RO  16 rows x 128 counters of 32 bits; rows 0 to 7 lanes, row 8 no lane
 
 

@@ -63,13 +63,14 @@ class Reason(IntEnum):
     COLLAR = 45  # below the symbol's lowest price or above its highest
     ORDER_VALUE = 46  # quantity times price above the largest order value
     RATE = 47  # sooner than the lane's rate allows
-    POSITION = 48  # exposure budget of the symbol and side
+    POSITION = 48  # the position that the symbol and side could come to
     LANE_GROSS = 49  # gross notional of the lane
     FIRM_GROSS = 50  # gross notional of the firm
-    BUSY = 51  # the risk engine had not decided in time (a gap far below 12 octet times)
+    FULL = 51  # the order could not be kept: no room among the open ones, or its number is that of one
+    BUSY = 52  # the risk engine had not decided in time (a gap far below 12 octet times)
     # Not a frame's reason.
-    SIBLING = 52  # orders only: another message of the frame failed
-    ABORTED = 53  # left with an inverted FCS and tx_er: the kill came while it was leaving
+    SIBLING = 53  # orders only: another message of the frame failed
+    ABORTED = 54  # left with an inverted FCS and tx_er: the kill came while it was leaving
 
 
 class Action(IntEnum):
@@ -109,6 +110,7 @@ class Source(IntEnum):
     WATCHDOG = 3
     BREACH = 4
     FAULT = 5
+    EVIDENCE = 6  # a report of the exchange contradicts what is known of open orders: every lane
 
 
 class Refusal(IntEnum):
