@@ -105,7 +105,7 @@ class Chain:
         event = Event.NONE
         if letter != "J" and asked != (letter == "U"):
             event = Event.OUT_OF_TURN
-        if letter != "J" and quantity > (self.live if letter == "A" else self.reserved):
+        if letter != "J" and quantity > self.reserved:
             event = Event.ABOVE
         match letter:
             case "J":
