@@ -69,18 +69,19 @@ class Dialect(NamedTuple):
     price: slice
     named: int  # place of the `user_ref`; and in a Replace
     replaced: int
+    waits: int  # cycles from an Enter's price until the budgets are asked: the symbol may come just before it
 
     @property
     def complete(self) -> int:
-        """Octets of an Enter up to its price: the budgets are asked then."""
+        """Octets of an Enter up to its price."""
         return self.price.stop
 
 
 OUCH50 = Dialect(
-    shape, frozenset(b"OUE"), frozenset(b"OUECD"), slice(31, 35), 5, slice(6, 10), slice(10, 18), slice(18, 26), 1, 5
+    shape, frozenset(b"OUE"), frozenset(b"OUECD"), slice(31, 35), 5, slice(6, 10), slice(10, 18), slice(18, 26), 1, 5, 0
 )
 OUCH42 = Dialect(
-    shape42, frozenset(b"OU"), frozenset(b"OU"), slice(1, 5), 15, slice(16, 20), slice(20, 28), slice(28, 32), 11, 25
+    shape42, frozenset(b"OU"), frozenset(b"OU"), slice(1, 5), 15, slice(16, 20), slice(20, 28), slice(28, 32), 11, 25, 1
 )
 
 
@@ -90,9 +91,9 @@ class Decoded:
     at: number of its type octet in the frame; below 0 or wrong for one that began in an earlier frame, for which
     `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: why it is wrong or
     refused as such, 0 if it is not. malformed: that is MESSAGE, or no field is told. priced: an Enter with its price,
-    of which the budgets are asked, in place `complete`. failure: the lowest one of its fields by themselves; tag,
-    number and symbol have something to be compared with. index: None when it is not in the directory. user_ref, tag: of
-    OUCH 4.2, the last and the first four octets of the token.
+    in place `complete`, of which the budgets are asked when `ready`. failure: the lowest one of its fields by
+    themselves; tag, number and symbol have something to be compared with. index: None when it is not in the directory.
+    user_ref, tag: of OUCH 4.2, the last and the first four octets of the token.
     """
 
     __slots__ = (
@@ -110,6 +111,7 @@ class Decoded:
         "price",
         "priced",
         "quantity",
+        "ready",
         "reason",
         "short",
         "tag",
@@ -126,6 +128,7 @@ class Decoded:
         self.index, self.buy, self.short, self.failure, self.tag = None, False, False, 0, b""
         self.user_ref = self.quantity = self.price = 0
         self.complete = dialect.price.stop
+        self.ready = self.complete + dialect.waits
         self.reason = dialect.shape(octets) if self.whole else _MESSAGE
         self.malformed = self.reason == _MESSAGE
         if not self.malformed:

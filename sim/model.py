@@ -274,7 +274,7 @@ class Model:
         for message in parsed.messages:
             reason = message.reason
             if message.priced:
-                price = start + message.at + DECODED + message.complete
+                price = start + message.at + DECODED + message.ready
                 told = start + message.at + DECODED + message.length + 1
                 reason = self._check(message, lane, price, told, verdict)
                 told = told if message.whole else verdict
@@ -391,7 +391,7 @@ class Model:
         for item, behind in zip_longest(flow.reading.items, flow.reading.items[1:]):
             message = item.message
             reason = message.reason if message.whole else 0
-            price = start + message.at + DECODED + message.complete
+            price = start + message.at + DECODED + message.ready
             told = start + message.at + DECODED + message.length + 1
             if message.priced:
                 if start + message.at + message.complete <= first:

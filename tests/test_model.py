@@ -8,8 +8,9 @@ from hdl.wire.event import NO_SYMBOL, Kind
 from hdl.wire.registers import Count, drops
 from hdl.wire.verdict import Reason, Source
 from sim import packets
+from sim.messages import OUCH42, OUCH50, Decoded
 from sim.model import Config, Event, Model
-from sim.packets import PREAMBLE, TAG_OF_ORDERS, cancel, datagram, enter, entry, packet, replace, tag_value
+from sim.packets import PREAMBLE, TAG_OF_ORDERS, cancel, datagram, enter, enter42, entry, packet, replace, tag_value
 from sim.parse import lenient
 from sim.traffic import Traffic
 
@@ -465,3 +466,15 @@ def test_traffic_repeats_with_its_seed_and_reaches_every_reason():
     tcp = range(Reason.TCP_HEADER, Reason.FINISHED + 1)
     missing = [reason.name for reason in Reason if not reasons[reason] and reason not in tcp]
     assert missing == ["BUSY", "SIBLING", "ABORTED"]  # the first one is rare, the others are no frame's reason
+
+
+def test_the_budgets_are_asked_a_cycle_later_in_42():
+    """The price of 5.0 ends with octet 25 of its message and is ready behind it, that of 4.2 with octet 31, and one
+    more: the symbol ends just before it."""
+    config = Config(**lenient(TAG_OF_ORDERS, [0]))
+    for octets, dialect, complete, ready in (
+        (enter(1, b"AAPL    ", 1, 1), OUCH50, 26, 26),
+        (enter42(b"BUILDP00000001", b"AAPL    ", 1, 1), OUCH42, 32, 33),
+    ):
+        decoded = Decoded(octets, 0, len(octets), config, dialect)
+        assert decoded.priced and (decoded.complete, decoded.ready) == (complete, ready)
