@@ -46,3 +46,28 @@ def test_a_start_in_the_middle_begins_anew():
             assert ctx.get(multiplier.product) == quantity * price, f"{interrupted=}"
 
     simulate(multiplier, bench)
+
+
+def test_a_difference_of_prices_may_be_negative():
+    """The product is ready in its cycle, and not before."""
+    multiplier, rng = Multiplier(differences=True), random.Random(3)
+    most = 2**32 - 1
+    pairs = [(0, 0), (1, -1), (999_999, most), (999_999, -most), (2**20 - 1, -(2**32)), (1, most), (3, -5)]
+    pairs += [(rng.getrandbits(20), rng.randrange(-most, most)) for _ in range(200)]
+
+    async def bench(ctx):
+        for quantity, price in pairs:
+            ctx.set(multiplier.quantity, quantity)
+            ctx.set(multiplier.price, price)
+            ctx.set(multiplier.start, 1)
+            await ctx.tick()
+            ctx.set(multiplier.start, 0)
+            ctx.set(multiplier.price, rng.getrandbits(31))
+            for _ in range(11):
+                assert not ctx.get(multiplier.ready)
+                await ctx.tick()
+            assert ctx.get(multiplier.ready) and ctx.get(multiplier.product) == quantity * price
+            await ctx.tick().repeat(rng.randrange(1, 5))
+            assert ctx.get(multiplier.ready) and ctx.get(multiplier.product) == quantity * price
+
+    simulate(multiplier, bench)

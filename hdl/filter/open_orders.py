@@ -122,7 +122,7 @@ class OpenOrders(wiring.Component):
         m = Module()
         m.submodules.index = index = OrderIndex()
         m.submodules.rows = rows = Memory(ORDER.size, 1 << SLOT_BITS)
-        m.submodules.multiplier = multiplier = Multiplier()
+        m.submodules.multiplier = multiplier = Multiplier(differences=True)
         for name in ("probe", "probe_lane", "probe_ref", "clear", "clear_place"):
             m.d.comb += getattr(index, name).eq(getattr(self, name))
         m.d.comb += [self.room.eq(index.room), self.slot.eq(index.slot)]
