@@ -6,7 +6,7 @@ h + 9, later if an order's place is being looked up; what it changes is worked o
 change before it has been taken, and is there in t + 12; it has its end in t + 4.
 """
 
-from collections import Counter, deque
+from collections import deque
 from typing import NamedTuple
 
 from hdl.wire.event import Contradiction
@@ -58,26 +58,24 @@ class Evidence:
     """The open orders by lane and number, and the reports that wait.
 
     heard : lanes whose orders are kept. older : lanes of OUCH 4.2. offer : a `Change` and the cycle in which it is
-    there, until it is taken. told : contradictions. seen : letters of reports that released something.
+    there, until it is taken. told : contradictions.
     """
 
     def __init__(self, heard=(), older=()):
         self.heard, self.older = frozenset(heard), frozenset(older)
         self.orders: dict[tuple[int, int], Chain] = {}
         self.told: list[Told] = []
-        self.seen: Counter[str] = Counter()
         self.offer: tuple[int, Change] | None = None
         self._reports: deque[tuple[int, Report]] = deque()
         self._free = 0  # the next report is asked for here at the earliest
         self._taken = 0  # when the last change was
         self._probes: deque[int] = deque()
-        self._dying: list[
-            tuple[int, int]
-        ] = []  # the order of which nothing is left by the report that is being applied
+        self._dying: list[tuple[int, int]] = []  # of which the report that is being applied leaves nothing
         self._dead: deque[tuple[int, tuple[int, int]]] = deque(maxlen=RECENT)  # (cycle, order), the last ones
         self._writes: deque[int] = deque(maxlen=RECENT)  # cycles in which orders entered or were forgotten
         self._changes: deque[Change] = deque()  # of the report that is being applied
-        self._ready = 0  # its first change can be worked out
+        self._ready = 0  # its next change can be worked out
+        self._excess = False  # that is its second one
 
     def room(self, lane: int, ref: int, cycle: int) -> bool:
         """Tell whether an order of this number can be kept, whose place is looked up in `cycle`."""
@@ -102,12 +100,6 @@ class Evidence:
         """The host forgets everything, when no change is on its way."""
         self.orders.clear()
         self._reports.clear()
-
-    def _free_from(self, cycle):
-        """A place is freed when no order enters or is forgotten."""
-        while cycle in self._writes:
-            cycle += 1
-        return cycle
 
     def probe(self, cycle: int) -> None:
         """An order's place is looked up."""
@@ -150,6 +142,12 @@ class Evidence:
         """The change that is offered is taken."""
         self.offer, self._taken = None, cycle + 1
 
+    def _free_from(self, cycle):
+        """A place is freed when no order enters or is forgotten."""
+        while cycle in self._writes:
+            cycle += 1
+        return cycle
+
     def _apply(self, known, report):
         """A report's order is known."""
         letter, older = chr(report.kind), report.lane in self.older
@@ -172,7 +170,6 @@ class Evidence:
         released = before - chain.reserved
         row, executed = 2 * chain.index + (not chain.buy), released if letter == "E" else 0
         if released:
-            self.seen[letter] += 1
             notional = released * ((report.price if executed else 0) - chain.px)
             self._changes.append(Change(row, chain.lane, released, executed, notional))
             if letter == "E" and quantity > before:

@@ -141,6 +141,11 @@ CASES = {
     "rejected, and once more": ([says("J", 7), says("J", 7)], [(100, 0, -1_000_000)], []),
     "accepted": ([says("A", 7, 100), says("E", 7, 1, 10_000)], [(1, 1, 0)], []),
     "accepted above": ([says("A", 7, 101)], [], ["ABOVE"]),
+    "accepted behind an execution, of more than is left": (
+        [says("E", 7, 40, 10_000), says("A", 7, 100)],
+        [(40, 40, 0)],
+        ["ABOVE"],
+    ),
     "accepted and dead": ([says("A", 7, 100, dead=1), says("A", 7, 100)], [(100, 0, -1_000_000)], ["UNKNOWN"]),
     "replaced, which it was not to be": ([says("U", 7, 100)], [], ["OUT_OF_TURN"]),
     "of another lane": ([says("E", 7, 1, 1, lane=4)], [], ["UNKNOWN"]),

@@ -33,7 +33,7 @@ class Multiplier(wiring.Component):
     price : In(32)
     product : Out(52)
     ready : Out(1)
-        The product is there.
+        The product is there; only with ``differences``.
     """
 
     def __init__(self, *, differences: bool = False):

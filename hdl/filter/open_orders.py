@@ -135,14 +135,13 @@ class OpenOrders(wiring.Component):
         was, shares, price, executes = Signal(ORDER), Signal(QUANTITY_BITS), Signal(PRICE_BITS), Signal()
         above, less, difference = Signal(), Signal(QUANTITY_BITS + 1), Signal(signed(PRICE_BITS + 1))
         released, remaining, excess = Signal(QUANTITY_BITS), Signal(QUANTITY_BITS), Signal(QUANTITY_BITS)
-        changes, goes_on, writes, deletes, gone = (Signal() for _ in range(5))
+        changes, writes, deletes, gone = (Signal() for _ in range(4))
         twice, back = Signal(), Signal()  # it has a second change; a change is on its way
         m.d.comb += [
             index.find.eq((step == 0) & waits & ~self.clearing),
             index.lane.eq(head.lane),
             index.ref.eq(head.user_ref),
             executes.eq(head.says == _Says.EXECUTED),
-            goes_on.eq(~back),
         ]
         m.d.sync += [
             shares.eq(Mux(head.quantity[QUANTITY_BITS:].any(), MOST, head.quantity)),
@@ -178,7 +177,7 @@ class OpenOrders(wiring.Component):
                 with m.If(index.done):
                     m.d.sync += [step.eq(Mux(index.found, 1, 9)), twice.eq(0)]
             with m.Case(5):
-                with m.If(changes & ~goes_on):
+                with m.If(changes & back):
                     m.d.sync += step.eq(5)
                 with m.Else():
                     m.d.comb += multiplier.start.eq(changes)
@@ -188,8 +187,8 @@ class OpenOrders(wiring.Component):
             with m.Case(9):
                 m.d.comb += ends.eq(~twice)
             with m.Case(10):
-                m.d.comb += multiplier.start.eq(goes_on)
-                with m.If(~goes_on):
+                m.d.comb += multiplier.start.eq(~back)
+                with m.If(back):
                     m.d.sync += step.eq(10)
             with m.Case(11):
                 m.d.comb += ends.eq(1)

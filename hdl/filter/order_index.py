@@ -1,7 +1,7 @@
 """The index of open orders: where an order is kept, by its lane and number."""
 
-import itertools
 from functools import reduce
+from itertools import pairwise
 from operator import xor
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
@@ -109,7 +109,7 @@ class OrderIndex(wiring.Component):
             word.eq(Mux(begins, 0, word + 1)),
         ]
         places = [word, *(Signal.like(word, name=f"word_{later}") for later in range(1, 4))]
-        m.d.sync += [later.eq(place) for place, later in itertools.pairwise(places)]
+        m.d.sync += [later.eq(place) for place, later in pairwise(places)]
         m.d.comb += memory.read_addr.eq(Cat(word, Mux(probing[0], bucket, report_bucket)))
 
         # What is written in the cycle of an address takes the place of what is read.
