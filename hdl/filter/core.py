@@ -563,7 +563,8 @@ class Filter(wiring.Component):
             p.capture.aborted.eq(p.gate.outcome_valid & (p.gate.outcome.kind == OutcomeKind.ABORTED)),
             p.capture.lane.eq(p.gate.outcome.lane),
             p.capture.orders.eq(Mux(p.gate.outcome.all | p.gate.outcome.reset, 0, p.records.books.orders)),
-            p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last),
+            # A message of one octet is no order, and may end while the one before it is being judged.
+            p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last & ~p.framer.message_first),
             p.capture.tripped.eq(p.verdict.tripped),
         ]
         follow(m, p.gate, p.capture, "started", "dwell", "gap", "length")
