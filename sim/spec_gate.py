@@ -210,7 +210,7 @@ class GateSpec(wiring.Component):
         # More than P1 asks for: two cycles suffice, no arm in between undoes it, and tx_er tells as well.
         if self.strict:
             leaving = gate.tx_en & ~gate.finished
-            same = leaving & tcp & self.head.tcp & (lane == self.head.lane)
+            same = leaving & tcp & self.head.tcp & (lane[:3] == self.head.lane[:3])
             m.d.comb += [
                 Assert(~(completed & stopped), "an order completed two cycles after the kill"),
                 Assert(~(gate.skip & ~stale & same), "a head was rolled back before the frame that leaves"),
@@ -228,6 +228,7 @@ class GateSpec(wiring.Component):
                 m.d.comb += [
                     Assert((gate.frame.lane == lane) & (gate.frame.tcp == tcp) & (gate.frame.reset == sourced)),
                     Assert(gate.frame.mine == 1 << lane[:3]),
+                    Assert(gate.held == Mux(tcp, 1 << lane[:3], 0)),
                     Assert(gate.shut == (lane[3] | killed.bit_select(lane[:3], 1))),
                     Assert((gate.caught == caught) & (gate.ordered >= ordered) & (sourced | (gate.all == whole))),
                     Assert(~whole | sourced | gate.stops.all() | (gate.phase == Phase.PREAMBLE) & (gate.step == 0)),

@@ -297,7 +297,7 @@ class Filter(wiring.Component):
             p.lanes.enable.eq(p.settings.lane_enable),
             p.lanes.tcp_lanes.eq(p.settings.tcp_lanes),
         ]
-        follow(m, p.receiver, p.headers, "octet", "valid", "start", "end", "length")
+        follow(m, p.receiver, p.headers, "next_octet", "valid", "start", "end", "length")
         follow(m, p.headers, p.lanes.orders, "key_octet", "key_index", "key_valid", "tcp")
         follow(m, p.lanes.orders, p.headers, "found", "found_lane")
         located = ("open", "located", "lane", "source_port", "sequence", "tcp_flags", "payload_length")
