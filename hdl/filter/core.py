@@ -283,7 +283,8 @@ class Filter(wiring.Component):
         connect(m, bus.status, status.bus)
 
         parts = (receiver, gate, records, replies, risk, counters, log, link, controller, status)
-        m.d.sync += self.busy.eq(Cat(returns.active, *(part.busy for part in parts)).any())
+        each = Cat(returns.active, *(part.busy for part in parts))
+        m.d.sync += [(some := Signal.like(each, name="some_busy")).eq(each), self.busy.eq(some.any())]
         return m
 
     def _read(self, m, lane):
