@@ -11,7 +11,7 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, ResetSi
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase, Rest, head_of
+from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase, Rest, entry_of, head_of
 from hdl.filter.kill import FIRM, KillLatch
 from hdl.filter.marks import Mark
 from hdl.wire.soup import FILLER, Client
@@ -121,7 +121,7 @@ class GateSpec(wiring.Component):
             gate.renew.eq(self.renew),
             gate.accepted.eq(self.accepted),
             gate.head_valid.eq(self.head_valid),
-            gate.head.eq(head_of(m, self.head)),
+            gate.head.eq(head_of(m, entry_of(m, self.head))),
             gate.octet.eq(self.octet),
             gate.mark.eq(self.mark),
             gate.rest.eq(self.rest),

@@ -44,18 +44,32 @@ Head = data.StructLayout(
 )
 
 
-def head_of(m, descriptor):
-    """Return a `Head` for a descriptor."""
-    head = Signal(Head)
-    orders = head.cut | head.live & ~head.rewritable & ~head.all
-    stoppable = ~head.reset & orders
-    m.d.comb += [head[name].eq(descriptor[name]) for name in Descriptor.members]
+# What of that is worked out before a descriptor waits in the queue.
+Entry = data.StructLayout({**{name: field.shape for name, field in Descriptor}, "stoppable": 1, "unfit": 1})
+
+
+def entry_of(m, descriptor):
+    """Return an `Entry` for a descriptor."""
+    entry = Signal(Entry)
+    orders = entry.cut | entry.live & ~entry.rewritable & ~entry.all
+    m.d.comb += [entry[name].eq(descriptor[name]) for name in Descriptor.members]
     m.d.comb += [
-        head.mine.eq(1 << head.lane[:3]),
-        head.session.eq(head.mine & head.tcp.replicate(LANES)),
-        head.barred.eq(head.mine & stoppable.replicate(LANES)),
+        entry.stoppable.eq(~entry.reset & orders),
+        entry.unfit.eq(~entry.length[6:].any() | orders & entry.lane[3]),  # an RST, which comes late, is of a lane
+    ]
+    return entry
+
+
+def head_of(m, entry):
+    """Return a `Head` for an entry."""
+    head, mine = Signal(Head), Signal(LANES)
+    m.d.comb += [head[name].eq(entry[name]) for name in (*Descriptor.members, "unfit")]
+    m.d.comb += [
+        mine.eq(1 << head.lane[:3]),
+        head.mine.eq(mine),
+        head.session.eq(mine & head.tcp.replicate(LANES)),
+        head.barred.eq(mine & entry.stoppable.replicate(LANES)),
         head.streamed.eq(head.tcp & ~head.reset),
-        head.unfit.eq(~head.length[6:].any() | orders & head.lane[3]),  # an RST, which comes late, is of a lane
     ]
     return head
 

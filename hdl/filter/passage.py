@@ -153,12 +153,11 @@ class Passage(wiring.Component):
         """The RSTs that wait: one bit a lane, and the numbers. Returns whether there are any."""
         m.submodules.numbers = numbers = SmallMemory(shape=64, depth=LANES, init=[])
         write, read = numbers.write_port(), numbers.read_port(domain="comb")
-        waiting = Signal(LANES)
+        waiting, chosen = Signal(LANES), Signal(LANES)  # `chosen`: one bit, for `reset_lane`
         requested, lane = Signal(), Signal(3)  # the numbers are stored a cycle later: none is read before
         stored = Signal.like(write.data)
         m.d.sync += [requested.eq(self.request), lane.eq(self.lane), stored.eq(Cat(self.acknowledgment, self.sequence))]
-        with m.If(self.begin):
-            m.d.sync += waiting.bit_select(self.reset_lane, 1).eq(0)
+        m.d.sync += [waiting.eq(waiting & ~(chosen & self.begin.replicate(LANES))), chosen.eq(waiting & -waiting)]
         with m.If(self.request):
             m.d.sync += waiting.bit_select(self.lane, 1).eq(1)
         m.d.comb += [
