@@ -2,7 +2,7 @@
 
 import pytest
 
-from hdl.filter.tally import FIELD_CHECKS
+from hdl.filter.tally import FIELD_CHECKS, TOGETHER
 from hdl.filter.verdict import LOGGED_LATER, SETTLED, Verdict
 from hdl.wire.event import NO_SYMBOL
 from hdl.wire.verdict import FIRST_TRIP, Action, Reason, Trip
@@ -52,6 +52,7 @@ async def judge(
             "undecided",
         ):
             ctx.set(getattr(verdict, name), message.get(name, 0))
+        ctx.set(verdict.forbidden, any(message.get(name, 0) for name in TOGETHER))
         ctx.set(verdict.index, 40 + number)
         if ctx.get(verdict.judged_order):
             stops.append(ctx.get(verdict.stop))

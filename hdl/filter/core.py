@@ -442,7 +442,7 @@ class Filter(wiring.Component):
         follow(m, p.order, p.verdict, "user_ref", "quantity", "price", "bad_message", "replace", "pegged", "channel")
         follow(m, p.order, p.verdict, "bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
         follow(m, p.risk, p.verdict, "index", "missing", "restricted", "blocked", "unborrowed", "off_collar")
-        follow(m, p.risk, p.verdict, "over_value", "over_position", "over_lane", "over_firm", "no_room")
+        follow(m, p.risk, p.verdict, "over_value", "over_position", "over_lane", "over_firm", "no_room", "forbidden")
 
     def _admit(self, m, lane):
         """What the lane's own terms say of an order: tag, number, rate. They are the frame's until it is released."""
@@ -498,7 +498,7 @@ class Filter(wiring.Component):
             m.d.comb += mark.eq(Mark.CHECK_LOW)
 
         stamp = Signal(16)
-        m.d.sync += stamp.eq(self.now - 2)  # when the frame that ends now had its last octet on the pins
+        m.d.sync += stamp.eq(p.watchdog.now - 1)  # when the frame that ends now had its last octet on the pins
         follow(m, p.receiver, p.buffer, "octet", "valid", "start", "end", "length")
         follow(m, p.receiver, p.rewrite, "octet", "valid", "start")
         follow(m, p.verdict, p.rewrite, "stop")

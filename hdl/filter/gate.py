@@ -254,6 +254,7 @@ class Gate(wiring.Component):
         self.own = Signal()  # what was loaded needs another FCS than it came with
         self.ordered = Signal()  # an order is let go: by the descriptor, or in the octets up to `value`
         self.caught = Signal()  # its lane was killed while it was leaving
+        self.runs = Signal()  # a frame is leaving, and this is not its last octet
 
     def elaborate(self, platform):
         m = Module()
@@ -280,6 +281,7 @@ class Gate(wiring.Component):
             self.tx_er.eq(leaving & aborting),
             self.step.eq(self.step + 1),
         ]
+        m.d.sync += self.runs.eq(0)
         with m.Switch(self.phase):
             with m.Case(Phase.GAP):
                 m.d.sync += self.phase.eq(Mux(self.step == GAP - 1, Phase.FREE, Phase.GAP))
@@ -288,9 +290,9 @@ class Gate(wiring.Component):
                 m.d.sync += [self.step.eq(0), self.remaining.eq(length), self.caught.eq(0)]
                 m.d.sync += [self.tail.eq(0), self.check.eq(0), self.last.eq(0)]
                 m.d.sync += self.tx_data.eq(0x55)  # whether it is taken comes late, and without `tx_en` nobody looks
-                m.d.sync += self.phase.eq(Mux(self.take, Phase.PREAMBLE, Phase.FREE))
+                m.d.sync += [self.phase.eq(Mux(self.take, Phase.PREAMBLE, Phase.FREE)), self.runs.eq(self.take)]
             with m.Case(Phase.PREAMBLE):
-                m.d.sync += [self.tx_data.eq(0x55), self.caught.eq(caught), self.crc.eq(INIT)]
+                m.d.sync += [self.tx_data.eq(0x55), self.caught.eq(caught), self.crc.eq(INIT), self.runs.eq(1)]
                 with m.If(self.step == 2):
                     m.d.sync += self.fetch.eq(1)  # four octets ahead, as long as the buffer and `_alter` take
                 m.d.sync += self.phase.eq(Mux(self.step == 6, Phase.OCTETS, Phase.PREAMBLE))
@@ -305,6 +307,7 @@ class Gate(wiring.Component):
                     self.remaining.eq(self.remaining - 1),
                     self.check.eq(self.tail),
                     self.last.eq(self.remaining == 2),
+                    self.runs.eq(~self.last & (self.remaining != 2)),
                 ]
                 with m.If(self.remaining == 6):
                     m.d.sync += self.tail.eq(1)
@@ -313,7 +316,7 @@ class Gate(wiring.Component):
                 m.d.sync += self.phase.eq(Mux(self.last, Phase.GAP, Phase.OCTETS))
 
         self._report(m, stale, ending, aborting)
-        self._measure(m, leaving)
+        self._measure(m)
         return m
 
     def _stale(self):
@@ -442,11 +445,11 @@ class Gate(wiring.Component):
         m.d.comb += [self.outcome[name].eq(field) for name, field in head.items()]
         m.d.comb += [self.outcome[name].eq(self.rest[name]) for name in _OF_REST]
 
-    def _measure(self, m, leaving):
+    def _measure(self, m):
         # `ended` is `now` two cycles before the gap's begin and `elapsed` is two cycles behind: nothing to add.
         ended, elapsed, alone = Signal(64), Signal(64), Signal(init=1)
         m.d.sync += [self.started.eq(self.take), elapsed.eq(self.now - ended)]
-        with m.If(leaving & ~self.last):
+        with m.If(self.runs):
             m.d.sync += [ended.eq(self.now), alone.eq(0)]
         with m.If(self.phase == Phase.FREE):
             m.d.sync += [

@@ -39,6 +39,8 @@ ENTER_CHECKS = {
     "undecided": Reason.BUSY,
 }
 FIELD_CHECKS = ("bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")  # the decoder's
+# Of the risk engine's those that are known early enough to be told together, as ``forbidden``.
+TOGETHER = ("missing", "restricted", "blocked", "unborrowed", "off_collar", "over_value", "over_lane", "no_room")
 GROUP = 5  # checks among which the first one that fails is found in one step
 LAST_NUMBER = 31  # orders of a frame that can be told apart when it is rewritten: 0 to 30
 
@@ -80,6 +82,8 @@ class Tally(wiring.Component):
     message_end, is_order, is_enter : In(1)
     bad_message, …, undecided : In(1)
         Named as in ``DECODE_CHECKS`` and ``ENTER_CHECKS``.
+    forbidden : In(1)
+        One of ``TOGETHER`` is up.
     index : In(9)
         An order has these fields as far as they are known: an undecided one has no symbol, a malformed one nothing.
     judged, stop : Out(1)
@@ -124,7 +128,7 @@ class Tally(wiring.Component):
                 "message_end": In(1),
                 "is_order": In(1),
                 "is_enter": In(1),
-                **{name: In(1) for name in (*DECODE_CHECKS, *ENTER_CHECKS)},
+                **{name: In(1) for name in (*DECODE_CHECKS, *ENTER_CHECKS, "forbidden")},
                 "index": In(9),
                 "judged": Out(1),
                 "stop": Out(1),
@@ -179,7 +183,8 @@ class Tally(wiring.Component):
         m.d.sync += [unfit.eq((decoded != Reason.PASSED) | bad_field), in_segment.eq(self.tcp & self.is_order)]
         m.d.comb += [late.eq(in_segment & behind), crowded.eq(in_segment & self.full)]
         flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items() if name not in FIELD_CHECKS}
-        by_risk = Cat(flags.values()).any()
+        alone = [name for name in ENTER_CHECKS if name not in (*FIELD_CHECKS, *TOGETHER)]
+        by_risk = was_enter & Cat(self.forbidden, *(getattr(self, name) for name in alone)).any()
         for name in FIELD_CHECKS:
             m.d.sync += (bad := Signal(name=name)).eq(self.is_enter & getattr(self, name))
             flags[ENTER_CHECKS[name]] = bad
