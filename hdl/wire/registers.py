@@ -51,9 +51,7 @@ class Reg(IntEnum):
     CLEAR_EXPOSURE = 0x0108  # WO  any value: zeroes net, exposure and gross, forgets open orders; an event tells
     ORDER_VALUE = 0x010A  # RW  64 bits (52 used): largest quantity times price of one order; 10^-4 dollars
     TRIPS = 0x010C  # RW  2 words: two bits, a Trip, for each Reason from TAG to FIRM_GROSS, TAG in the lowest
-    LANE_MODE = (
-        0x0110  # RW  8 words, a lane each: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 Action, bit 4 no DUPLICATE, 5 EVIDENCE
-    )
+    LANE_MODE = 0x0110  # RW  8 words, a lane each: bit 0 TCP, 1 OUCH 4.2, 3..2 Action, 4 no DUPLICATE, 5 evidence
     LANE_KEY = 0x0120  # RW  8 lanes x 4 words: LANE_KEY layout, octet 0 in bits 7..0 of the first word
     GROSS_LIMIT = 0x0140  # RW  16 rows x 64 bits: lanes 0 to 7, row 8 the firm; 10^-4 dollars
     BUILD_TAG = 0x0160  # RW  8 words, a lane each: how a ClOrdID begins, its first octet in bits 31..24
