@@ -70,13 +70,11 @@ class EgressQueue(wiring.Component):
             m.d.sync += self.head.eq(Mux(some, oldest, new))
         with m.If(landed):
             m.d.sync += write.addr.eq(write.addr + 1)
-        # `get` is the latest of all: here it meets one gate, where an enable would be far.
+        # `get` is the latest of all: here and below it meets one gate, where an enable would be far.
         for number, bit in enumerate(read.addr):
             m.d.sync += bit.eq(bit ^ (get & read.addr[:number].all()))
-        with m.If(landed & ~get):
-            m.d.sync += behind.eq(Cat(Const(1, 1), behind))
-        with m.Elif(get & ~landed):
-            m.d.sync += behind.eq(Cat(behind[1], more))
+        fewer, further = Cat(behind[1], more), Cat(Const(1, 1), behind[0])
+        m.d.sync += behind.eq(Mux(get, Mux(landed, behind, fewer), Mux(landed, further, behind)))
 
         # Pushes of whole frames are far apart: by the next one `full` has long settled.
         pushed = Signal()
