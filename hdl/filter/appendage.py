@@ -71,17 +71,17 @@ class Appendage(wiring.Component):
                 self.pegged.eq(self.pegged | pegged),
                 self.channel.eq(self.channel | channel),
             ]
+
         # Of every octet: what it says as a tag counts if it was one.
-        m.d.sync += [fits.eq(0), allowed.eq(0), pegged.eq(0), channel.eq(0)]
-        with m.Switch(self.octet):
-            for number, tag in TAG_VALUES.items():
-                with m.Case(number):
-                    m.d.sync += [
-                        fits.eq(sized[tag.size]),
-                        allowed.eq(Cat(message in tag.messages for message in Message)),
-                        pegged.eq(tag.refused == "pegged"),
-                        channel.eq(tag.refused == "channel"),
-                    ]
+        def is_some(chosen):
+            return Cat(self.octet == number for number, tag in TAG_VALUES.items() if chosen(tag)).any()
+
+        m.d.sync += [
+            fits.eq(Cat(flag & is_some(lambda tag, size=size: tag.size == size) for size, flag in sized.items()).any()),
+            allowed.eq(Cat(is_some(lambda tag, message=message: message in tag.messages) for message in Message)),
+            pegged.eq(is_some(lambda tag: tag.refused == "pegged")),
+            channel.eq(is_some(lambda tag: tag.refused == "channel")),
+        ]
         with m.If(self.valid):
             m.d.sync += self.closed.eq(0)
             with m.Switch(state):
