@@ -49,16 +49,17 @@ class EgressQueue(wiring.Component):
 
         # Both the verdict and the gate decide late in a cycle. A frame that does not become the head at once is told by
         # `landed` one cycle later, when the counters go on. Behind the head wait one or more (`behind[0]`), two or more
-        # (`behind[1]`), three or more (`more`), without the landed one.
+        # (`behind[1]`), without the landed one: as many as a cycle before, when there might be `more`, but for what
+        # came and went then.
         coming = entry_of(m, self.descriptor)
         push, load, get, some, landed = (Signal() for _ in range(5))
-        behind, more = Signal(2), Signal()
+        behind, before, more, came, went = Signal(2), Signal(2), Signal(), Signal(), Signal()
         m.d.comb += [
             push.eq(self.keep & ~self.full),
             load.eq(~self.head_valid | self.pop),
             some.eq(behind[0] | landed),
             get.eq(load & some),
-            more.eq((write.addr - read.addr)[: len(read.addr)] > 2),
+            behind.eq(Mux(came == went, before, Mux(went, Cat(before[1], more), Cat(Const(1, 1), before[0])))),
             write.en.eq(self.end),
             write.data.eq(coming),
         ]
@@ -70,11 +71,15 @@ class EgressQueue(wiring.Component):
             m.d.sync += self.head.eq(Mux(some, oldest, new))
         with m.If(landed):
             m.d.sync += write.addr.eq(write.addr + 1)
-        # `get` is the latest of all: here and below it meets one gate, where an enable would be far.
+        # `get` is the latest of all: here it meets one gate, where an enable would be far, and below none.
         for number, bit in enumerate(read.addr):
             m.d.sync += bit.eq(bit ^ (get & read.addr[:number].all()))
-        fewer, further = Cat(behind[1], more), Cat(Const(1, 1), behind[0])
-        m.d.sync += behind.eq(Mux(get, Mux(landed, behind, fewer), Mux(landed, further, behind)))
+        m.d.sync += [
+            before.eq(behind),
+            more.eq((write.addr - read.addr)[: len(read.addr)] > 2),
+            came.eq(landed),
+            went.eq(get),
+        ]
 
         # Pushes of whole frames are far apart: by the next one `full` has long settled.
         pushed = Signal()
