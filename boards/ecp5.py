@@ -27,6 +27,9 @@ CELLS = {"TRELLIS_COMB": "lut", "TRELLIS_FF": "ff", "DP16KD": "ebr", "MULT18X18D
 # eight neighbours share two. The device's own reset must leave alone what is to outlive it.
 _FLIP_FLOPS = "-cell $_DFF_?_ 01 -cell $_DFFE_??_ 01 -cell $_SDFF_?P?_ r -cell $_SDFFE_?P??_ r"
 _SYNTH = "synth_lattice -family ecp5 -top top -nowidelut"
+# Look-up tables are mapped to have few levels, as if a wire took 1 ns, and not to be few where a carry chain is slower
+# anyway; with more rounds of restructuring than is usual, which save a level on most long paths.
+_TABLES = "abc9 -maxlut 4 -W 1000 -script +&scorr;,&sweep;,&dc2;,&syn3;,&synch2;,&if,{W};,&mfs"
 SCRIPT = "; ".join(
     (
         "read_rtlil top.il",
@@ -35,7 +38,11 @@ SCRIPT = "; ".join(
         f"{_SYNTH} -run map_gates:map_ffs",
         "opt_clean",
         f"dfflegalize {_FLIP_FLOPS} -minsrst 6",
-        f"{_SYNTH} -run map_ffs:json",
+        f"{_SYNTH} -run map_ffs:map_luts",
+        "check -latchonly -assert",
+        _TABLES,
+        "clean",
+        f"{_SYNTH} -run map_cells:json",
         'setparam -set GSR "DISABLED" a:outlives_reset %ci1:+TRELLIS_FF[Q] t:TRELLIS_FF %i',
         "write_json top.json",
     )
