@@ -51,7 +51,7 @@ class Control(wiring.Component):
                 "lane_enable": Out(LANES),
                 "order_size": Out(32),
                 "order_value": Out(NOTIONAL_BITS),
-                "trips": Out(settings.TRIPS.size),
+                "trips": Out(settings.TRIPS),
                 "watchdog": Out(32),
                 "hash_key": Out(KEY_BITS),
                 "tcp_lanes": Out(LANES),

@@ -80,11 +80,11 @@ def stream(frames, *, gap=2, noise=None):
     """Return the rows of the receiver's stream (`hdl.filter.gmii.GmiiRx`) for `frames`, and where each one begins.
 
     `gap` is the number of cycles from the end strobe to the next first octet, 2 at least, or a function that draws it.
-    `noise` draws what is on ``octet`` while nothing is valid.
+    `noise` draws what ``next_octet`` announces while nothing is valid behind it.
     """
     noise = noise or (lambda: 0)
-    rows, starts = [], []
     idle = {"valid": 0, "start": 0, "end": 0}
+    rows, starts = [idle], []
     for frame in frames:
         starts.append(len(rows))
         for number, octet in enumerate(frame):
@@ -93,4 +93,4 @@ def stream(frames, *, gap=2, noise=None):
             )
         rows.append({**idle, "octet": noise(), "end": 1, "length": min(len(frame), 2047)})
         rows += [{**idle, "octet": noise()} for _ in range((gap() if callable(gap) else gap) - 1)]
-    return rows, starts
+    return ahead(rows, "octet", "next_octet"), starts

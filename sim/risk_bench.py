@@ -6,6 +6,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import Event
 
+from hdl.filter.tally import TOGETHER
 from hdl.wire.registers import BUCKET_SLOTS, ENTRY_VALID, KEY_BITS, TRADED, Reg, toeplitz
 from sim.bus import BusMaster
 from sim.risk_reference import MOST, SHOWS, Order, Reference
@@ -134,6 +135,7 @@ class Bench:
             assert not self.dut.decided.value, f"{since=}"
         elif since in (SHOWS, SHOWS + 6):
             shown = tuple(bool(getattr(self.dut, name).value) for name in RESULTS)
+            assert self.dut.forbidden.value == any(getattr(self.dut, name).value for name in TOGETHER)
             assert bool(self.dut.decided.value) == (not full), f"{order=}"
             assert shown == order.results or (shown[0] and order.results[0]), f"{order=} {shown=}"
             assert order.results[0] or self.dut.index.value == order.index

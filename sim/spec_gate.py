@@ -11,7 +11,7 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Cover, Module, Mux, ResetSi
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase, Rest, head_of
+from hdl.filter.gate import GAP, SHORTEST, Descriptor, Gate, OutcomeKind, Phase, Rest, entry_of, head_of
 from hdl.filter.kill import FIRM, KillLatch
 from hdl.filter.marks import Mark
 from hdl.wire.soup import FILLER, Client
@@ -121,7 +121,7 @@ class GateSpec(wiring.Component):
             gate.renew.eq(self.renew),
             gate.accepted.eq(self.accepted),
             gate.head_valid.eq(self.head_valid),
-            gate.head.eq(head_of(m, self.head)),
+            gate.head.eq(head_of(m, entry_of(m, self.head))),
             gate.octet.eq(self.octet),
             gate.mark.eq(self.mark),
             gate.rest.eq(self.rest),
@@ -210,7 +210,7 @@ class GateSpec(wiring.Component):
         # More than P1 asks for: two cycles suffice, no arm in between undoes it, and tx_er tells as well.
         if self.strict:
             leaving = gate.tx_en & ~gate.finished
-            same = leaving & tcp & self.head.tcp & (lane == self.head.lane)
+            same = leaving & tcp & self.head.tcp & (lane[:3] == self.head.lane[:3])
             m.d.comb += [
                 Assert(~(completed & stopped), "an order completed two cycles after the kill"),
                 Assert(~(gate.skip & ~stale & same), "a head was rolled back before the frame that leaves"),
@@ -228,6 +228,7 @@ class GateSpec(wiring.Component):
                 m.d.comb += [
                     Assert((gate.frame.lane == lane) & (gate.frame.tcp == tcp) & (gate.frame.reset == sourced)),
                     Assert(gate.frame.mine == 1 << lane[:3]),
+                    Assert(gate.held == Mux(tcp, 1 << lane[:3], 0)),
                     Assert(gate.shut == (lane[3] | killed.bit_select(lane[:3], 1))),
                     Assert((gate.caught == caught) & (gate.ordered >= ordered) & (sourced | (gate.all == whole))),
                     Assert(~whole | sourced | gate.stops.all() | (gate.phase == Phase.PREAMBLE) & (gate.step == 0)),

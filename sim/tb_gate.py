@@ -54,10 +54,12 @@ class Frame:
 
     def packed(self):
         fields = {name: getattr(self, name) for name in Descriptor.members if name != "length"}
-        stoppable = not self.reset and (self.cut or (self.live and not self.rewritable and not self.all))
+        orders = self.cut or (self.live and not self.rewritable and not self.all)
+        stoppable = orders and not self.reset
         mine = 1 << (self.lane & 7)
         ready = {"mine": mine, "barred": mine if stoppable else 0, "streamed": self.streamed}
-        unfit = len(self.octets) < 64 or (stoppable and self.lane > 7)
+        ready["session"] = mine if self.tcp else 0
+        unfit = len(self.octets) < 64 or (orders and self.lane > 7)
         return pack(Head, length=len(self.octets), unfit=unfit, **fields, **ready)
 
     def rest(self, **noise):
@@ -211,7 +213,7 @@ def model(arrivals, *, cycles, killed=None, renewed=None, epochs=0):
             stale = head.tcp and not head.reset and head.epoch != epochs >> (head.lane & 7) & 1
             barred = head.cut or (head.live and not head.all and not head.rewritable)
             dead = (head.closed(lanes) and barred) or len(head.octets) < 64
-            held = leaving is not None and not stale and head.tcp and leaving.tcp and head.lane == leaving.lane
+            held = leaving is not None and not stale and head.tcp and leaving.tcp and not (head.lane ^ leaving.lane) & 7
             if stale or dead:
                 if not ending and not held:
                     outcomes[cycle + 1] = waiting.pop(0).outcome(STALE if stale else DISCARDED)

@@ -395,7 +395,7 @@ async def reset_in_the_middle_of_a_frame_is_safe(dut):
     await reset(dut)
     for cut in range(1, 60, 3):
         rows, _ = stream([good()[:cut]])
-        await play(dut, rows[:cut], OUTPUTS)
+        await play(dut, rows[: cut + 1], OUTPUTS)
         dut.rst.value = 1
         await dut.clk.rising_edge
         dut.rst.value = 0

@@ -206,7 +206,7 @@ def check(octets, record):
 
 async def begin(dut):
     await reset(dut)
-    quiet = {"octet": 0, "valid": 0, "start": 0, "end": 0, "length": 0}
+    quiet = {"next_octet": 0, "valid": 0, "start": 0, "end": 0, "length": 0}
     rows = [quiet | {"policy": 0, "enable": 0, "tcp_lanes": 0, "write": 0, "word": 0, "data": 0}]
     for lane in range(8):
         outer, inner, server, _ = TABLE.get(lane, (0xFFF, 0, 0, False))
@@ -438,7 +438,7 @@ async def reset_in_the_middle_of_a_frame_is_safe(dut):
     good = segment(options=STAMPS)
     for cut in range(1, len(good), 3):
         rows, _ = stream([good])
-        await play(dut, rows[:cut], OUTPUTS)
+        await play(dut, rows[: cut + 1], OUTPUTS)
         dut.rst.value = 1
         await dut.clk.rising_edge
         dut.rst.value = 0

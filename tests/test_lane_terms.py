@@ -9,6 +9,8 @@ from hdl.filter.lane_terms import TERMS, LaneTerms
 from hdl.wire.registers import Reg
 from tests.cycles import simulate
 
+SWEPT = 40  # cycles in which the first access after a reset is answered
+
 
 class Host:
     """Drives the bus, and the rest of the component's inputs through `ctx`."""
@@ -16,7 +18,7 @@ class Host:
     def __init__(self, ctx, terms):
         self.ctx, self.terms = ctx, terms
 
-    async def access(self, address, data=None):
+    async def access(self, address, data=None, patience=12):
         ctx, bus = self.ctx, self.terms.bus
         ctx.set(bus.request, 1)
         ctx.set(bus.write, data is not None)
@@ -24,19 +26,21 @@ class Host:
         ctx.set(bus.data, data or 0)
         await ctx.tick()
         ctx.set(bus.request, 0)
-        for _ in range(12):
+        for _ in range(patience):
             if ctx.get(bus.ack):
                 assert not ctx.get(bus.error)
                 return ctx.get(bus.value)
             await ctx.tick()
-        raise AssertionError("no answer within 12 cycles")
+        raise AssertionError(f"no answer within {patience} cycles")
 
 
 def run(bench):
     terms = LaneTerms()
 
     async def testbench(ctx):
-        await bench(ctx, terms, Host(ctx, terms))
+        host = Host(ctx, terms)
+        assert await host.access(Reg.BUILD_TAG, patience=SWEPT) == 0
+        await bench(ctx, terms, host)
 
     simulate(terms, testbench)
 
@@ -73,17 +77,19 @@ def test_each_lane_is_shown_its_own_words():
 
 
 def test_p4_what_was_not_written_since_a_reset_is_0():
-    """P4: a memory keeps its words in a reset; they are forgotten all the same."""
+    """P4: a memory keeps its words in a reset; they are zeroed behind it, before the host is answered."""
     reset, terms = Signal(), LaneTerms()
     held = ResetInserter(reset)(terms)
 
     async def bench(ctx):
         host = Host(ctx, terms)
+        await host.access(Reg.BUILD_TAG, patience=SWEPT)
         for number in range(32):
             await host.access(Reg.BUILD_TAG + number, number + 1)
         ctx.set(reset, 1)
         await ctx.tick()
         ctx.set(reset, 0)
+        assert await host.access(Reg.RATE_DEPTH + 7, patience=SWEPT) == 0
         assert [await host.access(Reg.BUILD_TAG + number) for number in range(32)] == [0] * 32
         assert await show(ctx, terms, 3) == [0] * 4
         await host.access(Reg.RATE_DEPTH + 3, 7)

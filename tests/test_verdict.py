@@ -2,7 +2,7 @@
 
 import pytest
 
-from hdl.filter.tally import FIELD_CHECKS
+from hdl.filter.tally import FIELD_CHECKS, TOGETHER
 from hdl.filter.verdict import LOGGED_LATER, SETTLED, Verdict
 from hdl.wire.event import NO_SYMBOL
 from hdl.wire.verdict import FIRST_TRIP, Action, Reason, Trip
@@ -23,8 +23,8 @@ async def judge(
     """
     ctx.set(verdict.lane, lane)
     ctx.set(verdict.action, action)
-    for reason, trip in (BREACHES | (trips or {})).items():
-        ctx.set(verdict.trips[reason - FIRST_TRIP], trip)
+    brings = (BREACHES | (trips or {})).items()
+    ctx.set(verdict.trips, sum(trip << 2 * (reason - FIRST_TRIP) for reason, trip in brings))
     for name in ("tcp", "continued", "unfinished", "old_order", "unjudged"):
         ctx.set(getattr(verdict, name), frame.get(name, 0))
     ctx.set(verdict.killing, killed)
@@ -52,6 +52,7 @@ async def judge(
             "undecided",
         ):
             ctx.set(getattr(verdict, name), message.get(name, 0))
+        ctx.set(verdict.forbidden, any(message.get(name, 0) for name in TOGETHER))
         ctx.set(verdict.index, 40 + number)
         if ctx.get(verdict.judged_order):
             stops.append(ctx.get(verdict.stop))
@@ -69,8 +70,10 @@ async def judge(
     ctx.set(verdict.flags, flags)
     ctx.set(verdict.closes, 0)
     ctx.set(verdict.end, 1)
-    names = ("keep", "reset", "overwrite", "lets_go")
+    names = ("keep", "overwrite", "lets_go")
     found = {name: ctx.get(getattr(verdict, name)) for name in names} | {"stops": stops, "charges": charges}
+    found["reset"] = ctx.get(verdict.enter & verdict.reset)
+    assert ctx.get(verdict.enter) == found["keep"] | found["reset"]
     await ctx.tick()
     found |= {name: ctx.get(getattr(verdict, name)) for name in ("orders", "stopped", "stop_reason")}
     assert found.pop("lets_go") == bool(found["orders"]) or found["overwrite"]

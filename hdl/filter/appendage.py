@@ -71,6 +71,17 @@ class Appendage(wiring.Component):
                 self.pegged.eq(self.pegged | pegged),
                 self.channel.eq(self.channel | channel),
             ]
+
+        # Of every octet: what it says as a tag counts if it was one.
+        def is_some(chosen):
+            return Cat(self.octet == number for number, tag in TAG_VALUES.items() if chosen(tag)).any()
+
+        m.d.sync += [
+            fits.eq(Cat(flag & is_some(lambda tag, size=size: tag.size == size) for size, flag in sized.items()).any()),
+            allowed.eq(Cat(is_some(lambda tag, message=message: message in tag.messages) for message in Message)),
+            pegged.eq(is_some(lambda tag: tag.refused == "pegged")),
+            channel.eq(is_some(lambda tag: tag.refused == "channel")),
+        ]
         with m.If(self.valid):
             m.d.sync += self.closed.eq(0)
             with m.Switch(state):
@@ -79,16 +90,6 @@ class Appendage(wiring.Component):
                     m.d.sync += [size_given.eq(self.octet - 1), state.eq(_State.TAG)]
                 with m.Case(_State.TAG):
                     m.d.sync += [left.eq(size_given), judging.eq(1), state.eq(_State.VALUE)]
-                    m.d.sync += [fits.eq(0), allowed.eq(0), pegged.eq(0), channel.eq(0)]
-                    with m.Switch(self.octet):
-                        for number, tag in TAG_VALUES.items():
-                            with m.Case(number):
-                                m.d.sync += [
-                                    fits.eq(sized[tag.size]),
-                                    allowed.eq(Cat(message in tag.messages for message in Message)),
-                                    pegged.eq(tag.refused == "pegged"),
-                                    channel.eq(tag.refused == "channel"),
-                                ]
                 with m.Case(_State.VALUE):
                     m.d.sync += left.eq(left - 1)
                     with m.If(left == 1):

@@ -93,8 +93,9 @@ class BusDecoder(wiring.Component):
 
         asked, orphan = Signal(), Signal()
         m.d.sync += asked.eq(self.bus.request)
+        m.d.comb += orphan.eq(~chosen.any())
         with m.If(self.bus.request):
-            m.d.sync += [chosen.eq(owner), orphan.eq(owner == 0)]
+            m.d.sync += chosen.eq(owner)
         for number, output in enumerate(outputs):
             m.d.comb += [
                 output.request.eq(asked & chosen[number]),

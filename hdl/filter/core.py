@@ -281,7 +281,8 @@ class Filter(wiring.Component):
         connect(m, bus.status, status.bus)
 
         parts = (receiver, gate, records, replies, risk, counters, log, link, controller, status)
-        m.d.sync += self.busy.eq(Cat(returns.active, *(part.busy for part in parts)).any())
+        each = Cat(returns.active, *(part.busy for part in parts))
+        m.d.sync += [(some := Signal.like(each, name="some_busy")).eq(each), self.busy.eq(some.any())]
         return m
 
     def _read(self, m, lane):
@@ -295,7 +296,7 @@ class Filter(wiring.Component):
             p.lanes.enable.eq(p.settings.lane_enable),
             p.lanes.tcp_lanes.eq(p.settings.tcp_lanes),
         ]
-        follow(m, p.receiver, p.headers, "octet", "valid", "start", "end", "length")
+        follow(m, p.receiver, p.headers, "next_octet", "valid", "start", "end", "length")
         follow(m, p.headers, p.lanes.orders, "key_octet", "key_index", "key_valid", "tcp")
         follow(m, p.lanes.orders, p.headers, "found", "found_lane")
         located = ("open", "located", "lane", "source_port", "sequence", "tcp_flags", "payload_length")
@@ -415,7 +416,7 @@ class Filter(wiring.Component):
         follow(m, p.order, p.verdict, "user_ref", "quantity", "price", "bad_message", "replace", "pegged", "channel")
         follow(m, p.order, p.verdict, "bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
         follow(m, p.risk, p.verdict, "index", "missing", "restricted", "blocked", "unborrowed", "off_collar")
-        follow(m, p.risk, p.verdict, "over_value", "over_position", "over_lane", "over_firm")
+        follow(m, p.risk, p.verdict, "over_value", "over_position", "over_lane", "over_firm", "forbidden")
 
     def _admit(self, m, lane):
         """What the lane's own terms say of an order: tag, number, rate. They are the frame's until it is released."""
@@ -471,7 +472,7 @@ class Filter(wiring.Component):
             m.d.comb += mark.eq(Mark.CHECK_LOW)
 
         stamp = Signal(16)
-        m.d.sync += stamp.eq(self.now - 2)  # when the frame that ends now had its last octet on the pins
+        m.d.sync += stamp.eq(p.watchdog.now - 1)  # when the frame that ends now had its last octet on the pins
         follow(m, p.receiver, p.buffer, "octet", "valid", "start", "end", "length")
         follow(m, p.receiver, p.rewrite, "octet", "valid", "start")
         follow(m, p.verdict, p.rewrite, "stop")
@@ -563,7 +564,8 @@ class Filter(wiring.Component):
             p.capture.aborted.eq(p.gate.outcome_valid & (p.gate.outcome.kind == OutcomeKind.ABORTED)),
             p.capture.lane.eq(p.gate.outcome.lane),
             p.capture.orders.eq(Mux(p.gate.outcome.all | p.gate.outcome.reset, 0, p.records.books.orders)),
-            p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last),
+            # A message of one octet is no order, and may end while the one before it is being judged.
+            p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last & ~p.framer.message_first),
             p.capture.tripped.eq(p.verdict.tripped),
         ]
         follow(m, p.gate, p.capture, "started", "dwell", "gap", "length")

@@ -36,6 +36,7 @@ Head = data.StructLayout(
     {
         **{name: field.shape for name, field in Descriptor},
         "mine": LANES,  # one bit for its lane; lanes above 7 have that of the low three bits
+        "session": LANES,  # as `mine`; 0 if it is of none
         "barred": LANES,  # as `mine`; 0 if it may begin on a killed lane, as it is or overwritten
         "streamed": 1,  # of a session, and no RST
         "unfit": 1,  # it must not begin in any case: no frame at all, or to be stopped and of no lane
@@ -43,16 +44,32 @@ Head = data.StructLayout(
 )
 
 
-def head_of(m, descriptor):
-    """Return a `Head` for a descriptor."""
-    head = Signal(Head)
-    stoppable = ~head.reset & (head.cut | head.live & ~head.rewritable & ~head.all)
-    m.d.comb += [head[name].eq(descriptor[name]) for name in Descriptor.members]
+# What of that is worked out before a descriptor waits in the queue.
+Entry = data.StructLayout({**{name: field.shape for name, field in Descriptor}, "stoppable": 1, "unfit": 1})
+
+
+def entry_of(m, descriptor):
+    """Return an `Entry` for a descriptor."""
+    entry = Signal(Entry)
+    orders = entry.cut | entry.live & ~entry.rewritable & ~entry.all
+    m.d.comb += [entry[name].eq(descriptor[name]) for name in Descriptor.members]
     m.d.comb += [
-        head.mine.eq(1 << head.lane[:3]),
-        head.barred.eq(head.mine & stoppable.replicate(LANES)),
+        entry.stoppable.eq(~entry.reset & orders),
+        entry.unfit.eq(~entry.length[6:].any() | orders & entry.lane[3]),  # an RST, which comes late, is of a lane
+    ]
+    return entry
+
+
+def head_of(m, entry):
+    """Return a `Head` for an entry."""
+    head, mine = Signal(Head), Signal(LANES)
+    m.d.comb += [head[name].eq(entry[name]) for name in (*Descriptor.members, "unfit")]
+    m.d.comb += [
+        mine.eq(1 << head.lane[:3]),
+        head.mine.eq(mine),
+        head.session.eq(mine & head.tcp.replicate(LANES)),
+        head.barred.eq(mine & entry.stoppable.replicate(LANES)),
         head.streamed.eq(head.tcp & ~head.reset),
-        head.unfit.eq(~head.length[6:].any() | stoppable & head.lane[3]),
     ]
     return head
 
@@ -228,6 +245,7 @@ class Gate(wiring.Component):
         self.last = Signal()  # remaining == 1
         self.crc = Signal(32)  # over the octets loaded; in the FCS, what is left of it
         self.frame = Signal(Head)  # taken last
+        self.held = Signal(LANES)  # its session, while it leaves; behind that, until one is free to leave, none
         self.all = Signal()  # all its runs are overwritten
         self.forced = Signal()  # by the kill, not by its verdict
         self.stops = Signal(32)  # from bit 0 on: this run and the next ones
@@ -236,6 +254,7 @@ class Gate(wiring.Component):
         self.own = Signal()  # what was loaded needs another FCS than it came with
         self.ordered = Signal()  # an order is let go: by the descriptor, or in the octets up to `value`
         self.caught = Signal()  # its lane was killed while it was leaving
+        self.runs = Signal()  # a frame is leaving, and this is not its last octet
 
     def elaborate(self, platform):
         m = Module()
@@ -262,6 +281,7 @@ class Gate(wiring.Component):
             self.tx_er.eq(leaving & aborting),
             self.step.eq(self.step + 1),
         ]
+        m.d.sync += self.runs.eq(0)
         with m.Switch(self.phase):
             with m.Case(Phase.GAP):
                 m.d.sync += self.phase.eq(Mux(self.step == GAP - 1, Phase.FREE, Phase.GAP))
@@ -270,9 +290,9 @@ class Gate(wiring.Component):
                 m.d.sync += [self.step.eq(0), self.remaining.eq(length), self.caught.eq(0)]
                 m.d.sync += [self.tail.eq(0), self.check.eq(0), self.last.eq(0)]
                 m.d.sync += self.tx_data.eq(0x55)  # whether it is taken comes late, and without `tx_en` nobody looks
-                m.d.sync += self.phase.eq(Mux(self.take, Phase.PREAMBLE, Phase.FREE))
+                m.d.sync += [self.phase.eq(Mux(self.take, Phase.PREAMBLE, Phase.FREE)), self.runs.eq(self.take)]
             with m.Case(Phase.PREAMBLE):
-                m.d.sync += [self.tx_data.eq(0x55), self.caught.eq(caught), self.crc.eq(INIT)]
+                m.d.sync += [self.tx_data.eq(0x55), self.caught.eq(caught), self.crc.eq(INIT), self.runs.eq(1)]
                 with m.If(self.step == 2):
                     m.d.sync += self.fetch.eq(1)  # four octets ahead, as long as the buffer and `_alter` take
                 m.d.sync += self.phase.eq(Mux(self.step == 6, Phase.OCTETS, Phase.PREAMBLE))
@@ -287,6 +307,7 @@ class Gate(wiring.Component):
                     self.remaining.eq(self.remaining - 1),
                     self.check.eq(self.tail),
                     self.last.eq(self.remaining == 2),
+                    self.runs.eq(~self.last & (self.remaining != 2)),
                 ]
                 with m.If(self.remaining == 6):
                     m.d.sync += self.tail.eq(1)
@@ -295,7 +316,7 @@ class Gate(wiring.Component):
                 m.d.sync += self.phase.eq(Mux(self.last, Phase.GAP, Phase.OCTETS))
 
         self._report(m, stale, ending, aborting)
-        self._measure(m, leaving)
+        self._measure(m)
         return m
 
     def _stale(self):
@@ -303,8 +324,7 @@ class Gate(wiring.Component):
         return self.head.streamed & ((self.epochs & self.head.mine).any() ^ self.head.epoch)
 
     def _same_session(self):
-        head, frame = self.head, self.frame
-        return head.tcp & frame.tcp & (head.lane == frame.lane)
+        return (self.head.session & self.held).any()
 
     def _choose(self, m, leaving, ending, aborting):
         """Take or discard the head, in the variant in which it may leave. Return whether it is stale."""
@@ -313,12 +333,13 @@ class Gate(wiring.Component):
         m.d.comb += [
             stale.eq(self._stale()),
             barred.eq(head.unfit | (self.killed & head.barred).any()),
-            waits.eq(ending | leaving & self._same_session()),  # a head that is barred
+            waits.eq(ending | self._same_session()),  # a head that is barred, while another frame leaves
             free.eq(self.phase == Phase.FREE),
-            fails.eq(self.head_valid & barred & ~waits),
+            fails.eq(self.head_valid & barred & (free | ~waits)),
             self.take.eq(self.head_valid & free & ~barred & ~stale),
             self.skip.eq(fails | self.head_valid & stale & ~ending),
-            self.head_pop.eq(self.head_valid & Mux(stale, ~ending, Mux(barred, ~waits, free))),
+            # It is late, and so are all but `free` and `ending`: each meets one gate or two.
+            self.head_pop.eq(self.head_valid & (free | Mux(stale, ~ending, barred & ~waits))),
         ]
         # Whether it is taken comes too late to enable so many registers: the last head seen is the one taken.
         with m.If(free):
@@ -326,20 +347,26 @@ class Gate(wiring.Component):
             forced = ~head.reset & closed & head.live & head.rewritable & ~head.all
             m.d.sync += [
                 frame.eq(head),
+                self.held.eq(head.session),
                 self.forced.eq(forced),
                 self.all.eq(head.all | forced),
                 self.ordered.eq((head.live | head.orders) & ~head.all & ~forced & ~head.reset),
                 self.own.eq(head.reset),
             ]
+        with m.If(ending):
+            m.d.sync += self.held.eq(0)
         m.d.sync += self.reset_begin.eq(self.take & head.reset)
         m.d.comb += self.reset_lane.eq(frame.lane)
 
         # A lane's epoch flips when a frame of the present one is aborted or, not being stale, discarded.
-        fallen = 0
-        for one, strobe in ((frame, ending & aborting), (head, fails)):
-            lane = one.mine & (strobe & one.streamed & ~one.lane[3]).replicate(LANES)
-            fallen |= lane & ~(self.epochs ^ one.epoch.replicate(LANES))
-        m.d.sync += self.epochs.eq((self.renew & ~self.accepted) | (~self.renew & (self.epochs ^ fallen)))
+        present = [
+            one.mine & (one.streamed & ~one.lane[3]).replicate(LANES) & ~(self.epochs ^ one.epoch.replicate(LANES))
+            for one in (frame, head)
+        ]
+        aborts = present[0] & (ending & aborting).replicate(LANES)
+        after = (self.epochs ^ fallen for fallen in (aborts, aborts | present[1]))
+        either = [(self.renew & ~self.accepted) | (~self.renew & epochs) for epochs in after]
+        m.d.sync += self.epochs.eq(Mux(fails, either[1], either[0]))
         return stale
 
     def _alter(self, m):
@@ -418,11 +445,11 @@ class Gate(wiring.Component):
         m.d.comb += [self.outcome[name].eq(field) for name, field in head.items()]
         m.d.comb += [self.outcome[name].eq(self.rest[name]) for name in _OF_REST]
 
-    def _measure(self, m, leaving):
+    def _measure(self, m):
         # `ended` is `now` two cycles before the gap's begin and `elapsed` is two cycles behind: nothing to add.
         ended, elapsed, alone = Signal(64), Signal(64), Signal(init=1)
         m.d.sync += [self.started.eq(self.take), elapsed.eq(self.now - ended)]
-        with m.If(leaving & ~self.last):
+        with m.If(self.runs):
             m.d.sync += [ended.eq(self.now), alone.eq(0)]
         with m.If(self.phase == Phase.FREE):
             m.d.sync += [

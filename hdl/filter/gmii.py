@@ -32,6 +32,8 @@ class GmiiRx(wiring.Component):
         Pins, registered here.
     octet, valid : Out(8), Out(1)
         Without gaps from the first octet of a frame to its last, FCS included.
+    next_octet : Out(8)
+        ``octet`` of the next cycle.
     start : Out(1)
         With the first octet.
     end : Out(1)
@@ -51,6 +53,7 @@ class GmiiRx(wiring.Component):
     dv: In(1)
     er: In(1)
     octet: Out(8)
+    next_octet: Out(8)
     valid: Out(1)
     start: Out(1)
     end: Out(1)
@@ -79,6 +82,7 @@ class GmiiRx(wiring.Component):
             m.d.sync += state.eq(_State.FRAME)
 
         fresh = Signal()  # no octet since the start delimiter
+        m.d.comb += self.next_octet.eq(data)
         m.d.sync += [
             self.octet.eq(data),
             self.valid.eq(inside),

@@ -99,14 +99,15 @@ class Gross(wiring.Component):
         # The adder. What is read lacks what one that began three or four cycles earlier writes: its results, the
         # lane's first, are on `earlier` when they are needed.
         applied, subtract, subtracted = Signal(5), Signal(), Signal()
-        before, forward, moves = Signal(LANE_BITS), Signal(), Signal()
+        before, same, forward, moves = Signal(LANE_BITS), Signal(), Signal(), Signal()
         m.d.sync += [
             applied.eq(Cat(apply[2], applied)),
             subtract.eq((apply[2] | applied[0]) & ~self.plus),
             subtracted.eq(subtract),
+            same.eq(self.lane == before),  # either is there for long
         ]
         m.d.comb += [
-            forward.eq((applied[2:4].any() & (self.lane == before)) | (applied[0] & applied[3:].any())),
+            forward.eq((applied[2:4].any() & same) | (applied[0] & applied[3:].any())),
             moves.eq(applied[:2].any() | check[3:5].any() | self.load),
         ]
         with m.If(apply[2]):

@@ -15,6 +15,9 @@ from hdl.wire.verdict import NO_LANE, Reason
 FLAGS = Reason.FRAMING + 1  # bit numbers are reasons
 
 
+_TYPES = (*TAGS, EtherType.IPV4, EtherType.ARP)  # that are told from others
+
+
 class _Section(enum.Enum):
     MAC = 0
     TYPE_HIGH = 1
@@ -35,9 +38,9 @@ class Headers(wiring.Component):
     lane and a payload, and a wrong TCP header from having a payload; any other failure only raises its flag. IP_HEADER
     also means that the header reaches into the FCS.
 
-    An octet at ``octet`` in cycle c is at ``payload_octet`` in c + 1. Octet k of the frame is at ``octet`` in cycle k;
-    t and q are the first octets of the transport header and of the payload. No frame, however it is cut, changes the
-    reading of the next. There is no backpressure.
+    An octet at ``next_octet`` in cycle c - 1 belongs to cycle c, in which ``valid`` says whether it is one, and is at
+    ``payload_octet`` in c + 1. Octet k of the frame belongs to cycle k; t and q are the first octets of the transport
+    header and of the payload. No frame, however it is cut, changes the reading of the next. There is no backpressure.
 
     Parameters
     ----------
@@ -46,8 +49,8 @@ class Headers(wiring.Component):
 
     Members
     -------
-    octet, valid, start, end, length : In
-        The stream of `GmiiRx`.
+    next_octet, valid, start, end, length : In
+        The stream of `GmiiRx`, whose octets last without a gap: what an octet says is known a cycle before.
     policy : In(2)
         Bit 0: ARP passes; bit 1: ICMP passes.
     key_octet, key_index, key_valid : Out(8), Out(4), Out(1)
@@ -86,7 +89,7 @@ class Headers(wiring.Component):
         Bits numbered as `Reason`. RUNT, RX_ERROR, FCS, OVERFLOW and FENCED to FRAMING are others' and stay 0.
     """
 
-    octet: In(8)
+    next_octet: In(8)
     valid: In(1)
     start: In(1)
     end: In(1)
@@ -125,7 +128,8 @@ class Headers(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        octet, valid = self.octet, self.valid
+        octet, valid = Signal(8), self.valid
+        m.d.sync += octet.eq(self.next_octet)
         section, place = Signal(_Section), Signal(6)
         in_header, in_payload = Signal(), Signal()
         m.d.comb += [
@@ -133,12 +137,19 @@ class Headers(wiring.Component):
             in_payload.eq(valid & (section == _Section.PAYLOAD)),
         ]
 
-        # What the ethertype may be by its high octet.
-        known = (*TAGS, EtherType.IPV4, EtherType.ARP)
-        types = {number: Signal(name=f"perhaps_{number.name.lower()}") for number in known}
+        # The octet is this value, and ends such an ethertype.
+        values = {*Protocol, *(number >> 8 for number in _TYPES)}
+        same = {int(value): Signal(name=f"is_{int(value):02x}") for value in sorted(values)}
+        m.d.sync += [flag.eq(self.next_octet == value) for value, flag in same.items()]
+        types = {number: Signal(name=f"is_{number.name.lower()}") for number in (EtherType.IPV4, EtherType.ARP)}
+        is_tag = Signal()
+        ends = {number: same[number >> 8] & (self.next_octet == number & 0xFF) for number in _TYPES}
+        m.d.sync += [flag.eq(ends[number]) for number, flag in types.items()]
+        m.d.sync += is_tag.eq(Cat(ends[tag] for tag in TAGS).any())
+
         vids = [Signal(12, name="outer_vid"), Signal(12, name="inner_vid")]
         first_words, header_last = Signal(4), Signal()  # words of the header that follow; its last octet is here
-        total, left, final = Signal(16), Signal(16), Signal()  # octets of the packet; its last one is here
+        left, final = Signal(16), Signal()  # octets of the packet; its last one is here
         opaque, deep = Signal(), Signal()  # no lane; behind the first eight octets of the payload
         whole = Signal()  # the packet has ended
 
@@ -158,10 +169,9 @@ class Headers(wiring.Component):
                     with m.If(place == 11):
                         m.d.sync += section.eq(_Section.TYPE_HIGH)
                 with m.Case(_Section.TYPE_HIGH):
-                    m.d.sync += [perhaps.eq(octet == number >> 8) for number, perhaps in types.items()]
                     m.d.sync += section.eq(_Section.TYPE_LOW)
                 with m.Case(_Section.TYPE_LOW):
-                    self._type(m, types, section, place)
+                    self._type(m, is_tag, types, section, place)
                 with m.Case(_Section.TAG_HIGH):
                     for number, vid in enumerate(vids, 1):
                         with m.If(self.tags == number):
@@ -172,16 +182,14 @@ class Headers(wiring.Component):
                         with m.If(self.tags == number):
                             m.d.sync += vid[:8].eq(octet)
                     m.d.sync += section.eq(_Section.TYPE_HIGH)
-                with m.Case(_Section.HEADER):
-                    self._header(m, section, place, first_words, total, left, final, opaque)
-                    with m.If(header_last):
-                        m.d.sync += [section.eq(Mux(final, _Section.REST, _Section.PAYLOAD)), place.eq(0)]
-                        m.d.sync += whole.eq(final)
                 with m.Case(_Section.PAYLOAD):
                     with m.If(place == 7):
                         m.d.sync += deep.eq(1)
                     with m.If(final):
                         m.d.sync += [section.eq(_Section.REST), whole.eq(1)]
+        self._header(m, octet, same, in_header, section, place, first_words, left, final, opaque)
+        with m.If(in_header & header_last):
+            m.d.sync += [section.eq(Mux(final, _Section.REST, _Section.PAYLOAD)), place.eq(0), whole.eq(final)]
 
         packet = Packet.create()
         m.d.comb += [
@@ -194,7 +202,9 @@ class Headers(wiring.Component):
             packet.whole.eq(whole),
             packet.end.eq(self.end),
         ]
-        self._key(m, in_header, in_payload & ~deep & ~opaque, place, vids)
+        ports = Signal()  # they are here, in a packet of a lane
+        m.d.sync += ports.eq(~final & Mux(ports, valid & (place[:2] != 3), in_header & header_last & ~opaque))
+        self._key(m, octet, in_header, valid & ports, place, vids)
         self._header_right(m, in_header, header_last, place)
         self._transport(m, packet, final)
 
@@ -224,85 +234,83 @@ class Headers(wiring.Component):
             m.d.sync += [opaque.eq(0), self.tcp.eq(0), deep.eq(0)]
         return m
 
-    def _type(self, m, types, section, place):
+    def _type(self, m, is_tag, types, section, place):
         """The second octet of an ethertype is here."""
         flags = self.flags
-
-        def is_type(number):
-            return types[number] & (self.octet == number & 0xFF)
-
-        is_tag = Signal()
-        m.d.comb += is_tag.eq(Cat(is_type(tag) for tag in TAGS).any())
         m.d.sync += [section.eq(_Section.REST), place.eq(0)]
         with m.If(is_tag):
             with m.If(self.tags == MOST_TAGS):
                 m.d.sync += flags[Reason.VLAN_DEPTH].eq(1)
             with m.Else():
                 m.d.sync += [self.tags.eq(self.tags + 1), section.eq(_Section.TAG_HIGH)]
-        with m.Elif(is_type(EtherType.IPV4)):
+        with m.Elif(types[EtherType.IPV4]):
             m.d.sync += [
                 section.eq(_Section.HEADER),
                 flags[Reason.IP_HEADER].eq(1),
                 flags[Reason.IP_LENGTH].eq(1),
             ]
-        with m.Elif(is_type(EtherType.ARP)):
+        with m.Elif(types[EtherType.ARP]):
             m.d.sync += flags[Reason.POLICY].eq(~self.policy[0])
         with m.Else():
             m.d.sync += flags[Reason.ETHERTYPE].eq(1)
 
-    def _header(self, m, section, place, first_words, total, left, final, opaque):
-        """An octet of the IPv4 header is here."""
-        octet, flags = self.octet, self.flags
-        words = Signal(4)
-        with m.Switch(place):
-            with m.Case(0):
+    def _header(self, m, octet, same, in_header, section, place, first_words, left, final, opaque):
+        """The IPv4 header, of which every octet's number, and what it says, is known a cycle before."""
+        flags, words = self.flags, Signal(4)
+        high, strange, short, some_low, some = Signal(8), Signal(), Signal(), Signal(), Signal()
+        at = {number: Signal(name=f"at_{number}") for number in (2, 3, 4, 6, 7, 9)}
+        m.d.sync += [
+            *(flag.eq(in_header & (place == number - 1)) for number, flag in at.items()),
+            strange.eq((self.next_octet[4:] != 4) | (self.next_octet[:4] < 5)),
+            short.eq((Cat(octet, high)[6:] == 0) & (octet[2:6] < words)),
+            some_low.eq(self.next_octet[:6] != 0),
+            some.eq(self.next_octet != 0),
+        ]
+        with m.If(in_header):
+            with m.If(place == 0):
                 m.d.sync += [words.eq(octet[:4]), first_words.eq(octet[:4] - 1)]
-                with m.If((octet[4:] != 4) | (octet[:4] < 5)):
+                with m.If(strange):
                     m.d.sync += section.eq(_Section.REST)
-            with m.Case(2):
-                m.d.sync += total[8:].eq(octet)
-            with m.Case(3):
-                m.d.sync += [total[:8].eq(octet), left.eq(Cat(octet, total[8:]) - 4), final.eq(0)]
-            with m.Case(4):
-                with m.If((total[6:] == 0) & (total[2:6] < words)):
-                    m.d.sync += section.eq(_Section.REST)
-            with m.Case(6):
-                with m.If(octet[:6] != 0):  # more fragments, or the high bits of the offset
-                    m.d.sync += [flags[Reason.FRAGMENT].eq(1), opaque.eq(1)]
-            with m.Case(7):
-                with m.If(octet != 0):
-                    m.d.sync += [flags[Reason.FRAGMENT].eq(1), opaque.eq(1)]
-            with m.Case(9):
-                with m.Switch(octet):
-                    with m.Case(Protocol.UDP):
-                        for reason in (Reason.NO_LANE, Reason.UDP_LENGTH, Reason.UDP_CHECKSUM):
-                            m.d.sync += flags[reason].eq(1)
-                    with m.Case(Protocol.TCP):
-                        m.d.sync += self.tcp.eq(1)
-                        for reason in (Reason.NO_LANE, Reason.TCP_HEADER, Reason.TCP_FLAGS, Reason.TCP_CHECKSUM):
-                            m.d.sync += flags[reason].eq(1)
-                    with m.Case(Protocol.ICMP):
-                        m.d.sync += [opaque.eq(1), flags[Reason.POLICY].eq(~self.policy[1])]
-                    with m.Default():
-                        m.d.sync += [opaque.eq(1), flags[Reason.PROTOCOL].eq(1)]
+            with m.If(at[2]):
+                m.d.sync += high.eq(octet)
+            with m.If(at[3]):
+                m.d.sync += [left.eq(Cat(octet, high) - 4), final.eq(0)]
+            with m.If(at[4] & short):
+                m.d.sync += section.eq(_Section.REST)
+            # More fragments, or some of the offset.
+            with m.If((at[6] & some_low) | (at[7] & some)):
+                m.d.sync += [flags[Reason.FRAGMENT].eq(1), opaque.eq(1)]
+            with m.If(at[9]):
+                with m.If(same[Protocol.UDP]):
+                    for reason in (Reason.NO_LANE, Reason.UDP_LENGTH, Reason.UDP_CHECKSUM):
+                        m.d.sync += flags[reason].eq(1)
+                with m.Elif(same[Protocol.TCP]):
+                    m.d.sync += self.tcp.eq(1)
+                    for reason in (Reason.NO_LANE, Reason.TCP_HEADER, Reason.TCP_FLAGS, Reason.TCP_CHECKSUM):
+                        m.d.sync += flags[reason].eq(1)
+                with m.Elif(same[Protocol.ICMP]):
+                    m.d.sync += [opaque.eq(1), flags[Reason.POLICY].eq(~self.policy[1])]
+                with m.Else():
+                    m.d.sync += [opaque.eq(1), flags[Reason.PROTOCOL].eq(1)]
 
-    def _key(self, m, in_header, in_ports, place, vids):
+    def _key(self, m, octet, in_header, in_ports, place, vids):
         """The VIDs go while octets 0 to 3 of the IP header pass, addresses and ports as they pass."""
         vid_octets = Cat(*[part for vid in vids for part in (vid[8:], Const(0, 4), vid[:8])])
-        in_vids, in_addresses = Signal(), Signal()
+        in_vids, in_addresses, second = Signal(), Signal(), Signal()  # `second`: behind the checksum, if in the header
+        m.d.sync += second.eq(in_header & (place >= 11) & (place < 19))
         m.d.comb += [
             in_vids.eq(in_header & (place[2:] == 0)),
-            in_addresses.eq(in_header & ((place[2:] == 3) | (place[2:] == 4))),
+            in_addresses.eq(in_header & second),
         ]
         addresses, ports = (4, 14) if self.back else (8, 12)
         waiting = Signal()  # for the answer to a whole key
         m.d.sync += [
-            self.key_octet.eq(Mux(in_vids, vid_octets.word_select(place[:2], 8), self.octet)),
-            self.key_valid.eq(in_vids | in_addresses | (in_ports & (place[2:] == 0))),
+            self.key_octet.eq(Mux(in_vids, vid_octets.word_select(place[:2], 8), octet)),
+            self.key_valid.eq(in_vids | in_addresses | in_ports),
             # 0 to 3, then 12 to 19 as 4 to 11, then 0 to 3 as 12 to 15
             self.key_index.eq(Mux(in_vids, place[:2], Mux(in_addresses, place[:4] ^ addresses, place[:2] ^ ports))),
         ]
-        with m.If(in_ports & (place == 3)):
+        with m.If(in_ports & (place[:2] == 3)):
             m.d.sync += waiting.eq(1)
         m.d.sync += [self.owned.eq(0), self.located.eq(0)]
         with m.If(waiting & self.found & ~self.end):
@@ -369,7 +377,7 @@ class Headers(wiring.Component):
             self.check_high.eq(segment.check_high & in_tcp),
             self.check_low.eq(segment.check_low & in_tcp),
             self.payload_start.eq(begins & ~self.end),
-            self.payload_octet.eq(self.octet),
+            self.payload_octet.eq(packet.octet),
             self.payload_valid.eq(self.payload_follows),
             self.payload_last.eq(self.payload_follows & final),
         ]

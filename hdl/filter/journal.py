@@ -107,7 +107,7 @@ class Journal(wiring.Component):
         # What is left to be undone of the dropped frame, and of the failed one at the head of the queue.
         dropped_place, dropped_left = Signal(PLACE_BITS), Signal(COUNT_BITS)
         failed_place, failed_left, holding = Signal(PLACE_BITS), Signal(COUNT_BITS), Signal()
-        final = Signal()  # `failed_left` is 1
+        final = Signal()  # `failed_left` is 1; it has been so or not for a cycle whenever one is taken
         drop, fail, failure = Signal(), Signal(), failures.o.payload
         m.d.comb += [
             drop.eq(self.frame_end & ~self.kept & (self.reserve | self.reservations.any())),
@@ -121,10 +121,8 @@ class Journal(wiring.Component):
             m.d.sync += self.urgent.eq(dropped_left != 1)
         with m.If(fail):
             m.d.sync += [failed_place.eq(failure.base), failed_left.eq(failure.count), holding.eq(1)]
-            m.d.sync += final.eq(failure.count == 1)
         with m.Elif(self.taken & ~self.urgent):
-            m.d.sync += [failed_place.eq(failed_place + 1), failed_left.eq(failed_left - 1)]
-            m.d.sync += [holding.eq(~final), final.eq(failed_left == 2)]
+            m.d.sync += [failed_place.eq(failed_place + 1), failed_left.eq(failed_left - 1), holding.eq(~final)]
 
         # The ring's read address changes with these events, and its word is on `entry` three cycles later: for two
         # cycles nothing is due.
@@ -132,6 +130,7 @@ class Journal(wiring.Component):
         m.d.comb += event.eq(drop | self.taken | (fail & ~self.urgent))
         m.d.sync += [
             before.eq(event),
+            final.eq(failed_left == 1),
             self.due.eq(~(event | before) & (self.urgent | holding)),
             self.entry.eq(ring.read_data),
             self.void.eq(ring.read_data[ENTRY.size :] != era),

@@ -19,7 +19,8 @@ class LaneTerms(wiring.Component):
 
     ``begin`` in cycle b asks for the words of ``lane``: the first shows from b+4 on, then one a cycle, in the order of
     `TERMS`, until in b+7 all are ``shown`` (strobe); they stay until the next ``begin``. ``commit`` writes
-    ``last_ref`` of that lane. All are 0 after a reset. The host reads and writes them in between, within 12 cycles.
+    ``last_ref`` of that lane. All are 0 from 32 cycles after a reset on. The host reads and writes them in between,
+    within 12 cycles, or when they are 0.
 
     Members
     -------
@@ -46,9 +47,10 @@ class LaneTerms(wiring.Component):
         m = Module()
         count = len(TERMS)
         m.submodules.memory = memory = Memory(32, count * LANES, distributed=True)
-        written = Signal(count * LANES)  # since the reset: a memory keeps its words
+        sweep, sweeping = Signal(range(count * LANES)), Signal(init=1)  # after the reset: a memory keeps its words
+        with m.If(sweeping):
+            m.d.sync += [sweep.eq(sweep + 1), sweeping.eq(sweep != count * LANES - 1)]
         lane, turn = Signal(LANE_BITS), Signal(count + _LATENCY)  # `turn`: a bit for each cycle behind `begin`
-        known, value = Signal(_LATENCY), Signal(32)
         with m.If(self.begin):
             m.d.sync += lane.eq(self.lane)
         address, word = self.bus.address[: (count * LANES - 1).bit_length()], Signal(range(count))
@@ -57,29 +59,27 @@ class LaneTerms(wiring.Component):
             turn.eq(Cat(self.begin, turn)),
             self.shown.eq(turn[-1]),
             word.eq(Mux(self.begin, 0, word + 1)),
-            known.eq(Cat(written.bit_select(memory.read_addr, 1), known)),
         ]
-        m.d.comb += value.eq(Mux(known[-1], memory.read_data, 0))
         for number, name in enumerate(TERMS):
             with m.If(turn[number + _LATENCY]):
-                m.d.sync += getattr(self, name).eq(value)
+                m.d.sync += getattr(self, name).eq(memory.read_data)
 
         # The host: between two readings, and not in the cycle of a commit.
         asked, goes, step = Signal(), Signal(), Signal(_LATENCY)
         m.d.comb += [
-            goes.eq(asked & ~turn[:count].any() & ~self.commit),
+            goes.eq(asked & ~turn[:count].any() & ~self.commit & ~sweeping),
             memory.write_en.eq(self.commit | (goes & self.bus.write)),
             memory.write_addr.eq(Mux(self.commit, Cat(lane, list(TERMS).index("last_ref")), address)),
             memory.write_data.eq(Mux(self.commit, self.commit_ref, self.bus.data)),
         ]
+        with m.If(sweeping):
+            m.d.comb += [memory.write_en.eq(1), memory.write_addr.eq(sweep), memory.write_data.eq(0)]
         m.d.sync += [
             asked.eq((asked | self.bus.request) & ~goes),
             step.eq(Cat(goes, step)),
             self.bus.ack.eq(step[-1]),
-            self.bus.value.eq(value),
+            self.bus.value.eq(memory.read_data),
         ]
-        with m.If(memory.write_en):
-            m.d.sync += written.eq(written | 1 << memory.write_addr)
         return m
 
 

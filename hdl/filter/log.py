@@ -151,7 +151,9 @@ class Log(wiring.Component):
         joined = []
         for source, place, moment in zip(chosen, places, moments, strict=True):
             fields = {name: place[name] for name in RECORD.members} | {"at": moment}
-            joined += _in_turn(m, turn & source.replicate(WORDS), fields)
+            its = Signal(WORDS)  # `turn`, if it is this source's
+            m.d.sync += its.eq(Cat(begin, turn) & (source & ~telling).replicate(WORDS))
+            joined += _in_turn(m, its, fields)
         joined += _in_turn(m, turn, {"sequence": self.next})
         joined += _in_turn(m, turn & telling.replicate(WORDS), {"at": now[:MOMENT], "user_ref": lost})
         joined += _in_turn(m, turn & ~early.replicate(WORDS), {"at": Cat(Const(0, MOMENT), now[MOMENT:])})

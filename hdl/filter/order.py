@@ -145,16 +145,16 @@ class Order(wiring.Component):
             flags["numbered"].eq(Cat(kind[message] for message in NUMBERED).any()),
             flags["replace"].eq(kind[Message.REPLACE]),
         ]
-        user_ref, priced, ready = self._fields(m, place, kind, forget)
+        user_ref, priced, ready_next = self._fields(m, place, kind, forget)
         zeros = self._checks(m, place)
         self._tag(m, place, kind[Message.ENTER])
         m.submodules.appendage = appendage = Appendage()
         length = self._length(m, place, kind, flags, appendage, forget)
 
-        # A price that is there already is ready again.
-        loaded, again = Signal(), Signal()
-        m.d.sync += loaded.eq(self.load[2])
-        m.d.comb += [again.eq(loaded & priced), self.price_ready.eq(ready | again)]
+        # A price that is there already is ready again: in word 2 `priced` follows the price.
+        again, again_next = Signal(), Signal()
+        m.d.comb += again_next.eq(self.load[2] & self.word[len(self.price)])
+        m.d.sync += [again.eq(again_next), self.price_ready.eq(ready_next | again_next)]
 
         m.submodules.ending = ending = Ending()
         m.d.comb += [
@@ -205,15 +205,16 @@ class Order(wiring.Component):
             self.symbol_first.eq(valid & enter & (place == symbol.offset)),
         ]
         # The price of 4.2 follows its symbol at once: it is ready a cycle later, when the directory is.
-        price_last, priced, later, ready = Signal(), Signal(), Signal(), Signal()
+        price_last, priced, later, ready_next = Signal(), Signal(), Signal(), Signal()
         final = Mux(self.dialect, place == _PRICE + _HALF - 1, place == _PRICE + ENTER["price"].size - 1)
         m.d.comb += price_last.eq(valid & enter & final)
-        m.d.sync += [later.eq(price_last), ready.eq(Mux(self.dialect, later, price_last) & ~self.over)]
+        m.d.sync += later.eq(price_last)
+        m.d.comb += ready_next.eq(Mux(self.dialect, later, price_last) & ~self.over)
         with m.If(price_last):
             m.d.sync += priced.eq(1)
         with m.If(self.message_last | forget):
             m.d.sync += priced.eq(0)
-        return user_ref, priced, ready
+        return user_ref, priced, ready_next
 
     def _in_price(self, place):
         return Mux(self.dialect, within(place, _PRICE, _HALF), within(place, _PRICE, ENTER["price"].size))

@@ -153,12 +153,11 @@ class Passage(wiring.Component):
         """The RSTs that wait: one bit a lane, and the numbers. Returns whether there are any."""
         m.submodules.numbers = numbers = SmallMemory(shape=64, depth=LANES, init=[])
         write, read = numbers.write_port(), numbers.read_port(domain="comb")
-        waiting = Signal(LANES)
+        waiting, chosen = Signal(LANES), Signal(LANES)  # `chosen`: one bit, for `reset_lane`
         requested, lane = Signal(), Signal(3)  # the numbers are stored a cycle later: none is read before
         stored = Signal.like(write.data)
         m.d.sync += [requested.eq(self.request), lane.eq(self.lane), stored.eq(Cat(self.acknowledgment, self.sequence))]
-        with m.If(self.begin):
-            m.d.sync += waiting.bit_select(self.reset_lane, 1).eq(0)
+        m.d.sync += [waiting.eq(waiting & ~(chosen & self.begin.replicate(LANES))), chosen.eq(waiting & -waiting)]
         with m.If(self.request):
             m.d.sync += waiting.bit_select(self.lane, 1).eq(1)
         m.d.comb += [
@@ -182,6 +181,7 @@ class Passage(wiring.Component):
         """The queue: returns that it is empty, that a symbol is on its way, the symbol, and that it is here."""
         m.submodules.memory = memory = Memory(len(arriving.as_value()), self.DEPTH)
         write, read, taken = (Signal(range(self.DEPTH), name=name) for name in ("write", "read", "taken"))
+        newest = Signal(range(self.DEPTH), init=self.DEPTH - 1)  # the place before `write`
         empty, coming, here, stored = Signal(init=1), Signal(), Signal(), Signal(Symbol)
         gap = Signal(range(GAP_OCTETS + 1))  # idle cycles that the present gap may still bring in
         store, advance, stop = Signal(), Signal(), Signal()
@@ -197,15 +197,14 @@ class Passage(wiring.Component):
             advance.eq((state == _State.QUEUED) & ~empty & ~stop & (coming | ready & ~want)),
         ]
         with m.If(store):
-            m.d.sync += [write.eq(write + 1), gap.eq(Mux(arriving.valid, GAP_OCTETS, gap - 1))]
+            m.d.sync += [write.eq(write + 1), newest.eq(write), gap.eq(Mux(arriving.valid, GAP_OCTETS, gap - 1))]
         with m.If(here):
             m.d.sync += taken.eq(taken + 1)
         m.d.sync += [coming.eq(advance), here.eq(coming & ~stop), empty.eq(empty & ~store)]
-        again, ahead = (taken + 1)[: len(taken)], (read + 1)[: len(read)]
         with m.If(stop):  # what was on its way is read again
-            m.d.sync += [read.eq(again), empty.eq((write == again) & ~store)]
+            m.d.sync += [read.eq(taken + 1), empty.eq((newest == taken) & ~store)]
         with m.Elif(advance):
-            m.d.sync += [read.eq(ahead), empty.eq((write == ahead) & ~store)]
+            m.d.sync += [read.eq(read + 1), empty.eq((newest == read) & ~store)]
         used = Signal.like(write)
         m.d.sync += [used.eq(write - taken), room.eq(used <= self.DEPTH - self.ROOM)]
         return empty, coming, stored, here

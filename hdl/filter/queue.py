@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.gate import Descriptor, Head, head_of
+from hdl.filter.gate import Descriptor, Entry, Head, entry_of, head_of
 
 
 class EgressQueue(wiring.Component):
@@ -44,12 +44,13 @@ class EgressQueue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         size = self.depth
-        m.submodules.memory = memory = Memory(shape=Descriptor, depth=size, init=[])
+        m.submodules.memory = memory = Memory(shape=Entry, depth=size, init=[])
         write, read = memory.write_port(), memory.read_port(domain="comb")
 
         # Both the verdict and the gate decide late in a cycle. A frame that does not become the head at once is told by
         # `landed` one cycle later, when the counters go on. Behind the head wait one or more (`behind[0]`), two or more
         # (`behind[1]`), three or more (`more`), without the landed one.
+        coming = entry_of(m, self.descriptor)
         push, load, get, some, landed = (Signal() for _ in range(5))
         behind, more = Signal(2), Signal()
         m.d.comb += [
@@ -59,22 +60,21 @@ class EgressQueue(wiring.Component):
             get.eq(load & some),
             more.eq((write.addr - read.addr)[: len(read.addr)] > 2),
             write.en.eq(self.end),
-            write.data.eq(self.descriptor),
+            write.data.eq(coming),
         ]
         # Either is made ready by itself: of the new one the verdict comes late.
-        oldest, new = head_of(m, read.data), head_of(m, self.descriptor)
+        oldest, new = head_of(m, read.data), head_of(m, coming)
         m.d.sync += landed.eq(push & (some | ~load))
         with m.If(load):
             m.d.sync += self.head_valid.eq(some | push)
             m.d.sync += self.head.eq(Mux(some, oldest, new))
         with m.If(landed):
             m.d.sync += write.addr.eq(write.addr + 1)
-        with m.If(get):
-            m.d.sync += read.addr.eq(read.addr + 1)
-        with m.If(landed & ~get):
-            m.d.sync += behind.eq(Cat(Const(1, 1), behind))
-        with m.Elif(get & ~landed):
-            m.d.sync += behind.eq(Cat(behind[1], more))
+        # `get` is the latest of all: here and below it meets one gate, where an enable would be far.
+        for number, bit in enumerate(read.addr):
+            m.d.sync += bit.eq(bit ^ (get & read.addr[:number].all()))
+        fewer, further = Cat(behind[1], more), Cat(Const(1, 1), behind[0])
+        m.d.sync += behind.eq(Mux(get, Mux(landed, behind, fewer), Mux(landed, further, behind)))
 
         # Pushes of whole frames are far apart: by the next one `full` has long settled.
         pushed = Signal()

@@ -91,7 +91,7 @@ class ReturnPath(wiring.Component):
             m.d.comb += getattr(passage, name).eq(getattr(self, name))
         for name in ("slots", "write_en", "write_addr", "write_data"):
             m.d.comb += getattr(reset, name).eq(getattr(self, name))
-        for name in ("octet", "valid", "start", "end", "length"):
+        for name in ("next_octet", "valid", "start", "end", "length"):
             m.d.comb += getattr(headers, name).eq(getattr(receiver, name))
         for name in ("key_octet", "key_index", "key_valid", "tcp"):
             m.d.comb += getattr(self.lookup, name).eq(getattr(headers, name))

@@ -15,6 +15,7 @@ from hdl.filter.journal import Journal
 from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
 from hdl.filter.symbol_terms import SymbolTerms
 from hdl.filter.tables import Tables
+from hdl.filter.tally import TOGETHER
 from hdl.wire.registers import KEY_BITS
 
 CHECK_BEGINS = 9  # cycles after `price_ready`
@@ -67,6 +68,8 @@ class Risk(wiring.Component):
         ``charge`` in e-1 at the latest, and only for an order that no result forbids.
     index, decided : Out(9), Out(1)
     missing, restricted, blocked, unborrowed, off_collar, over_value, over_position, over_lane, over_firm : Out(1)
+    forbidden : Out(1)
+        One of `hdl.filter.tally.TOGETHER` is up.
     frame_end, kept : In(1)
         The frame's verdict.
     base, reservations : Out(8), Out(5)
@@ -113,6 +116,7 @@ class Risk(wiring.Component):
     over_position: Out(1)
     over_lane: Out(1)
     over_firm: Out(1)
+    forbidden: Out(1)
     decided: Out(1)
     frame_end: In(1)
     kept: In(1)
@@ -224,22 +228,23 @@ class Risk(wiring.Component):
         over_value = Signal()
         m.d.comb += self.index.eq(row[1:])
         m.d.sync += over_value.eq(multiplier.product > self.order_value)
-        results = (
-            (self.missing, ~known),
-            (self.restricted, terms.restricted),
-            (self.blocked, blocks.blocked),
-            (self.unborrowed, is_short & terms.unborrowed),
-            (self.off_collar, terms.off_collar),
-            (self.over_value, over_value),
-            (self.over_position, exposure.over),
-            (self.over_lane, gross.over_lane),
-            (self.over_firm, gross.over_firm),
-        )
+        results = {
+            "missing": ~known,
+            "restricted": terms.restricted,
+            "blocked": blocks.blocked,
+            "unborrowed": is_short & terms.unborrowed,
+            "off_collar": terms.off_collar,
+            "over_value": over_value,
+            "over_position": exposure.over,
+            "over_lane": gross.over_lane,
+            "over_firm": gross.over_firm,
+        }
+        results["forbidden"] = Cat(results[name] for name in TOGETHER).any()
         with m.If(check[-1]):
-            m.d.sync += [result.eq(now) for result, now in results]
+            m.d.sync += [getattr(self, name).eq(now) for name, now in results.items()]
             m.d.sync += self.decided.eq(~journal.full)
         with m.If(self.price_ready):
-            m.d.sync += [result.eq(0) for result, _ in results]
+            m.d.sync += [getattr(self, name).eq(0) for name in results]
         with m.If(self.price_ready | (self.symbol_valid & self.symbol_first)):
             m.d.sync += self.decided.eq(0)
 

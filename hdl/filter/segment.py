@@ -83,20 +83,24 @@ class Segment(wiring.Component):
         word, before = Signal(32), Signal(24)
         m.d.comb += word.eq(Cat(octet, before))
         m.d.sync += before.eq(word)
-        with m.If(in_fixed):
-            with m.Switch(place):
-                with m.Case(0):
-                    m.d.sync += size.eq(packet.left)
-                with m.Case(3):
-                    m.d.sync += [self.source_port.eq(word[16:]), self.destination_port.eq(word[:16])]
-                with m.Case(7):
-                    m.d.sync += self.sequence.eq(word)
-                with m.Case(11):
-                    m.d.sync += self.acknowledgment.eq(word)
-                with m.Case(12):
-                    m.d.sync += [offset.eq(octet[4:]), last_word.eq(octet[4:] - 1)]
-                with m.Case(13):
-                    m.d.sync += self.tcp_flags.eq(octet)
+        with m.If(in_fixed & (place == 0)):
+            m.d.sync += size.eq(packet.left)
+        # Where a field ends is known an octet before.
+        fields = {
+            3: [self.source_port.eq(word[16:]), self.destination_port.eq(word[:16])],
+            7: [self.sequence.eq(word)],
+            11: [self.acknowledgment.eq(word)],
+            12: [offset.eq(octet[4:]), last_word.eq(octet[4:] - 1)],
+            13: [self.tcp_flags.eq(octet)],
+        }
+        for end, field in fields.items():
+            ends = Signal(name=f"ends_{end}")
+            with m.If(inner):
+                m.d.sync += ends.eq(in_fixed & (place == end - 1))
+            with m.If(inner & ends):
+                m.d.sync += field
+            with m.If(packet.end):
+                m.d.sync += ends.eq(0)
         m.d.comb += [self.check_high.eq(in_fixed & (place == 16)), self.check_low.eq(in_fixed & (place == 17))]
 
         # What the header leaves; negative where it reaches beyond the packet.

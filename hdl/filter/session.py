@@ -322,14 +322,16 @@ class Session(wiring.Component):
             octets.eq(some & ~syn & ~alive),
             placed.eq(octets | (fin & ~syn)),
         ]
+        reaches, past_sent = Signal(), Signal()
+        m.d.sync += [reaches.eq(positive(beyond)), past_sent.eq(positive(over_sent))]
         flags = {
             Reason.FENCED: fenced,
             Reason.NO_SESSION: ~syn & ~(live & same_port),
             Reason.GAP: placed & ~ahead[31] & ~at_next,
             Reason.OLD: placed & (above_ack[31] | (fin & beyond[-1])),
-            Reason.IN_FLIGHT: octets & ahead[31] & unsent & positive(over_sent),
+            Reason.IN_FLIGHT: octets & ahead[31] & unsent & past_sent,
             Reason.WINDOW: octets & (unacked > HISTORY),
-            Reason.FINISHED: octets & finishing & positive(beyond),
+            Reason.FINISHED: octets & finishing & reaches,
         }
         found, rolled_back = Signal(FLAGS), Signal()
         m.d.sync += [found[reason].eq(self.segment & flag) for reason, flag in flags.items()]
@@ -338,7 +340,7 @@ class Session(wiring.Component):
         m.d.sync += [
             self.repeats.eq(self.segment & octets),
             self.mute.eq(self.segment & (Cat(flags.values()).any() | alive)),
-            self.advance.eq(Mux(octets & positive(beyond), beyond[:11], 0)),
+            self.advance.eq(Mux(octets & reaches, beyond[:11], 0)),
             self.finished.eq(finishing | (fin & ~syn)),
             self._syn.eq(self.segment & syn),
             self._moved.eq(following + self.advance),

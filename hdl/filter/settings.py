@@ -8,9 +8,9 @@ from hdl.filter.bus import Bus
 from hdl.filter.memory import Memory
 from hdl.filter.multiplier import NOTIONAL_BITS
 from hdl.wire.registers import KEY_BITS, Reg
-from hdl.wire.verdict import FIRST_TRIP, LANES, LAST_TRIP, Trip
+from hdl.wire.verdict import FIRST_TRIP, LANES, LAST_TRIP
 
-TRIPS = data.ArrayLayout(Trip, LAST_TRIP - FIRST_TRIP + 1)
+TRIPS = 2 * (LAST_TRIP - FIRST_TRIP + 1)  # bits: a `Trip` for each reason from FIRST_TRIP on
 RANGES = [
     (Reg.CONFIG_BEGIN, Reg.CONFIG_BEGIN + 7),
     (Reg.ORDER_VALUE, Reg.ORDER_VALUE + 1),
@@ -38,8 +38,8 @@ class Settings(wiring.Component):
         Largest quantity of one order.
     order_value : Out(52)
         Largest quantity times price of one order.
-    trips : Out(data.ArrayLayout(Trip, 17))
-        For each reason from `hdl.wire.verdict.FIRST_TRIP` on.
+    trips : Out(34)
+        Two bits, a `hdl.wire.verdict.Trip`, for each reason from FIRST_TRIP on.
     watchdog : Out(32)
         Cycles; 0: never armable.
     hash_key : Out(70)
@@ -73,8 +73,8 @@ class Settings(wiring.Component):
             Reg.ORDER_SIZE: self.order_size,
             Reg.ORDER_VALUE: self.order_value[:32],
             Reg.ORDER_VALUE + 1: self.order_value[32:],
-            Reg.TRIPS: self.trips.as_value()[:32],
-            Reg.TRIPS + 1: self.trips.as_value()[32:],
+            Reg.TRIPS: self.trips[:32],
+            Reg.TRIPS + 1: self.trips[32:],
             Reg.WATCHDOG: self.watchdog,
             Reg.HASH_KEY: self.hash_key[:32],
             Reg.HASH_KEY + 1: self.hash_key[32:64],

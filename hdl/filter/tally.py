@@ -1,5 +1,8 @@
 """The tally of a frame: its messages, judged one by one as they end."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -35,16 +38,23 @@ ENTER_CHECKS = {
     "undecided": Reason.BUSY,
 }
 FIELD_CHECKS = ("bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")  # the decoder's
+# Of the risk engine's those that are known early enough to be told together, as ``forbidden``.
+TOGETHER = ("missing", "restricted", "blocked", "unborrowed", "off_collar", "over_value", "over_lane")
+GROUP = 5  # checks among which the first one that fails is found in one step
 LAST_NUMBER = 31  # orders of a frame that can be told apart when it is rewritten: 0 to 30
 
 
-def first(m, flags, *, name):
-    """Return the lowest reason whose flag is set, 0 if none: `flags` are (reason, signal) in order."""
-    reason = Signal(Reason, name=name)
-    for number, flag in reversed(list(flags)):
-        with m.If(flag):
-            m.d.comb += reason.eq(number)
-    return reason
+def first(flags):
+    """Return the value of the first flag that is set, 0 if none: `flags` are (value, signal) in order."""
+
+    def halve(flags):
+        if len(flags) == 1:
+            return flags[0]
+        (value, some), (other, more) = (halve(half) for half in (flags[: len(flags) // 2], flags[len(flags) // 2 :]))
+        return Mux(some, value, other), some | more
+
+    value, some = halve(list(flags))
+    return Mux(some, value, 0)
 
 
 class Tally(wiring.Component):
@@ -71,6 +81,8 @@ class Tally(wiring.Component):
     message_end, is_order, is_enter : In(1)
     bad_message, …, undecided : In(1)
         Named as in ``DECODE_CHECKS`` and ``ENTER_CHECKS``.
+    forbidden : In(1)
+        One of ``TOGETHER`` is up.
     index : In(9)
         An order has these fields as far as they are known: an undecided one has no symbol, a malformed one nothing.
     judged, stop : Out(1)
@@ -115,7 +127,7 @@ class Tally(wiring.Component):
                 "message_end": In(1),
                 "is_order": In(1),
                 "is_enter": In(1),
-                **{name: In(1) for name in (*DECODE_CHECKS, *ENTER_CHECKS)},
+                **{name: In(1) for name in (*DECODE_CHECKS, *ENTER_CHECKS, "forbidden")},
                 "index": In(9),
                 "judged": Out(1),
                 "stop": Out(1),
@@ -151,7 +163,8 @@ class Tally(wiring.Component):
         m = Module()
 
         # The decoder's verdict, then, one cycle later, the risk engine's.
-        decoded = first(m, [(r, getattr(self, name)) for name, r in DECODE_CHECKS.items()], name="decoded")
+        decoded = Signal(Reason)
+        m.d.comb += decoded.eq(first((r, getattr(self, name)) for name, r in DECODE_CHECKS.items()))
         ended, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
         refused, unfit, in_segment = Signal(), Signal(), Signal()
         m.d.sync += [
@@ -169,7 +182,8 @@ class Tally(wiring.Component):
         m.d.sync += [unfit.eq((decoded != Reason.PASSED) | bad_field), in_segment.eq(self.tcp & self.is_order)]
         m.d.comb += [late.eq(in_segment & behind), crowded.eq(in_segment & self.full)]
         flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items() if name not in FIELD_CHECKS}
-        by_risk = Cat(flags.values()).any()
+        alone = [name for name in ENTER_CHECKS if name not in (*FIELD_CHECKS, *TOGETHER)]
+        by_risk = was_enter & Cat(self.forbidden, *(getattr(self, name) for name in alone)).any()
         for name in FIELD_CHECKS:
             m.d.sync += (bad := Signal(name=name)).eq(self.is_enter & getattr(self, name))
             flags[ENTER_CHECKS[name]] = bad
@@ -237,16 +251,31 @@ class Tally(wiring.Component):
 
     def _explain(self, m, ended, refused, by_decoder, flags, behind):
         """For which reason a message fails, a cycle later, and what that brings about, two."""
-        late_flags = {reason: Signal(name=f"by_{reason.name.lower()}") for reason in sorted(flags)}
+        # Each flag of a group excludes those behind it a cycle before the groups do.
+        order, groups = sorted(flags), []
+        for group in (order[start : start + GROUP] for start in range(0, len(order), GROUP)):
+            firsts, some = {reason: Signal(name=f"by_{reason.name.lower()}") for reason in group}, Signal()
+            before = 0
+            for reason, by in firsts.items():
+                m.d.sync += by.eq(flags[reason] & ~before)
+                before = before | flags[reason]
+            m.d.sync += some.eq(before)
+            groups.append((firsts, some))
+
+        def of_first(values):  # by reason
+            return first(
+                (reduce(or_, (Mux(by, values[number], 0) for number, by in firsts.items())), some)
+                for firsts, some in groups
+            )
+
         was_refused, decoders = Signal(), Signal(Reason)
         reason, trip = Signal(Reason), Signal(Trip)
-        m.d.sync += [late_flags[reason].eq(flag) for reason, flag in flags.items()]
         m.d.sync += [was_refused.eq(refused), decoders.eq(by_decoder)]
-        m.d.comb += reason.eq(Mux(was_refused, decoders, first(m, late_flags.items(), name="by_risk")))
-        for number, flag in reversed(late_flags.items()):
-            brings = self.trips[number - FIRST_TRIP] if number <= LAST_TRIP else Trip.NONE
-            with m.If(flag):
-                m.d.comb += trip.eq(brings)
+        trips = {r: self.trips.word_select(r - FIRST_TRIP, 2) if r <= LAST_TRIP else Trip.NONE.value for r in order}
+        m.d.comb += [
+            reason.eq(Mux(was_refused, decoders, of_first({number: int(number) for number in order}))),
+            trip.eq(of_first(trips)),
+        ]
         fails_first, fences_first = Signal(), Signal()
         m.d.sync += [fails_first.eq(ended & ~self.failed), fences_first.eq(ended & ~self.fencing)]
         with m.If(fails_first):

@@ -57,12 +57,13 @@ class Verdict(wiring.Component):
         What a kill withheld is not over yet on this lane: it counts as killed, unless it is to starve.
     killing : In(8)
         Lanes that are killed in the next cycle.
-    message_end, is_order, is_enter, bad_message, …, undecided, user_ref, index, quantity, price : In
+    message_end, is_order, is_enter, bad_message, …, undecided, forbidden, user_ref, index, quantity, price : In
         As `Tally` has them.
     judged_order, stop : Out(1)
         Its ``judged`` and ``stop``.
-    keep, reset, enter : Out(1)
-        Combinational, with ``end``: the frame goes to the egress queue; an RST takes its place there; either of them.
+    keep, enter, reset : Out(1)
+        Combinational, with ``end``: the frame goes to the egress queue; it goes there, or an RST in its place does;
+        which of the two, if one does.
     overwrite : Out(1)
         Combinational: a frame kept leaves with all its orders overwritten.
     lets_go : Out(1)
@@ -91,7 +92,8 @@ class Verdict(wiring.Component):
     """
 
     def __init__(self):
-        messages = {name: In(1) for name in ("message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)}
+        checks = (*DECODE_CHECKS, *ENTER_CHECKS, "forbidden")
+        messages = {name: In(1) for name in ("message_end", "is_order", "is_enter", *checks)}
         super().__init__(
             {
                 "start": In(1),
@@ -156,7 +158,7 @@ class Verdict(wiring.Component):
         tcp = Signal()  # as of the cycle before, like the lane and its action
         m.d.sync += tcp.eq(self.tcp)
         names = ("start", "continued", "message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
-        for name in (*names, "index"):
+        for name in (*names, "forbidden", "index"):
             m.d.comb += getattr(tally, name).eq(getattr(self, name))
         m.submodules.particulars = particulars = Particulars()
         for name in ("note", "keep", "clear", "known", "enter"):
@@ -199,13 +201,14 @@ class Verdict(wiring.Component):
         # What is settled a cycle before the end. Stopped orders alone do not drop the frame; do not fence; whatever the
         # tally says, it is dropped on a killed lane; it fences there.
         keeps, spares, drops_dead, fences_dead = Signal(), Signal(), Signal(), Signal()
-        returns, unfinished, late = Signal(), Signal(), Signal()
+        returns, unfinished, crowded, late = Signal(), Signal(), Signal(), Signal()
         returned, cut = self.continued | self.old_order, self.action == Action.CUT
         m.d.sync += [
             keeps.eq(tcp & (self.action == Action.NEUTRALISE)),
             spares.eq((self.action == Action.NEUTRALISE) | (self.action == Action.STARVE)),
             returns.eq(tcp & returned),
             unfinished.eq(tcp & self.unfinished),
+            crowded.eq(tcp & self.unfinished & tally.full),  # the 31st has ended long before another one goes on
             drops_dead.eq(cut | tcp & (returned | self.unfinished & (self.action != Action.NEUTRALISE))),
             fences_dead.eq(returned | self.unfinished & (self.action == Action.FENCE)),
         ]
@@ -214,7 +217,7 @@ class Verdict(wiring.Component):
         # `late`: an order that can't be judged, since it began before, or not be overwritten, since it is one too many.
         m.d.comb += [
             refused.eq(Mux(spares, tally.fencing, tally.failed)),
-            late.eq(tcp & (self.unjudged | (unfinished & tally.full & ~refused))),
+            late.eq(tcp & self.unjudged | crowded & ~refused),
             drop[0].eq(Mux(keeps, tally.fencing, tally.failed) | late),
             drop[1].eq(Mux(keeps, tally.fencing, tally.failed | tally.some_order) | drops_dead),
             fence[0].eq(refused | late),
@@ -234,7 +237,7 @@ class Verdict(wiring.Component):
             cut_off.eq(lane_killed & action[Action.CUT]),
             fences.eq(tcp & ~cut_off & (bad_place | Mux(lane_killed, fence[1], fence[0]))),
             self.keep.eq(self.end & ~frame_bad & ~dropped),
-            self.reset.eq(self.end & ~bad_before & fences),
+            self.reset.eq(fences),
             # The flags come last, and are to meet as little as can be.
             self.enter.eq(self.end & ~bad_before & (fences | ~bad_place & ~dropped)),
             self.overwrite.eq(lane_killed & tcp),
@@ -261,7 +264,7 @@ class Verdict(wiring.Component):
             self.frame_end.eq(self.end),
             self.kept.eq(self.keep),
             self.released.eq(self.keep & ~self.overwrite),
-            self.fence.eq(self.reset),
+            self.fence.eq(self.end & ~bad_before & fences),
             self.withhold.eq(self.end & tcp & killed & ~self.flags[: Reason.ROLLED_BACK].any()),
             self.latch.eq(self.end & tcp & ~bad_before & cut_off),
             tripping.eq(self.end & ~frame_bad & ~Mux(tcp, lane_killed, by_kill)),
@@ -290,7 +293,7 @@ class Verdict(wiring.Component):
 
         # Two: the reason. Three: what depends on it.
         halves = range(1, FRAME_REASONS // 2), range(FRAME_REASONS // 2, FRAME_REASONS)
-        by_frame = [first(m, [(Reason(n), flags[n]) for n in half], name="by_frame") for half in halves]
+        by_frame = [first((n, flags[n]) for n in half) for half in halves]
         lower, upper, some_lower = Signal(Reason), Signal(Reason), Signal()
         ended, kept, frame_reason, frame_has = Signal(), Signal(), Signal(Reason), Signal()
         message_reason, is_order, blank = Signal(Reason), Signal(), Signal()
