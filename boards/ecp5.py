@@ -29,7 +29,7 @@ _FLIP_FLOPS = "-cell $_DFF_?_ 01 -cell $_DFFE_??_ 01 -cell $_SDFF_?P?_ r -cell $
 _SYNTH = "synth_lattice -family ecp5 -top top -nowidelut"
 # Look-up tables are mapped to have few levels, as if a wire took 1 ns, and not to be few where a carry chain is slower
 # anyway; with more rounds of restructuring than is usual, which save a level on most long paths.
-_TABLES = "abc9 -maxlut 4 -W 1000 -script +&scorr;,&sweep;,&syn3;,&synch2;,&if,{W};,&mfs"
+_TABLES = "abc9 -maxlut 4 -W 1000 -script +&scorr;,&sweep;,&syn3;,&syn4;,&synch2;,&if,{W};,&mfs"
 SCRIPT = "; ".join(
     (
         "read_rtlil top.il",

