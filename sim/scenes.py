@@ -7,6 +7,7 @@ A scene is a function of an engine (`sim.engine.Engine`, or the pins under cocot
 from dataclasses import dataclass, field
 from random import Random
 
+from hdl.wire import ouch
 from hdl.wire.control import Op, Status
 from hdl.wire.event import Kind
 from hdl.wire.registers import Reg
@@ -367,6 +368,17 @@ def a_check_that_comes_too_late(engine):
     duel.audit()
 
 
+def a_breach_is_timed_from_its_own_order(engine):
+    """T_breach: what BREACH_AFTER tells is the order's own delay, though a Query, of one octet, is right behind it."""
+    stand = Stand()
+    stand.config.limits[300, True] = 10
+    duel = Duel(stand, engine)
+    duel.arm()
+    duel.play(carriers(datagram(SERVERS[0], enter(1, SYMBOL, 11, 10_000), ouch.QUERY.pack(type=ouch.Message.QUERY))))
+    assert duel.model.breached_at is not None
+    duel.audit()
+
+
 def watchdog(engine):
     """P10: heartbeats keep the lanes open; the firm is killed within 1 microsecond of the time-out of the last one."""
     duel = Duel(Stand(), engine)
@@ -457,6 +469,7 @@ SCENES = (
     queue_and_buffer_run_over,
     what_was_given_back_counts_for_the_next_check,
     a_check_that_comes_too_late,
+    a_breach_is_timed_from_its_own_order,
     watchdog,
     events_are_never_lost_silently,
     two_kills_are_two_events,

@@ -176,6 +176,24 @@ def test_an_rst_goes_into_the_next_gap_whenever_it_is_asked_for():
         assert reset.start <= max([cycle + 7, *(end + GAP for end in ends)])
 
 
+def test_a_second_rst_is_asked_for_in_every_cycle_in_which_the_queue_runs_empty():
+    """What waited for the first one has left or not, to the last idle cycle of its gap; the next carrier follows."""
+    rng = random.Random(10)
+    line = Line(rng)
+    for offset in range(200):
+        start = len(line.symbols)
+        line.request(start + 5, 1)
+        line.request(start + 60 + offset, 2)
+        line.idle(20)
+        line.carrier(rng.randbytes(rng.choice([20, 21])))
+        line.idle(500)
+        line.carrier(rng.randbytes(30))
+        line.idle(300)
+    delays, resets, _ = check(line)
+    assert resets == [line.requests[cycle] for cycle in sorted(line.requests)]
+    assert delays[1::2].count(4) == 200
+
+
 def test_random_traffic_keeps_its_order_its_octets_and_its_gaps():
     """Carriers of 1 to 200 octets; gaps of 1 cycle and up; RSTs at any time, several in a row."""
     rng = random.Random(5)

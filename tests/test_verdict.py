@@ -299,6 +299,8 @@ TCP_CASES = {
         {"keep": 1, "orders": 31, "stopped": 1, "stops": [0] * 31 + [1], "stop_reason": Reason.BUSY}
         | {"charges": [1] * 31 + [0]},
     ),
+    "the beginning of an order behind 30 goes": ([ENTER] * 30, {"unfinished": 1}, {"keep": 1, "reset": 0, "logged": 0}),
+    "behind 31 it fences": ([ENTER] * 31, {"unfinished": 1}, {"keep": 0, "reset": 1, "reason": Reason.BUSY}),
     "a killed lane's orders are all overwritten": (
         [ENTER, CANCEL, ENTER | {"missing": 1}],
         KILLED,

@@ -254,7 +254,7 @@ class Gate(wiring.Component):
         self.own = Signal()  # what was loaded needs another FCS than it came with
         self.ordered = Signal()  # an order is let go: by the descriptor, or in the octets up to `value`
         self.caught = Signal()  # its lane was killed while it was leaving
-        self.runs = Signal()  # a frame is leaving, and this is not its last octet
+        self.runs = Signal()  # a frame is leaving, and this is not its last octet: a register, for what is far
 
     def elaborate(self, platform):
         m = Module()

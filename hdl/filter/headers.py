@@ -13,8 +13,6 @@ from hdl.wire.ethernet import LONGEST, MOST_TAGS, OPTION_LSRR, OPTION_SSRR, TAGS
 from hdl.wire.verdict import NO_LANE, Reason
 
 FLAGS = Reason.FRAMING + 1  # bit numbers are reasons
-
-
 _TYPES = (*TAGS, EtherType.IPV4, EtherType.ARP)  # that are told from others
 
 
@@ -137,7 +135,7 @@ class Headers(wiring.Component):
             in_payload.eq(valid & (section == _Section.PAYLOAD)),
         ]
 
-        # The octet is this value, and ends such an ethertype.
+        # The octet is this value; it is the second one of such an ethertype.
         values = {*Protocol, *(number >> 8 for number in _TYPES)}
         same = {int(value): Signal(name=f"is_{int(value):02x}") for value in sorted(values)}
         m.d.sync += [flag.eq(self.next_octet == value) for value, flag in same.items()]

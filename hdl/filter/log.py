@@ -151,7 +151,7 @@ class Log(wiring.Component):
         joined = []
         for source, place, moment in zip(chosen, places, moments, strict=True):
             fields = {name: place[name] for name in RECORD.members} | {"at": moment}
-            its = Signal(WORDS)  # `turn`, if it is this source's
+            its = Signal(WORDS)  # `turn`, if it is this source's: a register, since words are far from one another
             m.d.sync += its.eq(Cat(begin, turn) & (source & ~telling).replicate(WORDS))
             joined += _in_turn(m, its, fields)
         joined += _in_turn(m, turn, {"sequence": self.next})

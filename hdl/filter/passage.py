@@ -181,7 +181,7 @@ class Passage(wiring.Component):
         """The queue: returns that it is empty, that a symbol is on its way, the symbol, and that it is here."""
         m.submodules.memory = memory = Memory(len(arriving.as_value()), self.DEPTH)
         write, read, taken = (Signal(range(self.DEPTH), name=name) for name in ("write", "read", "taken"))
-        newest = Signal(range(self.DEPTH), init=self.DEPTH - 1)  # the place before `write`
+        newest = Signal(range(self.DEPTH), init=self.DEPTH - 1)  # the place before `write`: no sum to be compared
         empty, coming, here, stored = Signal(init=1), Signal(), Signal(), Signal(Symbol)
         gap = Signal(range(GAP_OCTETS + 1))  # idle cycles that the present gap may still bring in
         store, advance, stop = Signal(), Signal(), Signal()

@@ -15,9 +15,9 @@ class Watchdog(wiring.Component):
     reaches the deadline in cycle c, two or more behind the heartbeat, ``expired`` is set in c + 2 and stays until the
     next heartbeat; were it reached sooner, in c + 3. A heartbeat in the very cycle in which ``now`` reaches the
     deadline is in time; one in the cycle after is late, and does nothing: the expiry is never skipped, and the next
-    heartbeat restarts the timer. A changed ``timeout`` counts from the next
-    heartbeat on, but 0 expires at once (in at most two cycles) and for good. Expired after reset. ``now`` may jump over
-    the deadline, but never 2^33 cycles or more beyond it.
+    heartbeat restarts the timer. A changed ``timeout`` counts from the next heartbeat on, but 0 expires at once (in at
+    most two cycles) and for good. Expired after reset. ``now`` may jump over the deadline, but never 2^33 cycles or
+    more beyond it.
 
     Members
     -------
