@@ -73,18 +73,17 @@ class Notionals:
         self.table = Gross(self.width)
         self.amount_bits = len(self.table.notional)
 
-    async def host(self, ctx, name, row, limit, data=0):
-        ctx.set(self.table.row, {"lane": row if name == "own" else 0, "firm": name == "firm", "limit": limit})
+    async def host(self, ctx, name, row):
+        ctx.set(self.table.row, {"lane": row if name == "own" else 0, "firm": name == "firm"})
         ctx.set(self.table.hosting, 1)
-        await ctx.tick()
-        ctx.set(self.table.data, data)
-        await ctx.tick()
-        ctx.set(self.table.data, 0)
+        await ctx.tick().repeat(2)
 
     async def load(self, ctx, row, limit):
         for name in self.sums:
-            await self.host(ctx, name, row, True, data=limit)
+            await self.host(ctx, name, row)
+            ctx.set(self.table.data, limit)
             await strobe(ctx, self.table.load)
+            ctx.set(self.table.data, 0)
             ctx.set(self.table.hosting, 0)
             await ctx.tick()
 
@@ -128,9 +127,9 @@ class Notionals:
 
     async def released(self, ctx, name, row):
         await ctx.tick().repeat(3)
-        await self.host(ctx, name, row, False)
+        await self.host(ctx, name, row)
         ctx.set(self.table.hosting, 0)
-        return ctx.get(self.table.word)
+        return ctx.get(self.table.sum)
 
 
 @pytest.mark.parametrize("kind", [Shares, Notionals])

@@ -6,7 +6,7 @@ from hdl.filter.gate import OutcomeKind, Rest
 from hdl.filter.records import Books, Records
 from tests.cycles import simulate
 
-RIGHT_FROM = {"stops": 6, "check_some": 8, "check_all": 8}  # cycles behind `take`; the others: 7, the books 9
+RIGHT_FROM = {"stops": 6, "check_some": 8, "check_all": 8, "stamp": 8}  # cycles behind `take`; others: 7, the books 9
 APART = 8  # cycles between the ends of two frames that are kept, at least
 
 

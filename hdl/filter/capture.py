@@ -27,9 +27,11 @@ class Capture(wiring.Component):
         A frame has been aborted. Each comes at least 40 cycles after the one before.
     lane, orders : In(4), In(7)
         Of that frame.
-    started, dwell, gap, length : In
-        A frame's first preamble octet is on the pins now; cycles from its own last octet in, and from its
-        predecessor's last octet out; its octets.
+    started : In(1)
+        A frame's first preamble octet is on the pins now.
+    measured, dwell, gap, length : In
+        Cycles from its own last octet in, and from its predecessor's last octet out, to its first preamble octet; its
+        octets.
     last_octet, tripped : In(1)
         The last octet of a message is in the decoder; a message has just been found to trip.
     kill, after, passing, breach, opening : Out(1)
@@ -49,6 +51,7 @@ class Capture(wiring.Component):
     lane: In(4)
     orders: In(7)
     started: In(1)
+    measured: In(1)
     dwell: In(16)
     gap: In(16)
     length: In(11)
@@ -163,7 +166,7 @@ class Capture(wiring.Component):
 
         started, decided = Signal(), Signal()
         m.d.sync += [started.eq(self.started), self.passing.eq(started)]
-        with m.If(self.started):
+        with m.If(self.measured):
             m.d.sync += [self.pass_dwell.eq(self.dwell | (self.length << 16)), self.pass_gap.eq(self.gap)]
 
         # Cycles since the last octet of the last message was on the pins.

@@ -498,7 +498,7 @@ class Filter(wiring.Component):
             m.d.comb += mark.eq(Mark.CHECK_LOW)
 
         stamp = Signal(16)
-        m.d.sync += stamp.eq(p.watchdog.now - 1)  # when the frame that ends now had its last octet on the pins
+        m.d.sync += stamp.eq(p.watchdog.now - 2)  # when the frame that has just ended had its last octet on the pins
         follow(m, p.receiver, p.buffer, "octet", "valid", "start", "end", "length")
         follow(m, p.receiver, p.rewrite, "octet", "valid", "start")
         follow(m, p.verdict, p.rewrite, "stop")
@@ -516,7 +516,7 @@ class Filter(wiring.Component):
             p.queue.keep.eq(p.verdict.enter),
             descriptor.lane.eq(lane),
             descriptor.length.eq(p.receiver.length),
-            descriptor.stamp.eq(stamp),
+            rest.stamp.eq(stamp),
             descriptor.tcp.eq(p.session.segment),
             descriptor.reset.eq(p.verdict.reset),
             descriptor.all.eq(p.verdict.overwrite),
@@ -594,7 +594,7 @@ class Filter(wiring.Component):
             p.capture.last_octet.eq(p.framer.message_valid & p.framer.message_last & ~p.framer.message_first),
             p.capture.tripped.eq(p.verdict.tripped),
         ]
-        follow(m, p.gate, p.capture, "started", "dwell", "gap", "length")
+        follow(m, p.gate, p.capture, "started", "measured", "dwell", "gap", "length")
 
     def _count(self, m, ago):
         """Book every verdict and every outcome."""

@@ -19,7 +19,6 @@ Descriptor = data.StructLayout(
     {
         "lane": 4,  # 8: no lane
         "length": 11,  # octets with FCS
-        "stamp": 16,  # low bits of `now` in the cycle in which its last octet came in
         "tcp": 1,
         "reset": 1,  # no frame of the buffer but an RST, of RESET_OCTETS
         "all": 1,  # every order of the frame is overwritten
@@ -78,12 +77,13 @@ def head_of(m, entry):
 Rest = data.StructLayout(
     {
         "stops": 32,  # bit n, the highest one for all above it too: order n of the frame is overwritten
-        "check_some": 16,  # the TCP checksum with these orders overwritten
-        "check_all": 16,  # with all of them
         "position": 11,  # low bits of the sequence number of the first payload octet
         "advance": 11,  # new octets of the stream
         "finished": 1,
         "slot": 5,
+        "stamp": 16,  # low bits of `now` in the cycle in which its last octet came in
+        "check_some": 16,  # the TCP checksum with these orders overwritten
+        "check_all": 16,  # with all of them
     }
 )
 
@@ -173,7 +173,8 @@ class Gate(wiring.Component):
     octet, mark : In(8), In(Mark)
         The octet fetched three cycles ago, and what it is.
     rest : In(Rest)
-        Of the frame taken last, right from S + 7 to the next ``take``; ``stops`` from S + 6, its checksums from S + 8.
+        Of the frame taken last, right from S + 7 to the next ``take``; ``stops`` from S + 6, its checksums and its
+        stamp from S + 8.
     reset_begin, reset_lane : Out(1), Out(3)
         Strobe in S + 1: an RST was taken, and of which lane; this one stays while it leaves.
     reset_octet : In(8)
@@ -185,10 +186,12 @@ class Gate(wiring.Component):
         low bits of its sequence number, the octet as it came, and what it leaves as.
     started : Out(1)
         Strobe: the first preamble octet is on the pins.
+    measured : Out(1)
+        Strobe: the first octet behind the preamble is on the pins.
     dwell, gap, length : Out(16), Out(16), Out(11)
-        From ``started`` on, until the next head may be taken: ``now`` less the descriptor's stamp; cycles of ``now``
-        since the last octet of the predecessor was on the pins, 65535 when there were more, or no predecessor since
-        reset; octets with FCS.
+        From ``measured`` on, until the next head may be taken: ``now`` of ``started`` less the stamp; cycles of ``now``
+        from then back to the last octet of the predecessor on the pins, 65535 when there were more, or no predecessor
+        since reset; octets with FCS.
     finished : Out(1)
         Strobe: the last octet is on the pins. Its outcome is SENT or ABORTED.
     outcome_valid, outcome : Out(1), Out(Outcome)
@@ -224,6 +227,7 @@ class Gate(wiring.Component):
     past_octet: Out(8)
     past: Out(Past)
     started: Out(1)
+    measured: Out(1)
     dwell: Out(16)
     gap: Out(16)
     length: Out(11)
@@ -448,12 +452,18 @@ class Gate(wiring.Component):
     def _measure(self, m):
         # `ended` is `now` two cycles before the gap's begin and `elapsed` is two cycles behind: nothing to add.
         ended, elapsed, alone = Signal(64), Signal(64), Signal(init=1)
-        m.d.sync += [self.started.eq(self.take), elapsed.eq(self.now - ended)]
+        begun = Signal(16)
+        m.d.sync += [
+            self.started.eq(self.take),
+            elapsed.eq(self.now - ended),
+            self.measured.eq((self.phase == Phase.OCTETS) & (self.step == 7)),
+            self.dwell.eq(begun - self.rest.stamp),
+        ]
         with m.If(self.runs):
             m.d.sync += [ended.eq(self.now), alone.eq(0)]
         with m.If(self.phase == Phase.FREE):
             m.d.sync += [
-                self.dwell.eq(self.now - self.head.stamp + 1),
+                begun.eq(self.now + 1),
                 self.gap.eq(Mux(alone | elapsed[16:].any(), 0xFFFF, elapsed[:16])),
                 self.length.eq(Mux(self.head.reset, RESET_OCTETS, self.head.length)),
             ]

@@ -118,27 +118,31 @@ class Journal(wiring.Component):
         dropped_place, dropped_left = Signal(PLACE_BITS), Signal(COUNT_BITS)
         failed_place, failed_left, holding = Signal(PLACE_BITS), Signal(COUNT_BITS), Signal()
         final = Signal()  # `failed_left` is 1; it has been so or not for a cycle whenever one is taken
-        drop, fail, failure = Signal(), Signal(), failures.o.payload
+        drop, spent, waits, goes, failure = Signal(), Signal(), Signal(), Signal(), failures.o.payload
         m.d.comb += [
             drop.eq(self.frame_end & ~self.kept & (self.reserve | self.reservations.any())),
-            failures.o.ready.eq(~holding | (self.taken & ~self.urgent & final)),
-            fail.eq(failures.o.valid & failures.o.ready),
+            spent.eq(~holding | final),  # the failed one has no other entry than this
+            waits.eq(failures.o.valid & ~holding),
+            goes.eq(self.taken & ~self.urgent),  # it is late: here it meets one gate
+            failures.o.ready.eq(~holding | (goes & final)),
         ]
         with m.If(drop):
             m.d.sync += [dropped_place.eq(self.base), dropped_left.eq(entries), self.urgent.eq(1)]
         with m.Elif(self.taken & self.urgent):
             m.d.sync += [dropped_place.eq(dropped_place + 1), dropped_left.eq(dropped_left - 1)]
             m.d.sync += self.urgent.eq(dropped_left != 1)
-        with m.If(fail):
-            m.d.sync += [failed_place.eq(failure.base), failed_left.eq(failure.count), holding.eq(1)]
-        with m.Elif(self.taken & ~self.urgent):
-            m.d.sync += [failed_place.eq(failed_place + 1), failed_left.eq(failed_left - 1), holding.eq(~final)]
+        with m.If(goes | waits):
+            m.d.sync += [
+                failed_place.eq(Mux(spent, failure.base, failed_place + 1)),
+                failed_left.eq(Mux(spent, failure.count, failed_left - 1)),
+                holding.eq(failures.o.valid | ~spent),
+            ]
 
         # The ring's read address changes with these events, and its word is on `entry` three cycles later: for two
         # cycles nothing is due.
         # What was charged in the last cycle of a dropped frame comes first: for one more.
         event, before, dropped = Signal(), Signal(), Signal()
-        m.d.comb += event.eq(drop | dropped | self.taken | (fail & ~self.urgent))
+        m.d.comb += event.eq(drop | dropped | self.taken | (waits & ~self.urgent))
         m.d.sync += [
             dropped.eq(drop),
             before.eq(event),

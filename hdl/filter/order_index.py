@@ -124,8 +124,8 @@ class OrderIndex(wiring.Component):
         writes, into, out_of = Signal(2), Signal(SLOT_BITS - 1), Signal(SLOT_BITS - 1)
         met, same, used, last = Signal(2), Signal(), Signal(), Signal(KEY.size)
         key_then, key_now = Signal(KEY.size), Signal(KEY.size)
-        m.d.comb += key_then.eq(Mux(probing[1], self.key.as_value(), report_key.as_value()))
         m.d.sync += [
+            key_then.eq(Mux(probing[0], self.key.as_value(), report_key.as_value())),
             writes.eq(memory.write_en),
             into.eq(memory.write_addr),
             out_of.eq(memory.read_addr),

@@ -23,13 +23,23 @@ Account = data.StructLayout(
 _DISCARDED = data.StructLayout({"base": 8, "reservations": 5, "orders": 7, "length": 11})
 _BOTH = ("base", "reservations", "orders")
 
+_WORD = 36  # bits
+
+
+def _words(rest, books):
+    """Return a record's four words, in the order in which they are asked for."""
+    return [*(rest.as_value()[at : at + _WORD] for at in range(0, Rest.size, _WORD)), books]
+
+
+assert Rest.size <= 3 * _WORD and Books.size <= _WORD
+
 
 class Records(wiring.Component):
     """Keeps a record for each frame of the queue in block RAM, and hands it out when the frame leaves.
 
-    Of a frame that is taken in cycle S, ``rest`` is right from S + 7 on, ``stops`` from S + 6, the checksums from
-    S + 8, and ``books`` from S + 9 on, all of it to the next one's S + 5. Every outcome of the gate is accounted for
-    four cycles later; outcomes may come in every cycle. A reset forgets the frames.
+    Of a frame that is taken in cycle S, ``rest`` is right from S + 7 on, ``stops`` from S + 6, the checksums and the
+    stamp from S + 8, and ``books`` from S + 9 on, all of it to the next one's S + 5. Every outcome of the gate is
+    accounted for four cycles later; outcomes may come in every cycle. A reset forgets the frames.
 
     Members
     -------
@@ -67,22 +77,16 @@ class Records(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.words = words = Memory(36, 4 * PLACES)
+        m.submodules.words = words = Memory(_WORD, 4 * PLACES)
         m.submodules.discarded = discarded = Memory(_DISCARDED.size, PLACES, distributed=True)
 
         # Written from end + 2 on, a word a cycle, in a place that counts if the frame is kept.
         place, number, writing, kept, ended = Signal(range(PLACES)), Signal(2), Signal(), Signal(), Signal()
-        waiting = [Signal(36, name=f"waiting_{number}") for number in range(4)]
-        new, books, short = self.new, self.new_books, Signal(_DISCARDED)
-        layout = [
-            new.stops,
-            Cat(new.position, new.advance, new.finished, new.slot),
-            Cat(new.check_some, new.check_all),
-            books,
-        ]
+        waiting = [Signal(_WORD, name=f"waiting_{number}") for number in range(4)]
+        books, short = self.new_books, Signal(_DISCARDED)
         m.d.sync += [ended.eq(self.end), kept.eq(self.keep)]
         with m.If(ended & kept):
-            m.d.sync += [word.eq(value) for word, value in zip(waiting, layout, strict=True)]
+            m.d.sync += [word.eq(value) for word, value in zip(waiting, _words(self.new, books), strict=True)]
             m.d.sync += [writing.eq(1), number.eq(0), short.length.eq(self.length)]
             m.d.sync += [short[name].eq(books[name]) for name in ("base", "reservations")]
             m.d.sync += short.orders.eq(books.orders + books.stopped)
@@ -111,16 +115,9 @@ class Records(wiring.Component):
         with m.If(since[1]):
             m.d.sync += asked.eq(0)
         m.d.comb += words.read_addr.eq(Cat(asked, taken))
-        rest = self.rest
-        parts = (
-            rest.stops,
-            Cat(rest.position, rest.advance, rest.finished, rest.slot),
-            Cat(rest.check_some, rest.check_all),
-            self.books,
-        )
-        for strobe, part in zip(since[4:], parts, strict=True):
+        for strobe, word in zip(since[4:], _words(self.rest, self.books), strict=True):
             with m.If(strobe):
-                m.d.sync += part.eq(words.read_data)
+                m.d.sync += word.eq(words.read_data)
 
         # An outcome is there in the cycle behind its pop, a word of those discarded not before the fourth.
         stages = [(self.outcome_valid, self.outcome)]

@@ -240,11 +240,14 @@ class Risk(wiring.Component):
         # A charge begins two cycles late, so that what begins until it is known is over then.
         clean, writing, others = Signal(), Signal(), Signal()
         may, idle = Signal(), Signal()  # something may be applied as far as is known before; nothing is to be
-        reserve, charges = Signal(), Signal(2)
-        m.d.comb += reserve.eq(self.charge & ~tables.sweeping)
+        reserve, charges, is_heard, enters = Signal(), Signal(2), Signal(), Signal()
+        counts = Signal()  # nothing was swept in the cycle before: a sweep does not begin while an order waits
+        m.d.sync += counts.eq(~tables.sweeping)
+        m.d.comb += reserve.eq(self.charge & counts)
         m.d.sync += [
             writing.eq(apply[-1]),
             charges.eq(Cat(reserve, charges)),
+            enters.eq(reserve & is_heard),
             may.eq(~(busy | soon | reserve | charges[0])),
         ]
         m.d.comb += [
@@ -262,7 +265,7 @@ class Risk(wiring.Component):
 
         # The order, held while it is checked.
         row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
-        known, is_short, is_heard = Signal(), Signal(), Signal()
+        known, is_short = Signal(), Signal()
         with m.If(self.price_ready):
             m.d.sync += lane.eq(self.lane)
         m.d.sync += is_heard.eq(self.heard.bit_select(lane, 1))
@@ -274,9 +277,12 @@ class Risk(wiring.Component):
                 terms.price.eq(self.price),
                 known.eq(directory.done & directory.found),
             ]
-        over_value = Signal()
+        over_value, notional = Signal(), Signal(NOTIONAL_BITS)
         m.d.comb += self.index.eq(row[1:])
-        m.d.sync += over_value.eq(multiplier.product[:NOTIONAL_BITS] > self.order_value)
+        m.d.sync += [
+            over_value.eq(multiplier.product > self.order_value),
+            notional.eq(multiplier.product),  # there is time, and the journal is far from the sums
+        ]
         results = {
             "missing": ~known,
             "restricted": terms.restricted,
@@ -382,19 +388,19 @@ class Risk(wiring.Component):
             gross.change.eq(more),
             gross.carry.eq(carry),
             gross.load.eq(tables.load_gross),
-            gross.data.eq(tables.next_data),
+            gross.data.eq(tables.data),
             journal.reserve.eq(reserve),
             journal.reserved.index.eq(row[1:]),
             journal.reserved.sell.eq(row[0]),
             journal.reserved.lane.eq(lane),
             journal.reserved.quantity.eq(quantity),
-            journal.reserved.notional.eq(multiplier.product),
+            journal.reserved.notional.eq(notional),
             journal.reserved.slot.eq(orders.slot),
             journal.reserved.kept.eq(is_heard),
             orders.probe.eq(held & (since == PROBED)),
             orders.probe_lane.eq(lane),
             orders.probe_ref.eq(self.user_ref),
-            orders.enter.eq(reserve & is_heard),
+            orders.enter.eq(enters),
             orders.order.index.eq(row[1:]),
             orders.order.sell.eq(row[0]),
             orders.order.price.eq(terms.price),
@@ -411,7 +417,8 @@ class Risk(wiring.Component):
             tables.released.eq(exposure.released),
             tables.limit.eq(exposure.limit),
             tables.net.eq(net.net),
-            tables.gross.eq(gross.word),
+            tables.gross.eq(gross.sum),
+            tables.gross_limit.eq(gross.limit),
             tables.terms.eq(terms.word),
         ]
 

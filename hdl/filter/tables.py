@@ -36,10 +36,9 @@ class Tables(wiring.Component):
         An access waits or is under way.
     step : In(4)
     row, symbol, gross_row : Out(10), Out(9), Out(ROW)
-    released, limit, net, gross, terms : In
-    load_exposure, load_gross, load_terms, data, next_data : Out(1), Out(1), Out(1), Out(64), Out(64)
+    released, limit, net, gross, gross_limit, terms : In
+    load_exposure, load_gross, load_terms, data : Out(1), Out(1), Out(1), Out(64)
         A word becomes ``data``: for ``load_exposure`` that of two cycles later. It is 0 in every other cycle.
-        ``next_data`` is that of the next cycle, combinational.
     sweeping, wiping : Out(1)
     swept, place : In(1), Out(10)
         ``place`` is being zeroed.
@@ -57,12 +56,12 @@ class Tables(wiring.Component):
     limit: In(SHARE_BITS)
     net: In(signed(NET_BITS))
     gross: In(GROSS_BITS)
+    gross_limit: In(GROSS_BITS)
     terms: In(GROSS_BITS)
     load_exposure: Out(1)
     load_gross: Out(1)
     load_terms: Out(1)
     data: Out(GROSS_BITS)
-    next_data: Out(GROSS_BITS)
     sweeping: Out(1, init=1)
     wiping: Out(1, init=1)
     swept: In(1)
@@ -92,10 +91,10 @@ class Tables(wiring.Component):
             is_clear.eq(within(Reg.CLEAR_EXPOSURE, 1)),
             nobody.eq(row > LANES),
             self.row.eq(Mux(is_net, Cat(C(0, 1), address[1:]), address[1:])),
-            self.gross_row.eq(Cat(row, is_gross_limit)),
         ]
         m.d.comb += [
             self.symbol.eq(address[1:]),
+            self.gross_row.eq(row),
             readable.eq(is_limit | is_released | is_net | is_gross_limit | is_gross | is_terms),
             writable.eq(is_limit | (is_gross_limit & ~nobody) | is_terms | is_clear),
         ]
@@ -109,7 +108,10 @@ class Tables(wiring.Component):
             answer.eq(self.step[3]),
             limit.eq(Mux(is_limit & ~is_high, self.limit, 0)),
             released.eq(Mux(is_released & ~is_high & ~self.sweeping, self.released, 0)),
-            gross.eq(Mux((is_gross_limit | (is_gross & ~self.sweeping)) & ~is_high, self.gross, 0)),
+            gross.eq(
+                Mux(is_gross_limit & ~is_high, self.gross_limit, 0)
+                | Mux(is_gross & ~is_high & ~self.sweeping, self.gross, 0)
+            ),
             terms.eq(Mux(is_terms & ~is_high, self.terms, Mux(is_net & ~is_high & ~self.sweeping, self.net, 0))),
             high.eq(Mux(is_high, latched, 0)),
             self.bus.ack.eq(answer),
@@ -125,12 +127,11 @@ class Tables(wiring.Component):
             load.eq(self.step[1] & self.bus.write & is_high),
             self.load_exposure.eq(self.step[0] & self.bus.write & is_high & is_limit),
             self.cleared.eq(self.step[2] & self.bus.write & is_clear),
-            self.next_data.eq(Mux(load, Cat(held, self.bus.data), 0)),
         ]
         m.d.sync += [
             self.load_gross.eq(load & is_gross_limit & ~nobody),
             self.load_terms.eq(load & is_terms),
-            self.data.eq(self.next_data),
+            self.data.eq(Mux(load, Cat(held, self.bus.data), 0)),
         ]
         with m.If(self.step[2] & self.bus.write & ~is_high & ~is_clear):
             m.d.sync += held.eq(self.bus.data)
