@@ -6,7 +6,7 @@ h + 9, later if an order's place is being looked up; what it changes is worked o
 change before it has been taken, and is there in t + 12; it has its end in t + 4.
 """
 
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 from hdl.wire.event import Contradiction
@@ -58,13 +58,14 @@ class Evidence:
     """The open orders by lane and number, and the reports that wait.
 
     heard : lanes whose orders are kept. older : lanes of OUCH 4.2. offer : a `Change` and the cycle in which it is
-    there, until it is taken. told : contradictions.
+    there, until it is taken. told : contradictions. seen : letters of reports that released something.
     """
 
     def __init__(self, heard=(), older=()):
         self.heard, self.older = frozenset(heard), frozenset(older)
         self.orders: dict[tuple[int, int], Chain] = {}
         self.told: list[Told] = []
+        self.seen: Counter[str] = Counter()
         self.offer: tuple[int, Change] | None = None
         self._reports: deque[tuple[int, Report]] = deque()
         self._free = 0  # the next report is asked for here at the earliest
@@ -170,6 +171,7 @@ class Evidence:
         released = before - chain.reserved
         row, executed = 2 * chain.index + (not chain.buy), released if letter == "E" else 0
         if released:
+            self.seen[letter] += 1
             notional = released * ((report.price if executed else 0) - chain.px)
             self._changes.append(Change(row, chain.lane, released, executed, notional))
             if letter == "E" and quantity > before:

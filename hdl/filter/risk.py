@@ -56,8 +56,8 @@ class Risk(wiring.Component):
     if that comes first; from c+2 to c+6 if the order is charged; in e+1, nor up to e+4+3n: then it begins in the cycle
     behind. So one that begins in p+4 or earlier counts for the check of p, and one that begins later does not.
 
-    On a lane that is ``heard`` an order is kept when it is charged, and what the exchange reports of it releases its
-    shares and its notional; of what was executed, shares are added to the net position and notional stays.
+    On a lane that is ``heard`` an order is kept in c+2 when it is charged, and what the exchange reports of it releases
+    its shares and its notional; of what was executed, shares are added to the net position and notional stays.
 
     The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While
     ``clearing``, after a reset and when the host clears the exposure, orders are checked but make no reservation,
