@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .NOTPARALLEL:
-.PHONY: help demo test lint formal timing fuzz bench verilog lock clean
+.PHONY: help demo test lint formal timing fuzz soak bench verilog lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ timing: .venv/.fpga ## Place and route the core for LFE5U-25F-6: build/timing.js
 
 fuzz: .venv/.run ## 100,000 random frames through the engine against the golden model (SEED=n)
 	$(BIN)/python -m sim.fuzz --frames 100000 $(if $(SEED),--seed $(SEED))
+
+soak: .venv/.run ## 1,000,000 random steps of trading, to the exchange's books (SEED=n)
+	$(BIN)/python -m sim.soak --steps 1000000 $(if $(SEED),--seed $(SEED))
 
 bench: .venv/.run ## Cycles per second of the engine
 	$(BIN)/python -m sim.bench

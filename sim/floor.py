@@ -5,6 +5,7 @@ them, as octets.
 from collections import deque
 from random import Random
 
+from hdl.wire.registers import SYMBOLS
 from hdl.wire.verdict import LANES
 from sim.market import MOST, Market
 from sim.messages import OUCH42, OUCH50, Decoded
@@ -13,7 +14,7 @@ from sim.replies import OUCH42 as SHAPES42
 from sim.replies import OUCH50 as SHAPES50
 from sim.replies import Report
 
-WRONG = 0.002  # chance of a report that contradicts
+WRONG = 0.002
 MOVES = 8  # tries of the market to report something
 IDLE = b"S" + bytes(8) + b"S"
 
@@ -37,11 +38,15 @@ def encode(report: Report, older: bool, random: Random) -> bytes:
     return bytes(octets) + (b"\0\0" if shape.tail == "+" else b"")
 
 
-class Floor:
-    """The market of a configuration's heard lanes. Of Enters alone: others change nothing here."""
+def number_at(message: bytes, place: int) -> int:
+    return int.from_bytes(message[place : place + 4], "big")
 
-    def __init__(self, random: Random, config):
-        self.random, self.config = random, config
+
+class Floor:
+    """The market of a configuration's heard lanes. wrong: chance of a report that contradicts."""
+
+    def __init__(self, random: Random, config, *, wrong: float = WRONG):
+        self.random, self.config, self.wrong = random, config, wrong
         self.lanes = [lane for lane in range(LANES) if config.heard(lane)]
         self.market = Market(random, [lane for lane in self.lanes if config.modes[lane] & 2])
         self.overfilled = False
@@ -62,26 +67,51 @@ class Floor:
 
     def message(self, lane: int) -> bytes:
         """Return the next report of a lane."""
-        waiting, older = self._waiting[lane], bool(self.config.modes[lane] & 2)
-        if self.random.random() < WRONG:
-            return encode(self._overfill(lane) or Report(lane, ord("C"), 2**32 - 1), older, self.random)
+        if self.random.random() < self.wrong:
+            report = self._overfill(lane) or Report(lane, ord("C"), 2**32 - 1)
+            return encode(report, bool(self.config.modes[lane] & 2), self.random)
         for _ in range(MOVES):
-            if waiting:
-                return encode(waiting.popleft(), older, self.random)
-            self._put(self.market.move())
+            if message := self.waiting(lane):
+                return message
+            self.move()
         return IDLE
+
+    def waiting(self, lane: int) -> bytes | None:
+        """Return the next report of a lane, if there is one."""
+        waiting = self._waiting[lane]
+        return encode(waiting.popleft(), bool(self.config.modes[lane] & 2), self.random) if waiting else None
+
+    def move(self) -> None:
+        """Something happens at the exchange by itself."""
+        self._put(self.market.move())
 
     def never_beyond(self, limits) -> None:
         """P5: what these lanes hold, with what the exchange may still execute of theirs, lies within the limits."""
-        held, opened = [0] * 512, [0] * 1024
+        held, opened = self._books()
+        for row, limit in enumerate(limits):
+            beyond = (-held[row >> 1] if row & 1 else held[row >> 1]) + opened[row]
+            assert self.overfilled or beyond <= limit, f"symbol {row >> 1} has come to {beyond}, its limit is {limit}"
+
+    def settled(self, budget) -> None:
+        """All lanes are heard, and nothing is on its way: the budget is what the exchange has, and not a share more."""
+        held, opened = self._books()
+        assert budget.net == held, "a position is not the exchange's"
+        assert budget.exposure == opened, "more is reserved than rests at the exchange, or less"
+        gross = [
+            self.market.turnover[lane] + sum(order.open * order.price for order in self.market.book[lane].values())
+            for lane in range(LANES)
+        ]
+        assert budget.gross == [*gross, sum(gross)], "gross notional is not what was executed and what rests"
+
+    def _books(self):
+        """Return the shares held of each symbol, and those that rest, by symbol and side."""
+        held, opened = [0] * SYMBOLS, [0] * 2 * SYMBOLS
         for lane in self.lanes:
             for index, shares in self.market.net[lane].items():
                 held[index] += shares
             for order in self.market.book[lane].values():
                 opened[2 * order.index + (not order.buy)] += order.open
-        for row, limit in enumerate(limits):
-            beyond = (-held[row >> 1] if row & 1 else held[row >> 1]) + opened[row]
-            assert self.overfilled or beyond <= limit, f"symbol {row >> 1} has come to {beyond}, its limit is {limit}"
+        return held, opened
 
     def _overfill(self, lane) -> Report | None:
         """More is executed than was ordered."""
@@ -98,14 +128,24 @@ class Floor:
             end = place + 2 + (left[place] << 8 | left[place + 1])
             if end > len(left):
                 break
-            packet = bytes(left[place + 2 : end])
-            if packet[:2] == b"UO":
-                order = Decoded(packet[1:], 0, len(packet) - 1, self.config, dialect)
-                assert not order.malformed and order.index is not None, "an order left that should not"
-                enter = (lane, order.user_ref, order.index, order.buy, order.quantity, order.price, None)
-                self._put(self.market.enter(*enter))
+            if left[place + 2] == ord("U"):
+                self._hear(lane, bytes(left[place + 3 : end]), dialect)
             place = end
         self._taken[id(stream)] = place
+
+    def _hear(self, lane, message, dialect):
+        """A message is there. What names an order by its number has it in the same place as an Enter."""
+        market, kind = self.market, message[:1]
+        said = Decoded(message, 0, len(message), self.config, dialect)
+        if kind == b"O":
+            assert not said.malformed and said.index is not None, "an order left that should not"
+            self._put(market.enter(lane, said.user_ref, said.index, said.buy, said.quantity, said.price, None))
+        elif kind == b"X":
+            self._put(market.cancel(lane, said.user_ref, number_at(message, dialect.named + 4)))
+        elif kind == b"M":
+            self._put(market.modify(lane, said.user_ref, number_at(message, dialect.named + 5)))
+        elif kind == b"C" and (index := self.config.symbols.get(message[9:17])) is not None:
+            self._put(market.mass_cancel(lane, said.user_ref, index))
 
     def _put(self, reports):
         for report in reports:
