@@ -11,12 +11,11 @@ from hdl.filter.log import MOMENT
 from hdl.filter.memory import Memory
 from hdl.filter.records import Account
 from hdl.wire.registers import COUNTERS_PER_ROW, Count
-from hdl.wire.verdict import NO_LANE, Reason
+from hdl.wire.verdict import LANES, NO_LANE, Reason
 
-ROWS = 16
-USED_ROWS = NO_LANE + 1
 CELL = (COUNTERS_PER_ROW - 1).bit_length()
-ADDRESS = CELL + (ROWS - 1).bit_length()
+ADDRESS = CELL + (LANES - 1).bit_length()
+SPARE = (72, 120)  # from either on, eight cells of a lane's row count nothing: there are those of the row of no lane
 RUNTS = 6  # bits
 AMOUNT = 8  # bits, with a sign
 LAST_STEP = 7
@@ -48,6 +47,12 @@ LOST_FOR = {
 }
 
 
+def _place(cell, row):
+    """Return the address of a counter."""
+    first = Mux(cell[6], SPARE[1] >> 3, SPARE[0] >> 3)
+    return Mux(row[-1], Cat(cell[:3], first, cell[3:6]), Cat(cell, row[:-1]))
+
+
 class Counters(wiring.Component):
     """Adds up frames and orders: `hdl.wire.registers.Count` names the counters of a row; they wrap at 2^32.
 
@@ -68,7 +73,7 @@ class Counters(wiring.Component):
     Nothing is lost: 126 jobs wait in one queue, and each takes 11 cycles, so that none waits for 2^11 if the log is
     ready in time. An outcome can come in every cycle; a verdict waits for a cycle without one. Should the queue run
     over all the same, a verdict or what came back come while one waits like this, or 63 runts wait, ``fault`` stays
-    high until reset. Reset zeroes all counters, which takes 1152 cycles in which jobs wait.
+    high until reset. Reset zeroes all counters, which takes 1024 cycles in which jobs wait.
 
     The bus target (a row's 128 counters one after another, rows 9 and up always 0) answers between two jobs, within 20
     cycles, or after reset when the counters are zero. Writes are errors.
@@ -123,7 +128,7 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(32, ROWS * COUNTERS_PER_ROW)
+        m.submodules.memory = memory = Memory(32, 1 << ADDRESS)
         m.submodules.jobs = jobs = JobQueue(Job)
         pending = self._queue(m, jobs)
         step, running, sweeping, asked = Signal(3), Signal(), Signal(init=1), Signal()
@@ -132,7 +137,7 @@ class Counters(wiring.Component):
         # What is read in one cycle is written three cycles later: no step comes so soon after another of its cell.
         sweep, inquiry, place = Signal(ADDRESS), Signal(ADDRESS), Signal(ADDRESS)
         places, amounts, acts, sweeps = Signal(2 * ADDRESS), Signal(3 * AMOUNT), Signal(3), Signal(2)
-        total = Signal(32)
+        total, looked, unused = Signal(32), Signal(3), Signal()
         m.d.comb += [
             memory.read_addr.eq(place | inquiry | sweep),  # at most one of them is not 0
             memory.write_data.eq(total),
@@ -144,15 +149,16 @@ class Counters(wiring.Component):
             Cat(places, memory.write_addr).eq(Cat(memory.read_addr, places)),
             Cat(acts, memory.write_en).eq(Cat(act, acts[0] | sweeping, acts[1:])),
             sweeps.eq(Cat(sweeping, sweeps)),
-            total.eq(Mux(sweeps[1], 0, memory.read_data + amounts[2 * AMOUNT :].as_signed())),
+            total.eq(Mux(sweeps[1] | (looked[-1] & unused), 0, memory.read_data + amounts[2 * AMOUNT :].as_signed())),
         ]
         with m.If(sweeping):
             m.d.sync += sweep.eq(sweep + 1)
-        with m.If(sweep == USED_ROWS * COUNTERS_PER_ROW - 1):
-            m.d.sync += [sweep.eq(0), sweeping.eq(0)]
+        with m.If(sweep.all()):
+            m.d.sync += sweeping.eq(0)
 
         # Between two jobs: first what is asked, as soon as nothing is about to be written.
-        rest, look, looked, start = Signal(), Signal(), Signal(3), Signal()
+        rest, look, start = Signal(), Signal(), Signal()
+        number, row = self.bus.address[:CELL], self.bus.address[CELL:][:4]
         m.d.comb += [
             rest.eq(~sweeping & ~running),
             look.eq(rest & asked & ~acts[1:].any()),
@@ -161,7 +167,8 @@ class Counters(wiring.Component):
         ]
         m.d.sync += [
             asked.eq(self.bus.request | (asked & ~look)),
-            inquiry.eq(Mux(look, self.bus.address[:ADDRESS], 0)),
+            inquiry.eq(Mux(look, _place(number, row), 0)),
+            unused.eq(Mux(row[-1], row[:-1].any(), Cat(number[3:] == first >> 3 for first in SPARE).any())),
             Cat(looked, self.bus.ack).eq(Cat(look, looked)),
             self.bus.error.eq(self.bus.write),
             running.eq(start | (running & ~jobs.pop)),
@@ -349,7 +356,9 @@ class Counters(wiring.Component):
                 for kind, why in LOST_FOR.items():
                     with m.Case(why):
                         m.d.comb += self.booked_kind.eq(kind)
-        return Cat(cell, row), act, amount
+        return _place(cell, row), act, amount
 
 
 assert Reason.ABORTED < Reason.KILLED + 32
+assert Count.FRAME_DROP + max(Reason) < SPARE[0] and SPARE[0] + 8 <= Count.ORDER_DROP + Reason.ROLLED_BACK
+assert Count.ORDER_DROP + max(Reason) < SPARE[1] == COUNTERS_PER_ROW - 8
