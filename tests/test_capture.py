@@ -8,6 +8,7 @@ from hdl.filter.bus import Bus
 from hdl.filter.capture import Capture
 from hdl.filter.status import Status
 from hdl.wire.registers import Reg
+from hdl.wire.verdict import Source
 from tests.cycles import simulate
 
 
@@ -62,6 +63,22 @@ class Clock:
         await self.tick(34)
         low = await self.word(reg)
         return low | await self.word(reg + 1) << 32 if reg in self.board.capture.moments else low
+
+
+def test_every_source_has_its_bit():
+    board = Board()
+
+    async def bench(ctx):
+        clock = Clock(ctx, board)
+        for source in Source:
+            await clock.tick(opened=0xFF)
+            await clock.tick(10)
+            await clock.tick(request=0xFF, sources=1 << source)
+            await clock.tick(4, killed=0xFF)
+            assert await clock.read(Reg.KILL_CAUSE) == 0xFF << 8 | 1 << source
+            assert await clock.read(Reg.CAUSE) == 1 << source
+
+    simulate(board, bench)
 
 
 def test_the_first_kill_edge_after_an_arm_is_kept_with_its_source_and_lanes():

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.wire.registers import Reg
-from hdl.wire.verdict import LANES
+from hdl.wire.verdict import LANES, Source
 
 BOUND = 4  # cycles after its kill edge in which an order may still complete (P1)
 
@@ -43,7 +43,7 @@ class Capture(wiring.Component):
     DECODER_DELAY = 3  # cycles from the pins to `last_octet`
 
     request: In(LANES)
-    sources: In(6)
+    sources: In(len(Source))
     killed: In(LANES)
     opened: In(LANES)
     sent: In(1)
@@ -64,7 +64,7 @@ class Capture(wiring.Component):
     breach: Out(1)
     opening: Out(1)
     kill_cause: Out(32)
-    cause: Out(6, init=1)
+    cause: Out(len(Source), init=1 << Source.RESET)
     after_orders: Out(32)
     aborts: Out(32)
     pass_dwell: Out(32)
@@ -98,8 +98,8 @@ class Capture(wiring.Component):
         m = Module()
 
         # The kill: what an edge met, two cycles later, behind what an arm of its own cycle clears.
-        edge, edge_sources = Signal(LANES), Signal(6)
-        first, first_sources, meets_lane, seen = Signal(LANES), Signal(6), Signal(), Signal()
+        edge, edge_sources = Signal(LANES), Signal.like(self.sources)
+        first, first_sources, meets_lane, seen = Signal(LANES), Signal.like(self.sources), Signal(), Signal()
         m.d.sync += [
             edge.eq(self.request & ~self.killed),
             edge_sources.eq(self.sources),
