@@ -4,9 +4,10 @@ Rules are the specification's, of what is emulated: Enter, Replace and Cancel. A
 Each account is answered in its own dialect, OUCH 5.0 or 4.2.
 """
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hdl.wire import ouch
 from hdl.wire.format import Value
@@ -15,6 +16,14 @@ from host.dialect import DIALECTS, Dialect
 
 USER, SYSTEM = b"U", b"Z"  # reasons of a Canceled: asked for by the user; by the exchange itself
 LIVE = b"L"  # the state of every order at its report
+
+
+class Holding(NamedTuple):
+    """Shares of a symbol: bought less sold, and open on either side."""
+
+    net: int = 0
+    buys: int = 0
+    sells: int = 0
 
 
 @dataclass
@@ -28,6 +37,8 @@ class Account:
     working: dict[Value, dict[str, Value]] = field(default_factory=dict)
     highest: int = 0
     tokens: set[bytes] = field(default_factory=set)
+    net: Counter[bytes] = field(default_factory=Counter)  # shares by symbol, bought less sold
+    turnover: int = 0  # executed, in 10⁻⁴ dollars
 
     def has_used(self, name: Value) -> bool:
         """Tell whether a name is taken for a retransmission: a number that does not rise, a token of before."""
@@ -75,6 +86,25 @@ class Book:
     def working(self, account: Hashable) -> list[Value]:
         """Return the names of an account's live orders, in the order in which they were given."""
         return list(self._account(account).working)
+
+    def notional(self, account: Hashable) -> int:
+        """Return what an account has executed and what it has open, in 10⁻⁴ dollars."""
+        owner = self._account(account)
+        return owner.turnover + sum(int(order["quantity"]) * int(order["price"]) for order in owner.working.values())
+
+    def holdings(self) -> dict[str, Holding]:
+        """Return what all accounts have together, by symbol."""
+        net, opened = Counter[bytes](), Counter[tuple[bytes, bool]]()
+        for owner in self._accounts.values():
+            net.update(owner.net)
+            for order in owner.working.values():
+                symbol = order["symbol"]
+                assert isinstance(symbol, bytes)
+                opened[symbol, order["side"] == ouch.Side.BUY] += int(order["quantity"])
+        return {
+            symbol.decode().strip(): Holding(net[symbol], opened[symbol, True], opened[symbol, False])
+            for symbol in sorted(self._symbols)
+        }
 
     def take(self, account: Hashable, message: bytes, at_ns: int) -> list[bytes]:
         """Return the reports on one message of a client; `at_ns` is what they give as their time."""
@@ -132,6 +162,10 @@ class Book:
             return []
         self._matches += 1
         order = owner.working.pop(name)
+        symbol, quantity = order["symbol"], int(order["quantity"])
+        assert isinstance(symbol, bytes)
+        owner.net[symbol] += quantity if order["side"] == ouch.Side.BUY else -quantity
+        owner.turnover += quantity * int(order["price"])
         return [owner.dialect.report(Report.EXECUTED, at_ns, **order, liquidity=b"R", match=self._matches)]
 
     def _reduce(self, owner: Account, name: Value, quantity: int, at_ns: int, reason: bytes) -> list[bytes]:

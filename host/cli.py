@@ -72,6 +72,10 @@ def parser() -> Parser:
         "--protocol", choices=config.PROTOCOLS, default="tcp", help="what every lane speaks, whatever the limits say "
         "(%(default)s)",
     )  # fmt: skip
+    command.add_argument(
+        "--evidence", action="store_true", help="exact positions, by what the exchange reports; they are compared with "
+        "its books",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=1, metavar="N", help="of the order flow (%(default)s)")
     command.add_argument("--limits", type=Path, metavar="FILE", help="other limits than the drill's own")
 

@@ -169,16 +169,18 @@ def parse(text: str, name: str = "limits") -> Limits:
     return limits
 
 
-def speaking(limits: Limits, protocol: str) -> Limits:
-    """Return the limits with every lane on one of `PROTOCOLS`, over UDP without evidence.
+def speaking(limits: Limits, protocol: str, *, evidence: bool = False) -> Limits:
+    """Return the limits with every lane on one of `PROTOCOLS`, with `evidence` all of them; over UDP none has it.
 
     Raises UsageError for a lane that cannot.
     """
+    if evidence and protocol != "tcp":
+        raise UsageError(f"evidence is read over TCP, not over {protocol.upper()}; try --protocol tcp")
     lacking = [lane.number for lane in limits.lane if not lane.source_port]
     if protocol == "udp" and lacking:
         raise UsageError(f"lanes {lacking} have no source_port in the limits; UDP needs one")
     change, is_tcp = msgspec.structs.replace, protocol == "tcp"
-    lanes = [change(lane, protocol=protocol, evidence=lane.evidence and is_tcp) for lane in limits.lane]
+    lanes = [change(lane, protocol=protocol, evidence=(lane.evidence or evidence) and is_tcp) for lane in limits.lane]
     return change(limits, lane=lanes)
 
 

@@ -308,6 +308,11 @@ class Device:
         words = self.read(Reg.NET + 2 * first, 2 * count)
         return list(struct.unpack(f"<{count}q", struct.pack(f"<{2 * count}I", *words)))
 
+    def opened(self, first: int = 0, count: int = registers.SYMBOLS) -> list[tuple[int, int]]:
+        """Return the open shares of symbols from number `first` on, to be bought and to be sold."""
+        words = self.read(Reg.EXPOSURE + 4 * first, 4 * count)
+        return list(struct.iter_unpack("<2q", struct.pack(f"<{4 * count}I", *words)))
+
 
 def name_lanes(mask: int) -> str:
     """Return the lanes of a mask for a reader, who counts them from 1."""

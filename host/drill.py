@@ -8,6 +8,9 @@ the servers, asked one by one, do not run the same build. After the repair all e
 Over TCP the eight sessions are up before the morning and stay up through both kills: what is cancelled meanwhile is
 cancelled, and the repaired server begins a session of its own.
 
+With evidence the board's positions are the exchange's: they are compared, and what rests is cancelled before they are
+cleared.
+
 Facts, and which figure stands for what, are the reference's; rates and order flow are a model.
 """
 
@@ -19,6 +22,7 @@ from hdl.wire.event import Kind
 from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import LANES, Refusal, Source
 from host import loader, router
+from host.book import Holding
 from host.config import CYCLES_PER_S, Limits
 from host.datagrams import Datagrams
 from host.device import ALL_LANES, ArmRefused, Captures, Device, Event
@@ -33,6 +37,7 @@ from host.traffic import Traffic
 DAY_NS = 1_343_793_600_000_000_000  # 1 August 2012, 00:00 in New York
 PROGRESS_S = 10.0
 EVENTS_FILE, LOG_FILE = "events.jsonl", "drill.log"
+QUIET_S = 0.25  # in which all that is on its way has arrived
 
 Say = Callable[[str], None]
 
@@ -69,6 +74,8 @@ class Drill:
         self._last_pass = 0
         self._baseline: list[list[int]] = []
         self._captures: Captures | None = None
+        self._heard = limits.lane[0].evidence
+        self._cleared: dict[str, Holding] = {}  # what the exchange had when the board began anew
 
     def close(self) -> None:
         """Close the files; what was recorded until now is valid."""
@@ -148,6 +155,8 @@ class Drill:
         self._settle()
         self._drain()
         self._trade(self._now_s + self.outcome.script.after_kill_s)
+        self._sleep(self._now_s + QUIET_S)
+        self._reconcile()
         self.outcome.gross = self.device.gross()
         self.outcome.notional = self.traffic.notional()
 
@@ -176,11 +185,13 @@ class Drill:
         script = self.outcome.script
         self._sleep(script.repaired_s)
         router.deploy(router.NEW_BUILD, self.servers)
+        self._cancel_all()
         self._restart()
         build = router.attest(self.servers)
         self.image = loader.tag(self.device, self.image, dict.fromkeys(self.outcome.builds, build))
         self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}: no lane takes another")
         self.device.write(Reg.CLEAR_EXPOSURE, [1])
+        self._cleared = self.streams.holdings() if self.streams else {}
         self._settle()
         opened = self._arm()
         self.outcome.kills = [
@@ -200,6 +211,7 @@ class Drill:
         self.rig.loop(closed=True)
         self._sleep(self._now_s + self.outcome.script.rest_s)
         self._take(self.rig.run(self.rig_now() + 4000))
+        self._reconcile()
         self.outcome.counters = self._counters()
         self.outcome.ended = self.rig_now()
         self.outcome.told = self.streams.told() if self.streams else None
@@ -262,6 +274,32 @@ class Drill:
             self.streams.close(BAD, self._cycle(self._now_s))
             self._sleep(self._now_s + 1)
             self._connect()
+
+    def _cancel_all(self) -> None:
+        """Let the servers cancel what rests: the board, once cleared, would know nothing of it."""
+        if self._heard:
+            canceled = [sent for server in self.servers for sent in server.cancel_all(self._now_s)]
+            self._send(canceled)
+            self._sleep(self._now_s + 1)
+            self.say(f"the servers have cancelled what rests: {len(canceled)} cancels passed on killed lanes")
+
+    def _reconcile(self) -> None:
+        """Compare the positions of the board with the exchange's books, symbol by symbol."""
+        if self.streams is None or not self._heard:
+            return
+        books, indices = self.streams.holdings(), self.image.directory.indices
+        count = max(indices.values()) + 1
+        nets, opened = self.device.net(0, count), self.device.opened(0, count)
+        unlike = []
+        for symbol, number in sorted(indices.items()):
+            there, before = books.get(symbol, Holding()), self._cleared.get(symbol, Holding())
+            there = there._replace(net=there.net - before.net)
+            here = Holding(nets[number], *opened[number])
+            if here != there:
+                unlike.append(f"{symbol}: the board has {here}, the exchange {there}")
+        self.outcome.reconciled += len(indices)
+        self.outcome.unlike += unlike
+        self.say(f"{len(indices) - len(unlike)} of {len(indices)} positions are the exchange's")
 
     def _arm(self) -> int:
         """Arm all lanes; return the cycle at which that had happened."""
@@ -381,6 +419,6 @@ def protocol_of(limits: Limits) -> str:
         raise UsageError(f"the drill's lanes all speak udp or all tcp; the limits have {' and '.join(sorted(spoken))}")
     if other := [lane.number for lane in limits.lane if lane.dialect != "5.0"]:
         raise UsageError(f"the drill speaks OUCH 5.0; the limits have lanes {other} on another dialect")
-    if heard := [lane.number for lane in limits.lane if lane.evidence]:
-        raise UsageError(f"the drill plays without evidence; the limits have it on lanes {heard}")
+    if 0 < (heard := sum(lane.evidence for lane in limits.lane)) < len(limits.lane):
+        raise UsageError(f"the drill's lanes all have evidence or none has; {heard} of {len(limits.lane)} have it")
     return spoken.pop()

@@ -85,7 +85,9 @@ class Outcome:
     refusals: list[str] = field(default_factory=list)
     connected: list[int] = field(default_factory=list)  # lanes whose server could send at the open
     gross: list[int] = field(default_factory=list)  # by the board, before it was cleared
-    notional: dict[int, int] = field(default_factory=dict)  # by the exchange, then: of the orders it got, by lane
+    notional: dict[int, int] = field(default_factory=dict)  # by the exchange, then, by lane
+    reconciled: int = 0  # positions of symbols that were compared with the exchange's books
+    unlike: list[str] = field(default_factory=list)  # how some of them differed
     told: Told | None = None  # over TCP, at the end
     counters: list[list[int]] = field(default_factory=list)
     dropped_before_kill: dict[int, int] = field(default_factory=dict)

@@ -179,6 +179,7 @@ def result(outcome: Outcome, recorder: Recorder) -> dict[str, Any]:
         },
         "conservation": conservation(counters, recorder),
         "exposure_usd": exposure_usd(outcome, recorder),
+        "positions": {"compared": outcome.reconciled, "differing": outcome.unlike} if outcome.reconciled else None,
     }
 
 
@@ -217,6 +218,8 @@ def failures(outcome: Outcome, recorder: Recorder) -> list[str]:
     differing = [lane for lane, value in outcome.notional.items() if value != outcome.gross[lane - 1]]
     if differing:
         wrong.append(f"lanes {differing}: the exchange's book and the board's gross notional differ")
+    if outcome.unlike:
+        wrong.append(f"{len(outcome.unlike)} positions are not the exchange's: {outcome.unlike[0]}")
     return wrong + _session_failures(found["sessions"], outcome, recorder)
 
 
@@ -263,6 +266,13 @@ def _session_lines(found: dict[str, Any] | None) -> list[str]:
     ]
 
 
+def _position_lines(outcome: Outcome) -> list[str]:
+    if not outcome.reconciled:
+        return []
+    same = outcome.reconciled - len(outcome.unlike)
+    return [f"positions                 {same} of {outcome.reconciled} are the exchange's, to the share"]
+
+
 def summary(outcome: Outcome, recorder: Recorder) -> str:
     """Return the table that a person reads."""
     found = result(outcome, recorder)
@@ -302,5 +312,6 @@ def summary(outcome: Outcome, recorder: Recorder) -> str:
         f"lane {BAD} gross notional     ${found['exposure_usd']['with']:,.2f} with the filter, "
         f"${found['exposure_usd']['without']:,.0f} without (its rate until 10:15)",
         f"firm gross notional       ${outcome.gross[FIRM] / 10_000:,.2f}" if outcome.gross else "",
+        *_position_lines(outcome),
     ]
     return "\n".join(line for line in lines)

@@ -118,6 +118,12 @@ class Server:
         drafts = sorted(code(begin_s, end_s) + self._background(begin_s, end_s), key=lambda sent: sent.at_s)
         return [self._number(draft) for draft in drafts]
 
+    def cancel_all(self, at_s: float) -> list[Sent]:
+        """Return the cancels of all that is to be cancelled some time, now."""
+        self._to_cancel.clear()
+        rests, self._numbers = self._numbers, {}
+        return [Sent(at_s, What.CANCEL, self.number, user_ref) for user_ref in rests.values()]
+
     def burst(self, at_s: float) -> Sent:
         """Return one more order of the other flow, at a time of the caller's."""
         symbol, buy = self._draw.choice(sorted(self.symbols)), self._draw.random() < 0.5

@@ -40,7 +40,7 @@ def say(line: str) -> None:
 
 def drill(args: argparse.Namespace) -> None:
     """Run a scenario on a rig and write report.html, result.json, both sides' pcapng and the trip's waveform."""
-    limits = config.speaking(load_limits(args.limits), args.protocol)
+    limits = config.speaking(load_limits(args.limits), args.protocol, evidence=args.evidence)
     folder = clear_folder(args.out)
     say("starting the rig (the first time on a machine this compiles the core)")
     with places.open_rig(args.rig) as rig:

@@ -16,7 +16,7 @@ from hdl.wire import ouch, reports
 from hdl.wire.board import CYCLE_NS, Side
 from hdl.wire.reports import Report
 from host import frames, segments
-from host.book import USER, Book
+from host.book import USER, Book, Holding
 from host.config import CYCLES_PER_S, Limits
 from host.ends import End
 from host.market import DAY_NS, Market
@@ -87,12 +87,20 @@ class Streams:
         return [lane for lane, end in sorted(self._servers.items()) if _is_open(end)]
 
     def notional(self) -> dict[int, int]:
-        """Return the notional of the orders that came to the exchange, by lane, in 10⁻⁴ dollars."""
+        """Return what the exchange makes of each lane's gross notional, in 10⁻⁴ dollars.
+
+        Of a lane with evidence that is what was executed and what is open, of another every order that came.
+        """
         total = dict.fromkeys(self._lanes, 0)
         for arrival in self.market.orders():
             order = ouch.ENTER.unpack(arrival.message)
             total[_lane(arrival.user)] += int(order["quantity"]) * int(order["price"])
-        return total
+        heard = [number for number, lane in self._lanes.items() if lane.evidence]
+        return total | {number: self.market.book.notional(_user(number)) for number in heard}
+
+    def holdings(self) -> dict[str, Holding]:
+        """Return what the exchange's books have of each symbol."""
+        return self.market.book.holdings()
 
     def told(self) -> Told:
         """Return what the ends know by now."""

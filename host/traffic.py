@@ -38,4 +38,4 @@ class Traffic(Protocol):
         """Bring what came out of the board to where it goes."""
 
     def notional(self) -> dict[int, int]:
-        """Return the notional of the orders that came to the exchange, by lane, in 10⁻⁴ dollars."""
+        """Return what the exchange makes of each lane's gross notional, in 10⁻⁴ dollars."""

@@ -74,7 +74,7 @@ def test_result_json_has_the_keys_that_were_promised(played):
     assert json.loads((folder / "result.json").read_text()) == found
     assert list(found) == [
         "schema", "scenario", "protocol", "rig", "clock", "seed", "core_sha256", "simulated_ns", "lanes", "orders",
-        "sessions", "kill", "detect", "latency_cycles", "conservation", "exposure_usd",
+        "sessions", "kill", "detect", "latency_cycles", "conservation", "exposure_usd", "positions",
     ]  # fmt: skip
     assert found["schema"] == "breakwire.drill/2" and found["scenario"] == "knight"
     assert (found["rig"], found["clock"], found["seed"]) == ("fake", "virtual", 1)
@@ -460,7 +460,7 @@ def test_limits_without_all_lanes_are_one_line(tmp_path):
     [
         ({"protocol": "udp"}, "the drill's lanes all speak udp or all tcp; the limits have tcp and udp"),
         ({"dialect": "4.2"}, "the drill speaks OUCH 5.0; the limits have lanes [8] on another dialect"),
-        ({"evidence": True}, "the drill plays without evidence; the limits have it on lanes [8]"),
+        ({"evidence": True}, "the drill's lanes all have evidence or none has; 1 of 8 have it"),
     ],
 )
 def test_lanes_that_speak_something_else_are_one_line(tmp_path, changes, message):
