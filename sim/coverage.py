@@ -45,7 +45,7 @@ ROWS = {
         "a gap spoilt", "evidence lost: PACKET", "evidence lost: MESSAGE", "evidence lost: SKIPPED", "whole again",
     ],
     "exact positions": [
-        "released by A", "released by C", "released by D", "released by E", "released by J", "UNKNOWN", "ABOVE",
+        "released by A", "released by C", "released by D", "released by E", "released by J", "UNKNOWN", "ABOVE", R.FULL,
     ],
 }  # fmt: skip
 

@@ -43,6 +43,7 @@ class Told(NamedTuple):
     lane: int
     what: Contradiction
     report: Report
+    kills: bool
 
 
 def bucket(ref: int) -> int:
@@ -159,7 +160,8 @@ class Evidence:
         if chain is None:
             self._free = known + 2
             if letter != "J":
-                self._tell(known + 1, report, Event.UNKNOWN)
+                harmless = letter in "CDM" or (letter == "A" and bool(report.dead))
+                self._tell(known + 1, report, Event.UNKNOWN, kills=not harmless)
             return
         quantity, before = min(report.quantity, MOST), chain.reserved
         event = Event.OUT_OF_TURN if letter == "U" else chain.hear(letter, report.user_ref, quantity, bool(report.dead))
@@ -178,5 +180,5 @@ class Evidence:
                 excess = quantity - before
                 self._changes.append(Change(row, chain.lane, 0, excess, excess * report.price))
 
-    def _tell(self, at, report, event):
-        self.told.append(Told(at, report.lane, TELLS[event], report))
+    def _tell(self, at, report, event, *, kills=True):
+        self.told.append(Told(at, report.lane, TELLS[event], report, kills))

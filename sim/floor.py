@@ -49,7 +49,7 @@ class Floor:
         self.random, self.config, self.wrong = random, config, wrong
         self.lanes = [lane for lane in range(LANES) if config.heard(lane)]
         self.market = Market(random, [lane for lane in self.lanes if config.modes[lane] & 2])
-        self.overfilled = False
+        self.overfilled: set[int] = set()  # rows of which more was executed than was ordered
         self._receiver: Receiver | None = None
         self._waiting: list[deque[Report]] = [deque() for _ in range(LANES)]
         self._taken: dict[int, int] = {}  # octets of a stream that were taken, by its identity
@@ -90,7 +90,8 @@ class Floor:
         held, opened = self._books()
         for row, limit in enumerate(limits):
             beyond = (-held[row >> 1] if row & 1 else held[row >> 1]) + opened[row]
-            assert self.overfilled or beyond <= limit, f"symbol {row >> 1} has come to {beyond}, its limit is {limit}"
+            held_in = row in self.overfilled or beyond <= limit
+            assert held_in, f"symbol {row >> 1} has come to {beyond}, its limit is {limit}"
 
     def settled(self, budget) -> None:
         """All lanes are heard, and nothing is on its way: the budget is what the exchange has, and not a share more."""
@@ -117,8 +118,9 @@ class Floor:
         """More is executed than was ordered."""
         if not self.market.book[lane]:
             return None
-        self.overfilled = True
         ref = self.random.choice(list(self.market.book[lane]))
+        order = self.market.book[lane][ref]
+        self.overfilled.add(2 * order.index + (not order.buy))
         return self.market.fill(lane, ref, more=self.random.randint(1, MOST))[0]
 
     def _read(self, lane, stream):

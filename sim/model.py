@@ -200,11 +200,12 @@ class Model:
         self.egress.run(until)
 
     def _contradicted(self):
-        """Tell what reports have contradicted since the last time, and kill."""
+        """Tell what reports have contradicted since the last time, and kill if more may come of it than is known."""
         told = self.budget.evidence.told
-        for at, lane, what, report in told:
+        for at, lane, what, report, kills in told:
             self.ledger.contradicted(at - 1, lane, what, report)
-            self.kill(at + 1, EVERY_LANE, Source.EVIDENCE)
+            if kills:
+                self.kill(at + 1, EVERY_LANE, Source.EVIDENCE)
         told.clear()
 
     def _learn(self, until):

@@ -79,7 +79,10 @@ class Bench:
             report = told[0].report
             assert (seen.lane, seen.what, seen.user_ref) == (told[0].lane, told[0].what, report.user_ref)
             assert seen.quantity == report.quantity
+            assert ctx.get(parts.contradicts) == told[0].kills
             self.told.append(told[0].what)
+        else:
+            assert not ctx.get(parts.contradicts)
         assert not ctx.get(parts.fault)
         await ctx.tick()
         self.cycle += 1
@@ -348,18 +351,35 @@ def test_a_report_too_many_is_a_fault():
 
 
 def test_the_reports_that_wait_are_bounded():
-    """Reports at the pace of the wire, 23 octets each, and nothing taken: as many as the ring has are not lost."""
+    """Reports at the pace of the wire, 21 octets each, and nothing taken: as many as the ring has are not lost."""
 
     async def scene(one):
         await one.enter(3, 7, quantity=1000)
         one.ready = False
         for _ in range(PLACES - 1):
             await one.tick(report=says("C", 7, 1))
-            for _ in range(22):
+            for _ in range(20):
                 await one.tick()
         one.ready = True
         await one.rest()
         assert len(one.changes) == PLACES - 1
+
+    bench(scene)
+
+
+@pytest.mark.parametrize("kind", "AECDMU")
+@pytest.mark.parametrize("dead", [0, 1])
+def test_what_is_said_of_an_unknown_order_kills_where_more_can_come_of_it(kind, dead):
+    """It lives, was executed, or has replaced another: not that it has become less, or is over."""
+
+    async def scene(one):
+        kills = []
+        await one.tick(report=says(kind, 8, 5, 1, dead))
+        for _ in range(60):
+            await one.tick()
+            kills.append(one.ctx.get(one.parts.contradicts))
+        assert one.told == [Contradiction.UNKNOWN]
+        assert sum(kills) == (kind in "EU" or (kind == "A" and not dead))
 
     bench(scene)
 

@@ -221,7 +221,7 @@ class Filter(wiring.Component):
             sources.loop_closed.eq(self.loop_closed),
             sources.serial.eq(controller.kill),
             sources.breach.eq(verdict.breach),
-            sources.contradicted.eq(risk.contradicted_valid),
+            sources.contradicted.eq(risk.contradicts),
             sources.watchdog_expired.eq(watchdog.expired),
             sources.fault.eq(counters.fault | risk.fault | unsettled),
             latch.request.eq(sources.request),
@@ -365,13 +365,14 @@ class Filter(wiring.Component):
         ]
         follow(m, p.replies, p.risk, "report_valid", "report")
 
-        # What is told of either: in the same cycle the loss first. A contradiction stays for some cycles.
-        lost, contradicted, later = p.replies.lost_valid, Signal(), Signal()
+        # What is told of either: in the same cycle the loss first. A contradiction waits until the log takes it.
+        lost, waits, contradicted, later = p.replies.lost_valid, Signal(), Signal(), Signal()
         m.d.comb += [
-            contradicted.eq((p.risk.contradicted_valid | later) & ~lost),
+            waits.eq(p.risk.contradicted_valid | later),
+            contradicted.eq(waits & ~lost & p.log.evidence.ready),
             p.log.evidence.valid.eq(lost | contradicted),
         ]
-        m.d.sync += later.eq((p.risk.contradicted_valid | later) & lost)
+        m.d.sync += later.eq(waits & ~contradicted)
         record(
             m,
             p.log.evidence,

@@ -17,7 +17,7 @@ class Net(wiring.Component):
 
     ``index`` presented in cycle x and held shows its position on ``net`` from x+3 on. ``apply`` in cycle u, with
     ``index`` held from u-2 on and ``sell`` and ``executed`` there in u+1, writes in u+2; an index presented in u+3 sees
-    it, and the next one is not applied before u+3. ``clear`` in a cycle makes the position of its ``index`` 0, two
+    it, and the next one is not applied before u+5. ``clear`` in a cycle makes the position of its ``index`` 0, two
     cycles later.
 
     Parameters

@@ -85,7 +85,10 @@ class OpenOrders(wiring.Component):
         ``older``: the report's lane speaks OUCH 4.2.
     change : Out(stream.Signature(CHANGE))
     contradicted_valid, contradicted : Out(1), Out(CONTRADICTED)
-        Strobe in d+1, or in d+5 when there is such an order.
+        Strobe in d+1, or in d+5 when there is such an order; the particulars stay until the next one.
+    contradicts : Out(1)
+        With it: there may be more at the exchange than is known. Of an unknown order that holds for a report that it
+        lives or was executed, not for one that it has become less.
     clearing : In(1)
         Level: no report is taken, and what has come is forgotten.
     clear, clear_place : In(1), In(8)
@@ -112,6 +115,7 @@ class OpenOrders(wiring.Component):
     change: Out(stream.Signature(CHANGE))
     contradicted_valid: Out(1)
     contradicted: Out(CONTRADICTED)
+    contradicts: Out(1)
     clearing: In(1)
     clear: In(1)
     clear_place: In(SLOT_BITS - 1)
@@ -224,13 +228,17 @@ class OpenOrders(wiring.Component):
         ]
         m.d.sync += [
             self.contradicted_valid.eq((unknown | wrong) & ~self.clearing),
-            told.lane.eq(head.lane),
-            told.what.eq(
-                Mux(unknown, Contradiction.UNKNOWN, Mux(above, Contradiction.ABOVE, Contradiction.OUT_OF_TURN))
-            ),
-            told.user_ref.eq(head.user_ref),
-            told.quantity.eq(head.quantity),
+            self.contradicts.eq(((unknown & ~head.says.matches(*_HARMLESS)) | wrong) & ~self.clearing),
         ]
+        with m.If(unknown | wrong):
+            m.d.sync += [
+                told.lane.eq(head.lane),
+                told.what.eq(
+                    Mux(unknown, Contradiction.UNKNOWN, Mux(above, Contradiction.ABOVE, Contradiction.OUT_OF_TURN))
+                ),
+                told.user_ref.eq(head.user_ref),
+                told.quantity.eq(head.quantity),
+            ]
 
         # What is kept: an order that enters comes first, then one that is forgotten.
         left = Signal(ORDER)
@@ -297,4 +305,5 @@ class OpenOrders(wiring.Component):
         return read.data
 
 
+_HARMLESS = (_Says.REDUCED, _Says.LEFT, _Says.OVER)  # of an order that is not known: nothing more can come of it
 _REDUCES = (_Says.EXECUTED, _Says.REDUCED, _Says.LEFT)

@@ -101,7 +101,7 @@ class Risk(wiring.Component):
     heard : In(8)
     report_valid, report, older : In(1), In(REPORT), In(1)
         ``older``: the report's lane speaks OUCH 4.2.
-    contradicted_valid, contradicted : Out(1), Out(CONTRADICTED)
+    contradicted_valid, contradicted, contradicts : Out(1), Out(CONTRADICTED), Out(1)
     directory_bus, bus : In(Bus)
         The targets for DIRECTORY; and for SYMBOL_TERMS, EXPOSURE_LIMIT, NET, EXPOSURE, GROSS_LIMIT, GROSS and
         CLEAR_EXPOSURE.
@@ -157,6 +157,7 @@ class Risk(wiring.Component):
     older: In(1)
     contradicted_valid: Out(1)
     contradicted: Out(CONTRADICTED)
+    contradicts: Out(1)
     directory_bus: In(Bus)
     bus: In(Bus)
     clearing: Out(1)
@@ -185,7 +186,7 @@ class Risk(wiring.Component):
             m.d.comb += getattr(blocks, name).eq(getattr(self, name))
         for name in ("heard", "report_valid", "report", "older"):
             m.d.comb += getattr(orders, name).eq(getattr(self, name))
-        for name in ("contradicted_valid", "contradicted"):
+        for name in ("contradicted_valid", "contradicted", "contradicts"):
             m.d.comb += getattr(self, name).eq(getattr(orders, name))
         m.d.comb += [
             multiplier.start.eq(self.price_ready),

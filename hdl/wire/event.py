@@ -28,13 +28,13 @@ class Kind(IntEnum):
     FENCE = 10  # as DROP, and the lane is fenced
     SESSION = 11  # the exchange accepted a new session: lane, user_ref = source port
     EVIDENCE_LOST = 12  # from here on a lane's reports are not known: lane, reason = Loss
-    CONTRADICTION = 13  # a report: lane, reason = Contradiction, user_ref, quantity; every lane is killed
+    CONTRADICTION = 13  # a report: lane, reason = Contradiction, user_ref, quantity; what can matter kills every lane
 
 
 class Contradiction(IntEnum):
     """How a report contradicts what is known of open orders."""
 
-    UNKNOWN = 1  # of an order that is not known
+    UNKNOWN = 1  # of an order that is not known; that it has become less kills nothing
     OUT_OF_TURN = 2  # a Replaced, and nothing is to be replaced
     ABOVE = 3  # of more shares than are open
 
