@@ -24,7 +24,7 @@ class Reg(IntEnum):
     STATE = 0x0010  # RO  bits 7..0 lanes killed (1 after reset), 8 loop open, 9 watchdog expired, 10 fault, 11 armable
     CAUSE = 0x0011  # RO  bits of Source seen since the last arm that changed a lane
     CONFIG_CRC = 0x0012  # RO  CRC-32 of the configuration writes since CONFIG_BEGIN
-    FAULTS = 0x0013  # RO  ran over: bit 0 event log, 1 counter queue, 2 outcome queue, 3 sums or reports of the risk engine
+    FAULTS = 0x0013  # RO  ran over: bit 0 event log, 1 counter queue, 2 outcome queue, 3 the risk engine or its reports
 
     KILL_AT = 0x0020  # RO  64 bits: `now` of the first kill edge since the last arm
     KILL_CAUSE = 0x0022  # RO  bits 7..0 sources (as in CAUSE), 15..8 lanes of that edge
