@@ -400,6 +400,35 @@ async def clearing_zeroes_what_is_released_and_forgets_what_was_reserved(dut):
     await bench.compare()
 
 
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def a_place_that_is_used_again_after_a_clear_is_not_given_back(dut):
+    """An order reserved before fails afterwards: the one that has its place now stays known."""
+    bench = Bench(dut)
+    await bench.start(limit=100)
+    dut.heard.value = 0xFF
+    frames = []
+    for quantity in (60, 40):
+        at = bench.cycle + QUIET
+        bench.at(at - 5, user_ref=7)
+        bench.order(at, lane=1, symbol=b"SYM1    ", sell=0, quantity=quantity, price=3)
+        frames.append(bench.end(at + TO_END, True))
+        await bench.until(at + TO_END + NEXT)
+        if quantity == 60:
+            await bench.bus.write(Reg.CLEAR_EXPOSURE, 1)
+            await bench.settle()
+            bench.reference.released.clear()
+            bench.reference.gross.clear()
+    frames[0]["orders"] = [Order(o.at, o.lane, o.index, o.sell, 0, 0) for o in frames[0]["orders"]]
+    bench.fail(bench.cycle + 5, frames[0])
+    await bench.until(bench.cycle + 40)
+    told = []
+    cocotb.start_soon(watch(dut, told))
+    report(bench, bench.cycle + 2, "E", 7, 40, 3, lane=1)
+    await bench.until(bench.cycle + 80)
+    assert told == [] and await bench.bus.read_pair(Reg.NET + 2) == 40
+    assert await bench.bus.read_pair(Reg.EXPOSURE + 4) == 0
+
+
 async def count(dut, cleared):
     """Count the strobes of `cleared`."""
     while True:

@@ -4,6 +4,8 @@ import pytest
 
 import sim.budget
 import sim.evidence
+from hdl.wire.registers import Count
+from hdl.wire.verdict import Reason
 from sim.chain import Chain
 from sim.soak import trade
 
@@ -14,6 +16,8 @@ def test_the_core_ends_with_the_exchanges_positions():
     desk, duel = trade(1, steps=STEPS)
     assert desk.steps >= STEPS
     assert any(duel.model.budget.net) and any(duel.model.budget.exposure)
+    for reason in (Reason.FULL, Reason.POSITION, Reason.KILLED):
+        assert sum(cells[Count.ORDER_DROP + reason] for cells in duel.model.counters), reason
 
 
 def deaf_to(letter):
