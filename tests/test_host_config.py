@@ -149,6 +149,13 @@ def test_a_tcp_lane_needs_no_source_port():
     assert not config.parse(GOOD).lane_of(2).is_tcp
 
 
+def test_evidence_is_read_over_tcp_only():
+    limits = config.parse(GOOD)
+    assert all(lane.evidence for lane in config.speaking(limits, "tcp", evidence=True).lane)
+    with pytest.raises(UsageError, match=r"^evidence is read over TCP, not over UDP; try --protocol tcp$"):
+        config.speaking(limits, "udp", evidence=True)
+
+
 def test_a_tcp_lane_may_have_evidence_and_udp_takes_it_away():
     limits = config.parse(GOOD.replace("vlan = 100", 'vlan = 100\nprotocol = "tcp"\nevidence = true'))
     assert [lane.evidence for lane in limits.lane] == [False, True]

@@ -396,6 +396,17 @@ def test_a_book_that_differs_fails_the_drill(tmp_path, limits):
     assert "lanes [4]: the exchange's book and the board's gross notional differ" in played.wrong
 
 
+def test_positions_that_are_not_the_exchanges_fail_the_drill(tmp_path):
+    """The board that plain Python plays hears no reports: it has no positions at all."""
+    _, played = play(tmp_path, config.speaking(TCP, "tcp", evidence=True))
+    (line,) = [line for line in played.wrong if "positions" in line]
+    assert re.match(
+        r"\d+ positions are not the exchange's: \w+: the board has Holding\(net=0, buys=0, sells=0\), the ", line
+    )
+    assert played.found["positions"]["compared"] == 2 * len(TCP.symbols)
+    assert "the servers have cancelled what rests" in (tmp_path / "drill.log").read_text()
+
+
 def test_what_was_recorded_is_in_the_files_before_they_are_closed(tmp_path):
     """So that even a host that is killed leaves it; the last 16,000 cycles follow on closing, in order of time."""
     octets = enter_template(UDP.lane_of(1)).build(3, **ORDER)

@@ -35,9 +35,9 @@ def _compiled():
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_the_drill(tmp_path, protocol):
-    """P1, P6 to P9 on the links and in the counters: `play` tells which one does not hold."""
+    """P1, P5 to P9 on the links, in the counters and in the positions: `play` tells which one does not hold."""
     with VirtualRig() as rig:
-        limits = config.speaking(LIMITS, protocol)
+        limits = config.speaking(LIMITS, protocol, evidence=protocol == "tcp")
         found, _, wrong = runs.play(rig, limits, runs.clear_folder(tmp_path), seed=1, script=SHORT)
     assert wrong == []
     assert found["orders"]["stale"] == 0
@@ -48,6 +48,8 @@ def test_the_drill(tmp_path, protocol):
     assert found["lanes"][7]["reasons"]["LANE_GROSS"] == 1
     assert {reason for lane in found["lanes"][:7] for reason in lane["reasons"]} <= {"KILLED", "ABORTED"}
     assert (tmp_path / "trip.vcd").read_text().startswith("$version")
+    positions = {"compared": 2 * len(LIMITS.symbols), "differing": []}
+    assert found["positions"] == (positions if protocol == "tcp" else None)
 
 
 def test_the_drill_on_a_lane_that_starves(tmp_path):
