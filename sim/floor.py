@@ -85,6 +85,11 @@ class Floor:
         """Something happens at the exchange by itself."""
         self._put(self.market.move())
 
+    def close(self) -> None:
+        """The exchange cancels all that rests."""
+        for lane in self.lanes:
+            self._put(self.market.close(lane))
+
     def never_beyond(self, limits) -> None:
         """P5: what these lanes hold, with what the exchange may still execute of theirs, lies within the limits."""
         held, opened = self._books()

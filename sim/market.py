@@ -105,6 +105,15 @@ class Market:
         canceled = [report for number in found for report in self._reduce("C", lane, number, MOST)]
         return canceled if lane in self.older else [self._say("X", lane, ref), *canceled]
 
+    def close(self, lane) -> list[Report]:
+        """Cancel all that rests of a lane."""
+        return [report for ref in list(self.book[lane]) for report in self._reduce("C", lane, ref, MOST)]
+
+    def begin(self) -> None:
+        """Count what is held and what was executed from here on; nothing rests."""
+        assert not any(self.book)
+        self.net, self.turnover = [Counter() for _ in range(LANES)], [0] * LANES
+
     def move(self) -> list[Report]:
         """Something happens by itself."""
         lane = self.random.randrange(LANES)

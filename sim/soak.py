@@ -3,8 +3,9 @@
     python -m sim.soak --steps 1000000 [--seed N] [--model]
 
 A step is a message of a server (order, cancel, modify, replace, mass cancel) or a report of the exchange. Rounds of a
-fresh core each, with kills between and beneath; what is on its way is compared all the time, and at the end of a round,
-when everything has been said, positions, what is reserved and gross notional are the exchange's, to the share. Ends
+fresh core each, with kills between and beneath; what is on its way is compared all the time. At the end of a day, when
+everything has been said, positions, what is reserved and gross notional are the exchange's, to the share; then it
+cancels what rests, the board is cleared, and another day begins. Ends
 with exit code 1 at the first difference, which it prints with the round's seed: `--seed N --steps 1` runs it alone.
 """
 
@@ -23,6 +24,7 @@ from sim.receiver import receive
 from sim.solo import Solo
 
 STEPS_A_ROUND = 10_000
+STEPS_A_DAY = 3_000
 
 
 def trade(seed: int, *, steps: int = STEPS_A_ROUND, engine=None, alone: bool = False) -> tuple[Desk, Duel]:
@@ -32,7 +34,11 @@ def trade(seed: int, *, steps: int = STEPS_A_ROUND, engine=None, alone: bool = F
     duel.arm()
     carriers, answers = desk.open()
     duel.play(carriers, returns=answers, events=FREE)
+    day = STEPS_A_DAY
     while desk.steps < steps:
+        if desk.steps >= day:
+            _another_day(desk, duel)
+            day = desk.steps + STEPS_A_DAY
         if duel.model.kills.masks[-1]:
             duel.arm()
         carriers, answers = desk.round(duel.model, random.choice((1, 2, 4)))
@@ -40,14 +46,29 @@ def trade(seed: int, *, steps: int = STEPS_A_ROUND, engine=None, alone: bool = F
         kills = [(random.randrange(length + 1), random.choice((ALL, 1 << random.randrange(8))))]
         duel.play(carriers, kills=kills * (random.random() < 0.1), returns=answers, events=FREE)
         desk.floor.never_beyond(duel.model.budget.limits)
+    _settle(desk, duel)
+    duel.audit()
+    receive(duel.model)
+    return desk, duel
+
+
+def _settle(desk, duel):
+    """Let everything be said, and compare with the books."""
     for _ in range(2):  # what left last, then what is said of it
         carriers, answers = desk.round(duel.model, 0, last=True)
         duel.play(carriers, returns=answers, events=FREE)
-    duel.audit()
     desk.floor.take(duel.model)
     desk.floor.settled(duel.model.budget)
-    receive(duel.model)
-    return desk, duel
+
+
+def _another_day(desk, duel):
+    """Cancel what rests, kill, and clear."""
+    _settle(desk, duel)
+    desk.floor.close()
+    _settle(desk, duel)
+    duel.play((), kills=[(100, ALL)], events=FREE)
+    duel.clear_exposure()
+    desk.floor.market.begin()
 
 
 def main(arguments=None) -> int:
