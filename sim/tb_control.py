@@ -153,7 +153,7 @@ async def settings_are_read_back_and_reset_to_zero(dut):
     modes = [random.getrandbits(32) for _ in range(8)]
     assert await bench.read(LANE_MODE, 8) == [0] * 8
     assert await bench.ask(WRITE, LANE_MODE, modes) == (OK, [])
-    assert await bench.read(LANE_MODE, 8) == [mode & 31 for mode in modes]
+    assert await bench.read(LANE_MODE, 8) == [mode & 63 for mode in modes]
     assert int(dut.tcp_lanes.value) == sum((mode & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.dialect_lanes.value) == sum((mode >> 1 & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.unordered_lanes.value) == sum((mode >> 4 & 1) << lane for lane, mode in enumerate(modes))
@@ -165,7 +165,7 @@ async def settings_are_read_back_and_reset_to_zero(dut):
     assert [int(dut.order_value.value), int(dut.trips.value)] == [kept[0] | kept[1] << 32, kept[2] | kept[3] << 32]
     assert await bench.ask(WRITE, ORDER_SIZE, [5]) == (OK, [])
     assert await bench.read(POLICY, 7) == [*held[:2], 5, *held[3:]]
-    assert await bench.read(LANE_MODE, 8) == [mode & 31 for mode in modes]
+    assert await bench.read(LANE_MODE, 8) == [mode & 63 for mode in modes]
     assert await bench.ask(READ, BEGIN, [1]) == (ADDRESS, [])
     assert await bench.ask(WRITE, BEGIN, [1]) == (OK, [])
     assert bench.named("config_begun") == [1]
