@@ -28,6 +28,7 @@ from host.datagrams import Datagrams
 from host.device import ALL_LANES, ArmRefused, Captures, Device, Event
 from host.errors import HostError, NoBoard, UsageError, VerificationError
 from host.outcome import BAD, Killed, Outcome, Script, clock
+from host.reconcile import differing
 from host.recorder import Recorder
 from host.rig import Frame, Movement, Rig
 from host.router import Sent
@@ -281,25 +282,16 @@ class Drill:
             canceled = [sent for server in self.servers for sent in server.cancel_all(self._now_s)]
             self._send(canceled)
             self._sleep(self._now_s + 1)
-            self.say(f"the servers have cancelled what rests: {len(canceled)} cancels passed on killed lanes")
+            self.say(f"the servers have cancelled what rests: {len(canceled)} cancels sent on killed lanes")
 
     def _reconcile(self) -> None:
         """Compare the positions of the board with the exchange's books, symbol by symbol."""
-        if self.streams is None or not self._heard:
-            return
-        books, indices = self.streams.holdings(), self.image.directory.indices
-        count = max(indices.values()) + 1
-        nets, opened = self.device.net(0, count), self.device.opened(0, count)
-        unlike = []
-        for symbol, number in sorted(indices.items()):
-            there, before = books.get(symbol, Holding()), self._cleared.get(symbol, Holding())
-            there = there._replace(net=there.net - before.net)
-            here = Holding(nets[number], *opened[number])
-            if here != there:
-                unlike.append(f"{symbol}: the board has {here}, the exchange {there}")
-        self.outcome.reconciled += len(indices)
-        self.outcome.unlike += unlike
-        self.say(f"{len(indices) - len(unlike)} of {len(indices)} positions are the exchange's")
+        if self.streams and self._heard:
+            indices = self.image.directory.indices
+            unlike = differing(self.device, indices, self.streams.holdings(), self._cleared)
+            self.outcome.reconciled += len(indices)
+            self.outcome.unlike += unlike
+            self.say(f"{len(indices) - len(unlike)} of {len(indices)} positions are the exchange's")
 
     def _arm(self) -> int:
         """Arm all lanes; return the cycle at which that had happened."""

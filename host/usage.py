@@ -69,15 +69,16 @@ def positions(device: Device, held: Held) -> Iterator[Row]:
     """Shares of the symbols in the board's own directory, and of numbers that are not there but have use."""
     limits = pairs(words(held, Reg.EXPOSURE_LIMIT, 4 * SYMBOLS))
     # What is open comes first: shares that are executed meanwhile are told twice then, and not missed.
-    opened, nets = pairs(device.read(Reg.EXPOSURE, 4 * SYMBOLS)), device.net()
+    opened, nets = device.opened(), device.net()
     names = directory.symbols(words(held, Reg.DIRECTORY, SLOTS * directory.WORDS))
     for number, net in enumerate(nets):
-        buy, sell = 2 * number, 2 * number + 1
-        if number in names or net or opened[buy] or opened[sell]:
+        buys, sells = opened[number]
+        if number in names or net or buys or sells:
             name = names.get(number, f"number {number}")
-            for what, at, used in (("long", buy, net + opened[buy]), ("short", sell, opened[sell] - net)):
-                row = _row("symbol", name, what, used, limits[at], unit="shares")
-                yield msgspec.structs.replace(row, net=net, open=opened[at])
+            longest, shortest = limits[2 * number : 2 * number + 2]
+            for what, limit, has, waits in (("long", longest, net, buys), ("short", shortest, -net, sells)):
+                row = _row("symbol", name, what, has + waits, limit, unit="shares")
+                yield msgspec.structs.replace(row, net=net, open=waits)
 
 
 def orders(device: Device, held: Held) -> Iterator[Row]:

@@ -13,11 +13,9 @@ from sim.parse import ANY_RATE
 from sim.session import HISTORY, signed
 from sim.traffic import Carrier, Traffic
 
-MASK = (1 << 32) - 1
 LARGEST = 1400  # octets of a segment
 APART = 40  # cycles from a frame to the next one, at the least
 ANSWERS = 4_000  # cycles from a frame's begin until the exchange has it
-OPENS = 20_000  # cycles in which every session is open
 LOGIN = packets.packet(b"%-10d" % 7 + b"%20d" % 1, b"A")
 
 

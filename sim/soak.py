@@ -5,8 +5,8 @@
 A step is a message of a server (order, cancel, modify, replace, mass cancel) or a report of the exchange. Rounds of a
 fresh core each, with kills between and beneath; what is on its way is compared all the time. At the end of a day, when
 everything has been said, positions, what is reserved and gross notional are the exchange's, to the share; then it
-cancels what rests, the board is cleared, and another day begins. Ends
-with exit code 1 at the first difference, which it prints with the round's seed: `--seed N --steps 1` runs it alone.
+cancels what rests, the board is cleared, and another day begins. Ends with exit code 1 at the first difference, which
+it prints with the round's seed: `--seed N --steps 1` runs it alone.
 """
 
 import argparse

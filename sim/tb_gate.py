@@ -16,8 +16,9 @@ from hdl.filter.reset import RESET_OCTETS
 from sim.play import play, reset
 
 PINS = ("tx_data", "tx_en", "tx_er")
-STROBES = ("take", "skip", "head_pop", "fetch", "started", "measured", "finished")
-STROBES += ("outcome_valid", "busy", "reset_begin")
+STROBES = (
+    "take", "skip", "head_pop", "fetch", "started", "measured", "finished", "outcome_valid", "busy", "reset_begin",
+)  # fmt: skip
 PAST = ("past_lane", "past_position", "past_octet", "past")
 OUTPUTS = (*PINS, *STROBES, "dwell", "gap", "length", "outcome", "epochs", "reset_lane", "past_valid", *PAST)
 RIGHT_FROM = {"stops": 6, "check_some": 8, "check_all": 8, "stamp": 8}  # cycles behind `take`; others: 7

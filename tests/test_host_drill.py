@@ -401,7 +401,7 @@ def test_positions_that_are_not_the_exchanges_fail_the_drill(tmp_path):
     _, played = play(tmp_path, config.speaking(TCP, "tcp", evidence=True))
     (line,) = [line for line in played.wrong if "positions" in line]
     assert re.match(
-        r"\d+ positions are not the exchange's: \w+: the board has Holding\(net=0, buys=0, sells=0\), the ", line
+        r"\d+ positions are not the exchange's: \w+: the board has 0 shares, 0 to buy and 0 to sell; the ", line
     )
     assert played.found["positions"]["compared"] == 2 * len(TCP.symbols)
     assert "the servers have cancelled what rests" in (tmp_path / "drill.log").read_text()

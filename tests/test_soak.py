@@ -51,8 +51,8 @@ def test_a_price_that_is_not_the_executions_is_noticed(monkeypatch):
         trade(1, steps=STEPS, alone=True)
 
 
-def test_an_order_that_is_released_too_early_is_noticed(monkeypatch):
-    """Whatever is let go is not charged: soon the exchange could execute more than the limit."""
+def test_orders_that_are_not_charged_are_noticed(monkeypatch):
+    """Soon the exchange could execute more than the limit."""
     monkeypatch.setattr(sim.budget.Budget, "_add", lambda self, row, lane, shares, notional: None)
     with pytest.raises(AssertionError, match="its limit is"):
         trade(1, steps=STEPS, alone=True)
