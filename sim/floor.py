@@ -14,7 +14,7 @@ from sim.replies import OUCH42 as SHAPES42
 from sim.replies import OUCH50 as SHAPES50
 from sim.replies import Report
 
-WRONG = 0.002
+WRONG = 0.002  # chance of a report that contradicts
 MOVES = 8  # tries of the market to report something
 IDLE = b"S" + bytes(8) + b"S"
 
@@ -43,7 +43,7 @@ def number_at(message: bytes, place: int) -> int:
 
 
 class Floor:
-    """The market of a configuration's heard lanes. wrong: chance of a report that contradicts."""
+    """The market of a configuration's heard lanes; `wrong` instead of WRONG."""
 
     def __init__(self, random: Random, config, *, wrong: float = WRONG):
         self.random, self.config, self.wrong = random, config, wrong

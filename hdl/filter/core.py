@@ -64,6 +64,7 @@ TARGETS = {
     "directory": [(Reg.DIRECTORY, Reg.DIRECTORY + 4095)],
     "counters": [(Reg.COUNTER, Reg.COUNTER + 2047)],
 }
+LOGGED = ("kill", "control", "gate", "verdict", "block", "session", "loss", "contradiction")
 
 
 class Filter(wiring.Component):
@@ -143,7 +144,7 @@ class Filter(wiring.Component):
         m.submodules.controller = controller = Controller()
         m.submodules.settings = settings = Settings()
         m.submodules.counters = counters = Counters()
-        m.submodules.log = log = Log(["kill", "control", "gate", "verdict", "block", "session", "evidence"])
+        m.submodules.log = log = Log(LOGGED)
         m.submodules.session = session = Session()
         m.submodules.store = store = ContextStore()
         m.submodules.rewrite = Rewrite()
@@ -365,22 +366,20 @@ class Filter(wiring.Component):
         ]
         follow(m, p.replies, p.risk, "report_valid", "report")
 
-        # What is told of either: in the same cycle the loss first. A contradiction waits until the log takes it.
-        lost, waits, contradicted, later = p.replies.lost_valid, Signal(), Signal(), Signal()
+        loss = p.replies.told
         m.d.comb += [
-            waits.eq(p.risk.contradicted_valid | later),
-            contradicted.eq(waits & ~lost & p.log.evidence.ready),
-            p.log.evidence.valid.eq(lost | contradicted),
+            p.log.loss.valid.eq(p.replies.lost_valid),
+            p.log.contradiction.valid.eq(p.risk.contradicted_valid),
         ]
-        m.d.sync += later.eq(waits & ~contradicted)
+        record(m, p.log.loss, kind=Kind.EVIDENCE_LOST, lane=loss.lane, reason=loss.reason)
         record(
             m,
-            p.log.evidence,
-            kind=Mux(lost, Kind.EVIDENCE_LOST, Kind.CONTRADICTION),
-            lane=Mux(lost, p.replies.told.lane, told.lane),
-            reason=Mux(lost, p.replies.told.reason, told.what),
-            user_ref=Mux(lost, 0, told.user_ref),
-            quantity=Mux(lost, 0, told.quantity),
+            p.log.contradiction,
+            kind=Kind.CONTRADICTION,
+            lane=told.lane,
+            reason=told.what,
+            user_ref=told.user_ref,
+            quantity=told.quantity,
         )
 
     def _judge(self, m, lane):
@@ -648,7 +647,8 @@ class Filter(wiring.Component):
             p.log.verdict.at.eq(ago[3 + LOGGED_LATER]),
             p.log.block.at.eq(ago[2]),
             p.log.session.at.eq(ago[2]),
-            p.log.evidence.at.eq(Mux(p.replies.lost_valid, ago[3], ago[1])),
+            p.log.loss.at.eq(ago[3]),
+            p.log.contradiction.at.eq(ago[1]),
         ]
         record(m, p.log.kill, kind=Kind.KILL, lane=0, reason=lowest, user_ref=killed_lanes)
         record(m, p.log.control, kind=control_kind, reason=control_reason, user_ref=control_lanes)

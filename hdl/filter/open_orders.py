@@ -85,7 +85,7 @@ class OpenOrders(wiring.Component):
         ``older``: the report's lane speaks OUCH 4.2.
     change : Out(stream.Signature(CHANGE))
     contradicted_valid, contradicted : Out(1), Out(CONTRADICTED)
-        Strobe in d+1, or in d+5 when there is such an order; the particulars stay until the next one.
+        Strobe in d+1, or in d+5 when there is such an order.
     contradicts : Out(1)
         With it: there may be more at the exchange than is known. Of an unknown order that holds for a report that it
         lives or was executed, not for one that it has become less.
@@ -229,16 +229,13 @@ class OpenOrders(wiring.Component):
         m.d.sync += [
             self.contradicted_valid.eq((unknown | wrong) & ~self.clearing),
             self.contradicts.eq(((unknown & ~head.says.matches(*_HARMLESS)) | wrong) & ~self.clearing),
+            told.lane.eq(head.lane),
+            told.what.eq(
+                Mux(unknown, Contradiction.UNKNOWN, Mux(above, Contradiction.ABOVE, Contradiction.OUT_OF_TURN))
+            ),
+            told.user_ref.eq(head.user_ref),
+            told.quantity.eq(head.quantity),
         ]
-        with m.If(unknown | wrong):
-            m.d.sync += [
-                told.lane.eq(head.lane),
-                told.what.eq(
-                    Mux(unknown, Contradiction.UNKNOWN, Mux(above, Contradiction.ABOVE, Contradiction.OUT_OF_TURN))
-                ),
-                told.user_ref.eq(head.user_ref),
-                told.quantity.eq(head.quantity),
-            ]
 
         # What is kept: an order that enters comes first, then one that is forgotten.
         left = Signal(ORDER)
