@@ -1,4 +1,4 @@
-"""The limits file: lanes, policy, watchdog, order size, gross limits and symbols, checked before anything is sent.
+"""The limits file: lanes, policy, watchdog, order size, gross limits, symbols and parents, checked before it is sent.
 
 TOML. Money is in dollars with at most four decimals and never a float; quantities are shares. Whatever the file does
 not set is 0: nothing may be released. An unknown key, a wrong type or a value out of range is one line that names the
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from hdl.wire.ouch import HIGHEST_PRICE, MOST_SHARES
-from hdl.wire.registers import SYMBOLS
+from hdl.wire.registers import MOST_CHILDREN, MOST_PARENT_SHARES, PARENTS, SYMBOLS
 from hdl.wire.verdict import FIRST_TRIP, LANES, LAST_TRIP, Reason, Trip
 from host.errors import UsageError
 
@@ -40,6 +40,8 @@ Build = Annotated[str, msgspec.Meta(pattern="^([!-~]{4})?$")]
 PerSecond = Annotated[int, msgspec.Meta(ge=1, le=CYCLES_PER_S)]
 Burst = Annotated[int, msgspec.Meta(ge=1)]
 Largest = Annotated[int, msgspec.Meta(ge=0, le=MOST_SHARES)]
+ParentShares = Annotated[int, msgspec.Meta(ge=1, le=MOST_PARENT_SHARES)]
+Children = Annotated[int, msgspec.Meta(ge=1, le=MOST_CHILDREN)]
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +80,9 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     `burst` at once. Their UserRefNums (4.2: the last four characters of the tokens) have to rise, unless the lane is
     `unordered` or starves.
 
+    Each order has to name a parent of its symbol and side with what follows the build, unless the lane has
+    `needs_parent` false.
+
     With `evidence`, which only a TCP lane has, the exchange's reports release what the lane's orders were charged, and
     move positions; without it an order is charged for good.
     """
@@ -93,6 +98,7 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     rate_per_s: PerSecond = 0
     burst: Burst = 1
     unordered: bool = False
+    needs_parent: bool = True
     evidence: bool = False
     vlan: Vid = 0
     inner_vlan: Vid = 0
@@ -130,8 +136,21 @@ class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     short_sale: bool = False
 
 
+class Parent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A parent order: its children never have more `shares` between them, open and executed, nor are they more."""
+
+    symbol: str
+    side: Literal["buy", "sell"]
+    shares: ParentShares
+    children: Children
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole limits file. `trips`: by reasons in small letters; those that it does not name are those of `TRIPS`."""
+    """A whole limits file.
+
+    `parents`: by their names, a capital letter and three hexadecimal digits, 000 to 1FF. `trips`: by reasons in small
+    letters; those that it does not name are those of `TRIPS`.
+    """
 
     watchdog: Watchdog
     orders: Orders
@@ -140,6 +159,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbols: dict[str, Symbol]
     policy: Policy = Policy()
     trips: dict[str, str] = {}
+    parents: dict[str, Parent] = {}
 
     def lane_of(self, number: int) -> Lane:
         return next(lane for lane in self.lane if lane.number == number)
@@ -185,9 +205,9 @@ def speaking(limits: Limits, protocol: str, *, evidence: bool = False) -> Limits
 
 
 def lenient(limits: Limits) -> Limits:
-    """Return the limits with none to rates, prices and the values of orders."""
+    """Return the limits with none to rates, prices and the values of orders, and without need of parents."""
     change = msgspec.structs.replace
-    lanes = [change(lane, rate_per_s=CYCLES_PER_S, burst=MOST_DEPTH) for lane in limits.lane]
+    lanes = [change(lane, rate_per_s=CYCLES_PER_S, burst=MOST_DEPTH, needs_parent=False) for lane in limits.lane]
     symbols = {
         name: change(symbol, low=Decimal(0), high=MOST_PRICE, restricted=False)
         for name, symbol in limits.symbols.items()
@@ -248,6 +268,17 @@ def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None
             price = values["symbols"][symbol].get(bound, 0)
             if why := _bad_money(price) or (f"{price} dollars, at most {MOST_PRICE}" if price > MOST_PRICE else None):
                 raise refuse(f'symbols."{symbol}"', f"{bound}: {why}")
+
+    numbers: dict[str, str] = {}
+    for parent, entry in limits.parents.items():
+        path = f'parents."{parent}"'
+        if not re.fullmatch(r"[A-Z][01][0-9A-F]{2}", parent):
+            raise refuse(path, f"a name is a capital letter and three hexadecimal digits, 000 to {PARENTS - 1:X}")
+        if (number := parent[1:]) in numbers:
+            raise refuse(path, f"its number is that of {numbers[number]}")
+        numbers[number] = parent
+        if entry.symbol not in limits.symbols:
+            raise refuse(path, f"its symbol {entry.symbol} is not among the symbols")
 
 
 def _bad_money(amount: Decimal | int | str) -> str | None:

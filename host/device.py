@@ -8,7 +8,7 @@ from hdl.wire import control, registers
 from hdl.wire.control import Op, Status
 from hdl.wire.digest import map_hash
 from hdl.wire.event import EVENT, Contradiction, Kind, Loss
-from hdl.wire.registers import Count, Reg
+from hdl.wire.registers import LETTER, SELLS, Count, Reg
 from hdl.wire.verdict import FIRM, LANES, Reason, Refusal, Source
 from host import cobs
 from host.errors import HostError, LinkError, NoBoard, VerificationError
@@ -51,6 +51,21 @@ class State:
     config_crc: int
     faults: int
     now: int
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A parent order as the board has it: its symbol by number; shares and children that it has `left`.
+
+    Below 0, more was executed of its children than they were for.
+    """
+
+    name: str
+    symbol: int
+    side: str
+    shares: int
+    left: int
+    children: int
 
 
 @dataclass(frozen=True)
@@ -312,6 +327,19 @@ class Device:
         """Return the open shares of symbols from number `first` on, to be bought and to be sold."""
         words = self.read(Reg.EXPOSURE + 4 * first, 4 * count)
         return list(struct.iter_unpack("<2q", struct.pack(f"<{4 * count}I", *words)))
+
+    def parents(self) -> list[Parent]:
+        """Return the parents that are there, and what they have left."""
+        words, left = (self.read(register, 2 * registers.PARENTS) for register in (Reg.PARENT, Reg.PARENT_LEFT))
+        found = []
+        for number, (shares, high) in enumerate(zip(words[::2], words[1::2], strict=True)):
+            if letter := high >> LETTER & 31:
+                name = f"{chr(ord('A') + letter - 1)}{number:03X}"
+                side = "sell" if high >> SELLS & 1 else "buy"
+                has, children = left[2 * number : 2 * number + 2]
+                has -= has >> 31 << 32
+                found.append(Parent(name, high & registers.SYMBOLS - 1, side, shares, has, children))
+        return found
 
 
 def name_lanes(mask: int) -> str:

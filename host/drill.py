@@ -116,7 +116,7 @@ class Drill:
         self.rig.loop(closed=True)
         if device.killed() != ALL_LANES:
             device.kill()
-        loader.load(device, self.image)
+        loader.load(device, self.image, anew=True)
         count = len(self.image.held)
         self.say(
             f"the board powered up killed; {count} words of limits loaded, CRC {self.image.crc:#010x} confirmed: "

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
-from hdl.wire.registers import SHORTED, TRADED, Reg
+from hdl.wire.registers import CHILDREN, LETTER, SELLS, SHORTED, TRADED, Reg
 from hdl.wire.verdict import FIRM, FIRST_TRIP, LANES, Action, Reason, Trip
 from host.config import CYCLES_PER_MS, MOST_VALUE, TRIPS, Limits, price_units
 from host.device import ALL_LANES, Device
@@ -34,8 +34,10 @@ class Image:
 
     @property
     def held(self) -> dict[int, int]:
-        """What the registers hold in the end."""
-        return dict(self.words())
+        """What is read of the registers in the end; of a parent, not how many children it may have."""
+        held = dict(self.words())
+        highs = range(Reg.PARENT + 1, Reg.PARENT + 2 * registers.PARENTS, 2)
+        return held | {address: held[address] & (1 << CHILDREN) - 1 for address in highs if address in held}
 
     @property
     def crc(self) -> int:
@@ -65,6 +67,7 @@ def build(limits: Limits) -> Image:
         modes[row] = lane.is_tcp | (lane.dialect == "4.2") << 1 | Action[lane.action.upper()] << 2
         # A lane that starves repeats the orders that a kill withheld, with their numbers.
         modes[row] |= (lane.unordered or lane.action == "starve") << 4 | lane.evidence << 5
+        modes[row] |= (not lane.needs_parent) << 6
         intervals[row], depths[row] = lane.interval, lane.depth
         gross[row * 2 : row * 2 + 2] = _halves(price_units(lane.gross))
     gross[FIRM * 2 : FIRM * 2 + 2] = _halves(price_units(limits.gross.firm))
@@ -97,16 +100,23 @@ def build(limits: Limits) -> Image:
             (Reg.SYMBOL_TERMS, tuple(terms)),
             (Reg.EXPOSURE_LIMIT, tuple(exposure)),
             (Reg.DIRECTORY, directory.words),
+            (Reg.PARENT, _parents(limits, directory)),
         ),
     )
 
 
-def load(device: Device, image: Image) -> None:
+def load(device: Device, image: Image, *, anew: bool = False) -> None:
     """Write `image` into a board whose lanes are all killed, and confirm its CRC-32.
 
-    Raises VerificationError when the board's CRC differs, HostError when a lane is open.
+    That gives every parent all of its shares and children; if some of one are used, it has to be asked for by `anew`.
+    Raises VerificationError when the board's CRC differs, HostError when a lane is open or a parent in use.
     """
     _need_killed(device)
+    if not anew and (used := next((parent for parent in device.parents() if parent.left != parent.shares), None)):
+        raise HostError(
+            f"{device.name}: parent {used.name} has {used.left:,} of its {used.shares:,} shares left, and loading "
+            "gives it all of them; try --anew"
+        )
     device.write(Reg.CONFIG_BEGIN, [1])
     for address, values in image.runs:
         device.write(address, values)
@@ -146,6 +156,16 @@ def verify(device: Device, image: Image) -> int:
                     f"{device.name}: register {register:#06x} holds {found:#010x}, not {wanted:#010x}; load again"
                 )
     return len(held)
+
+
+def _parents(limits: Limits, directory: Directory) -> tuple[int, ...]:
+    """Return the words of PARENT."""
+    words = [0] * (2 * registers.PARENTS)
+    for name, parent in limits.parents.items():
+        letter, number = ord(name[0]) - ord("A") + 1, int(name[1:], 16)
+        high = directory.index(parent.symbol) | (parent.side == "sell") << SELLS | letter << LETTER
+        words[2 * number : 2 * number + 2] = parent.shares, high | parent.children << CHILDREN
+    return tuple(words)
 
 
 def _trips(trips: Mapping[str, str]) -> int:

@@ -113,7 +113,7 @@ class Measurement:
         self.rig.loop(closed=True)
         if self.device.killed() != ALL_LANES:
             self.device.kill()
-        loader.load(self.device, self._image)
+        loader.load(self.device, self._image, anew=True)
         self._magazine = Magazine(self._limits, self.campaign.seed, last_ref=max(self.device.last_refs()))
         if self.campaign.source == "serial":
             self._arm()

@@ -67,13 +67,14 @@ def limits(device: Device, args: argparse.Namespace) -> None:
     if args.show or args.all:
         show(device, image, args)
         return
-    loader.load(device, image)
+    loader.load(device, image, anew=args.anew)
     held = loader.verify(device, image)
     found = {
         "config_crc": image.crc,
         "words": held,
         "lanes": [lane.number for lane in image.limits.lane],
         "symbols": len(image.limits.symbols),
+        "parents": len(image.limits.parents),
     }
     if args.json:
         print(json.dumps(found, indent=2))
@@ -90,7 +91,8 @@ def limits(device: Device, args: argparse.Namespace) -> None:
     print(table(rows, left=5))
     print(
         f"firm gross limit ${image.limits.gross.firm:,}, largest order {image.limits.orders.largest:,} shares, "
-        f"watchdog {image.limits.watchdog.timeout_ms} ms, {len(image.limits.symbols)} symbols"
+        f"watchdog {image.limits.watchdog.timeout_ms} ms, {len(image.limits.symbols)} symbols, "
+        f"{len(image.limits.parents)} parents"
     )
 
 

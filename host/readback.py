@@ -14,7 +14,7 @@ import msgspec
 
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
-from hdl.wire.registers import SHORTED, TRADED, Reg
+from hdl.wire.registers import LETTER, SELLS, SHORTED, TRADED, Reg
 from hdl.wire.verdict import FIRM, LANES, Action, Trip
 from host import directory
 from host.config import CYCLES_PER_MS, PRICE_UNIT, TRIPS
@@ -152,8 +152,8 @@ def _mode(values: Sequence[int]) -> str:
     mode = values[0]
     dialect, action = "4.2" if mode >> 1 & 1 else "5.0", Action(mode >> 2 & 3).name.lower()
     numbers = "numbers in any order" if mode >> 4 & 1 else "numbers rise"
-    evidence = ", evidence" if mode >> 5 & 1 else ""
-    return f"{'tcp' if mode & 1 else 'udp'}, OUCH {dialect}, {action}, {numbers}{evidence}"
+    flags = (", evidence" if mode >> 5 & 1 else "") + (", no parents" if mode >> 6 & 1 else "")
+    return f"{'tcp' if mode & 1 else 'udp'}, OUCH {dialect}, {action}, {numbers}{flags}"
 
 
 def _addresses(values: Sequence[int]) -> str:
@@ -169,6 +169,14 @@ def _money(values: Sequence[int]) -> str:
 
 def _shares(values: Sequence[int]) -> str:
     return f"{pairs(values)[0]:,} shares"
+
+
+def _parent(values: Sequence[int]) -> str:
+    shares, high = values
+    if not (letter := high >> LETTER & 31):
+        return "nothing"
+    side = "sell" if high >> SELLS & 1 else "buy"
+    return f"{chr(ord('A') + letter - 1)}, to {side} {shares:,} shares of symbol number {high & registers.SYMBOLS - 1}"
 
 
 # The directory comes before the limits of symbols: when it differs, their numbers stand for other symbols.
@@ -189,4 +197,5 @@ PARTS = (
     Part(Reg.DIRECTORY, registers.SLOTS, directory.WORDS, lambda image, index: f"directory slot {index}", _slot),
     Part(Reg.SYMBOL_TERMS, registers.SYMBOLS, 2, _symbol_terms, _terms),
     Part(Reg.EXPOSURE_LIMIT, 2 * registers.SYMBOLS, 2, _symbol_side, _shares),
+    Part(Reg.PARENT, registers.PARENTS, 2, lambda image, index: f"parent {index:03X}", _parent),
 )

@@ -88,7 +88,14 @@ def orders(device: Device, held: Held) -> Iterator[Row]:
     yield _row("order", "", "value", None, value, unit="usd")
 
 
-KINDS: tuple[Callable[[Device, Held], Iterator[Row]], ...] = (gross, positions, orders)
+def parents(device: Device, held: Held) -> Iterator[Row]:
+    """Shares of each parent, and the children that it has left."""
+    for parent in device.parents():
+        yield _row("parent", parent.name, "shares", parent.shares - parent.left, parent.shares, unit="shares")
+        yield _row("parent", parent.name, "children left", None, parent.children, unit="orders")
+
+
+KINDS: tuple[Callable[[Device, Held], Iterator[Row]], ...] = (gross, positions, orders, parents)
 
 
 def _row(scope: str, name: str, what: str, used: int | None, limit: int, *, unit: str) -> Row:

@@ -28,7 +28,7 @@ SYMBOL, SYMBOL_INDEX = b"ACME    ", 5
 HASH_KEY = 0x1_2345_6789_ABCD_EF01
 PORT, ADDRESS = 26400, bytes([10, 0, 1, 1])
 UNLIMITED = (1 << 40) - 1
-TAG, UNORDERED = b"BNCH", 1 << 4
+TAG, LENIENT = b"BNCH", 1 << 4 | 1 << 6  # numbers in any order, no parents
 MOST_ORDERS = 29  # that fit the longest frame
 LOADS = {"shortest frames": 0, "one order each": 1, "packed with orders": MOST_ORDERS}
 
@@ -44,7 +44,7 @@ def configure(console: Console) -> None:
     console.write(Reg.LANE_ENABLE, [(1 << LANES) - 1, 999_999, 0xFFFF_FFFF])  # and ORDER_SIZE, WATCHDOG
     console.write(Reg.HASH_KEY, [HASH_KEY & 0xFFFF_FFFF, HASH_KEY >> 32 & 0xFFFF_FFFF, HASH_KEY >> 64])
     console.write(Reg.ORDER_VALUE, [0xFFFF_FFFF, 0xF_FFFF])
-    terms = (Reg.LANE_MODE, UNORDERED), (Reg.BUILD_TAG, int.from_bytes(TAG, "big")), (Reg.RATE_INTERVAL, 1)
+    terms = (Reg.LANE_MODE, LENIENT), (Reg.BUILD_TAG, int.from_bytes(TAG, "big")), (Reg.RATE_INTERVAL, 1)
     for register, word in (*terms, (Reg.RATE_DEPTH, 0xFFFF_FFFF)):
         console.write(register, [word] * LANES)
     console.write(Reg.SYMBOL_TERMS + 2 * SYMBOL_INDEX, [TRADED, 0x7FFF_FFFF])

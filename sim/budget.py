@@ -2,8 +2,9 @@
 
 Time matters here for one thing only: how soon a check sees what an abort or a discard gives back, and what a report
 changes. The schedule is the risk engine's promise: with p the cycle in which the decoder has the whole price of an
-Enter, its check reads at p + 9, and the engine is its own from p + 5 to p + 14; and with c the cycle in which the order
-is judged, from c + 2 to c + 6 if it is charged. What is given back goes entry by entry, and so do changes, which come
+Enter, its check reads at p + 9, and with n then, or when its parent is named if that is later, the engine is its own
+from p + 5 to the later of p + 14 and n + 2; and with c the cycle in which the order is judged, from c + 2 to c + 6 if
+it is charged. What is given back goes entry by entry, and so do changes, which come
 first: three cycles each, in between. One that begins by p + 4 counts for the check.
 """
 
@@ -13,10 +14,12 @@ from typing import NamedTuple
 from hdl.wire.registers import SHORTED, SYMBOLS, TRADED
 from hdl.wire.verdict import FIRM, LANES, Reason
 from sim.evidence import Evidence
+from sim.parents import Parents, number_in
 
 READS, DECIDED = 9, 15  # an Enter's check, after p
 QUIET = 5  # from here on nothing begins
 CHECKED = 5  # up to here after the reading
+LOOKED, FOUND = 2, 5  # and after n; from when on it is known, what the parent has to say
 JUDGED = 2  # or up to here after c, if that comes first
 CHARGED = 2, 6  # from c
 ENTERS = 2  # after c, an order is kept
@@ -33,13 +36,14 @@ MOST = (1 << 31) - 1  # of a price in a symbol's terms
 
 
 class Reservation(NamedTuple):
-    """What an Enter was charged. row: 2 * index, and 1 more for a sell."""
+    """What an Enter was charged. row: 2 * index, and 1 more for a sell. parent: its number, if it needs one."""
 
     row: int
     lane: int
     quantity: int
     notional: int
     ref: int
+    parent: int | None
 
 
 class Budget:
@@ -56,7 +60,8 @@ class Budget:
         self.gross_limits = list(config.gross_limits)
         older = [lane for lane in range(LANES) if config.modes[lane] & 2]
         self.evidence = Evidence([lane for lane in range(LANES) if config.heard(lane)], older)
-        self._terms, self._order_value = config.terms, config.order_value
+        self._config = config
+        self.parents = Parents(config.parents)
         self._owed = deque()  # (cycle of the outcome, reservations)
         self._next = 0  # the next one begins here at the earliest
         self._entry = self._change = 0  # and no sooner than this, of either
@@ -69,7 +74,7 @@ class Budget:
         Its place is looked up in cycle `probed`.
         """
         row, notional = 2 * order.index + (not order.buy), order.quantity * order.price
-        low, high = self._terms.get(order.index, (0, 0))
+        low, high = self._config.terms.get(order.index, (0, 0))
         if not low & TRADED:
             return RESTRICTED
         if order.index in self.blocked:
@@ -78,8 +83,10 @@ class Budget:
             return SHORT
         if not low & MOST <= order.price <= high & MOST:
             return COLLAR
-        if notional > self._order_value:
+        if notional > self._config.order_value:
             return ORDER_VALUE
+        if not self._config.parentless(lane) and (reason := self.parents.check(order.parent, order)):
+            return reason
         held = -self.net[order.index] if row & 1 else self.net[order.index]
         if held + self.exposure[row] + order.quantity > self.limits[row]:
             return POSITION
@@ -92,15 +99,18 @@ class Budget:
     def reserve(self, order, lane: int, judged: int) -> Reservation:
         """Charge an Enter."""
         row = 2 * order.index + (not order.buy)
-        entry = Reservation(row, lane, order.quantity, order.quantity * order.price, order.user_ref)
+        parent = None if self._config.parentless(lane) else number_in(order.parent)
+        entry = Reservation(row, lane, order.quantity, order.quantity * order.price, order.user_ref, parent)
         self._add(row, lane, order.quantity, entry.notional)
-        self.evidence.enter(judged + ENTERS, lane, order.user_ref, row, order.quantity, order.price)
+        self.parents.take(parent, order.quantity)
+        self.evidence.enter(judged + ENTERS, lane, order.user_ref, row, order.quantity, order.price, parent)
         return entry
 
     def give_back(self, entries, begins: int) -> None:
         """Undo reservations, the first one from cycle `begins` on."""
-        for number, (row, lane, quantity, notional, ref) in enumerate(entries):
+        for number, (row, lane, quantity, notional, ref, parent) in enumerate(entries):
             self._add(row, lane, -quantity, -notional)
+            self.parents.give(parent, quantity, 1)
             self.evidence.forget(begins + CYCLES_EACH * number, lane, ref)
 
     def owe(self, cycle: int, entries) -> None:
@@ -150,6 +160,7 @@ class Budget:
     def clear(self) -> None:
         """The host zeroes what there is; what is owed is forgotten with it."""
         self.net, self.exposure, self.gross = [0] * SYMBOLS, [0] * 2 * SYMBOLS, [0] * 9
+        self.parents.clear()
         self.evidence.clear()
         self._owed.clear()
         self._started = False
@@ -164,6 +175,7 @@ class Budget:
         held = change.executed * (-1 if change.row & 1 else 1)
         self.net[change.row >> 1] += held
         self._add(change.row, change.lane, -change.released, change.notional)
+        self.parents.give(change.parent, change.released - change.executed)
 
     def _add(self, row, lane, shares, notional):
         self.exposure[row] += shares

@@ -57,6 +57,7 @@ class Control(wiring.Component):
                 "tcp_lanes": Out(LANES),
                 "dialect_lanes": Out(LANES),
                 "unordered_lanes": Out(LANES),
+                "parentless_lanes": Out(LANES),
                 "actions": Out(2 * LANES),
                 "busy": Out(1),
             }
@@ -75,7 +76,12 @@ class Control(wiring.Component):
             {
                 "status": [(status.FIRST, status.LAST)],
                 "settings": settings.RANGES,
-                "table": [(Reg.CLEAR_EXPOSURE, Reg.CLEAR_EXPOSURE), (0x1000, 0x1FFF), (0x2000, 0x2FFF)],
+                "table": [
+                    (Reg.CLEAR_EXPOSURE, Reg.CLEAR_EXPOSURE),
+                    (0x1000, 0x1FFF),
+                    (0x2000, 0x2FFF),
+                    (0x4000, 0x47FF),
+                ],
             },
             quiet=("status", "settings"),
         )
@@ -129,7 +135,7 @@ class Control(wiring.Component):
         ]
         for name in (
             "policy", "lane_enable", "order_size", "watchdog", "hash_key", "tcp_lanes", "dialect_lanes",
-            "unordered_lanes", "actions", "order_value", "trips",
+            "unordered_lanes", "parentless_lanes", "actions", "order_value", "trips",
         ):  # fmt: skip
             m.d.comb += getattr(self, name).eq(getattr(registers, name))
         return m

@@ -87,12 +87,13 @@ class Line:
         desk.user_ref += 1
         symbol, side = random.choice(desk.symbols), random.choice((b"B", b"B", b"S", b"T"))
         quantity, price = random.randrange(1, desk.order_size + 1), random.randrange(1, 1_000_000)
+        name = desk.name(symbol, side)
         if self.older:
-            return packets.enter42(self._token(desk.user_ref), symbol, quantity, price, side)
-        return packets.enter(desk.user_ref, symbol, quantity, price, side)
+            return packets.enter42(self._token(desk.user_ref, name), symbol, quantity, price, side)
+        return packets.enter(desk.user_ref, symbol, quantity, price, side, order_id=packets.TAG_OF_ORDERS + name)
 
-    def _token(self, ref):
-        return packets.TAG_OF_ORDERS + bytes(6) + ref.to_bytes(4, "big")
+    def _token(self, ref, name=bytes(4)):
+        return packets.TAG_OF_ORDERS + name + bytes(2) + ref.to_bytes(4, "big")
 
 
 class Desk(Traffic):
@@ -103,6 +104,7 @@ class Desk(Traffic):
         random, config = self.random, self.config
         self.order_size = config.order_size = random.choice((100, 5_000))
         config.modes = [1 | (lane % 3 == 1) << 1 | Action.NEUTRALISE << 2 | 1 << 5 for lane in range(LANES)]
+        config.modes = [mode | (lane % 4 == 0) << 6 for lane, mode in enumerate(config.modes)]
         config.enabled, config.order_value, config.trips = 0xFF, 1 << 51, {}
         config.rates = [ANY_RATE] * LANES
         config.terms = dict.fromkeys(config.terms, (TRADED, 0xFFFFFFFF))

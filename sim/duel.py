@@ -73,9 +73,19 @@ def words_of(setup: Setup) -> list[tuple[int, list[int]]]:
         both = (config.limits.get((index, buy), 0) for buy in (True, False))
         writes.append((Reg.EXPOSURE_LIMIT + 4 * index, [half for limit in both for half in halves(limit)]))
     writes += [(Reg.SYMBOL_TERMS + 2 * index, [*words]) for index, words in config.terms.items()]
+    writes += parents_of(config)
     for slot, (symbol, index) in setup.slots.items():
         symbol_words = [int.from_bytes(symbol[at : at + 4], "big") for at in (0, 4)]
         writes.append((Reg.DIRECTORY + 4 * slot, [*symbol_words, ENTRY_VALID | index]))
+    return writes
+
+
+def parents_of(config: Config) -> list[tuple[int, list[int]]]:
+    """Return the writes that load the parents."""
+    writes = []
+    for number, (letter, index, buy, shares, children) in config.parents.items():
+        word = index | (not buy) << 9 | ord(letter) - ord("A") + 1 << 10 | children << 15
+        writes.append((Reg.PARENT + 2 * number, [shares, word]))
     return writes
 
 
@@ -175,6 +185,13 @@ class Duel:
         self.model.clear_exposure()
         self.compare()
 
+    def load_parents(self) -> None:
+        """Give every parent all of its shares and children anew; every lane must be killed."""
+        for address, words in parents_of(self.setup.config):
+            self.console.write(address, words)
+        (self.config_crc,) = self.console.read(Reg.CONFIG_CRC)
+        self.model.budget.parents.load(self.setup.config.parents)
+
     def audit(self) -> None:
         """Compare every counter, exposure, gross notional and capture; what went in must balance what came out."""
         for row in range(LANES + 1):
@@ -194,6 +211,9 @@ class Duel:
             low, high = self.console.read(Reg.NET + 2 * index, 2)
             got = (low | high << 32) - (high >> 31 << 64)
             self._same(f"net position of symbol {index}", budget.net[index], got)
+        for number, want in budget.parents.left.items():
+            shares, children = self.console.read(Reg.PARENT_LEFT + 2 * number, 2)
+            self._same(f"what is left of parent {number}", want, [shares - (shares >> 31 << 32), children])
         words = self.console.read(Reg.GROSS, 2 * LANES + 2)
         got = [low | high << 32 for low, high in zip(words[::2], words[1::2], strict=True)]
         self._same("gross notional", budget.gross, got)

@@ -34,6 +34,7 @@ class Change(NamedTuple):
     released: int
     executed: int
     notional: int  # of the gross notional, either way
+    parent: int | None
 
 
 class Told(NamedTuple):
@@ -86,10 +87,10 @@ class Evidence:
         kept = [*self.orders, *self._dying, *(order for at, order in self._dead if self._free_from(at) > cycle)]
         return (lane, ref) not in kept and sum(bucket(number) == bucket(ref) for _, number in kept) < BUCKET
 
-    def enter(self, cycle: int, lane: int, ref: int, row: int, quantity: int, price: int) -> None:
+    def enter(self, cycle: int, lane: int, ref: int, row: int, quantity: int, price: int, parent: int | None) -> None:
         """An order is charged: it is kept in `cycle`."""
         if lane in self.heard:
-            self.orders[lane, ref] = Chain(lane, ref, row >> 1, not row & 1, None, price, quantity)
+            self.orders[lane, ref] = Chain(lane, ref, row >> 1, not row & 1, parent, price, quantity)
             self._writes.append(cycle)
 
     def forget(self, cycle: int, lane: int, ref: int) -> None:
@@ -175,10 +176,10 @@ class Evidence:
         if released:
             self.seen[letter] += 1
             notional = released * ((report.price if executed else 0) - chain.px)
-            self._changes.append(Change(row, chain.lane, released, executed, notional))
+            self._changes.append(Change(row, chain.lane, released, executed, notional, chain.parent))
             if letter == "E" and quantity > before:
                 excess = quantity - before
-                self._changes.append(Change(row, chain.lane, 0, excess, excess * report.price))
+                self._changes.append(Change(row, chain.lane, 0, excess, excess * report.price, chain.parent))
 
     def _tell(self, at, report, event, *, kills=True):
         self.told.append(Told(at, report.lane, TELLS[event], report, kills))

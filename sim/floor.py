@@ -2,13 +2,14 @@
 them, as octets.
 """
 
-from collections import deque
+from collections import Counter, deque
 from random import Random
 
 from hdl.wire.registers import SYMBOLS
 from hdl.wire.verdict import LANES
 from sim.market import MOST, Market
 from sim.messages import OUCH42, OUCH50, Decoded
+from sim.parents import number_in
 from sim.receiver import Receiver
 from sim.replies import OUCH42 as SHAPES42
 from sim.replies import OUCH50 as SHAPES50
@@ -50,6 +51,7 @@ class Floor:
         self.lanes = [lane for lane in range(LANES) if config.heard(lane)]
         self.market = Market(random, [lane for lane in self.lanes if config.modes[lane] & 2])
         self.overfilled: set[int] = set()  # rows of which more was executed than was ordered
+        self._children: Counter = Counter()  # orders that came, by parent
         self._receiver: Receiver | None = None
         self._waiting: list[deque[Report]] = [deque() for _ in range(LANES)]
         self._taken: dict[int, int] = {}  # octets of a stream that were taken, by its identity
@@ -90,6 +92,11 @@ class Floor:
         for lane in self.lanes:
             self._put(self.market.close(lane))
 
+    def begin(self) -> None:
+        """Count what is held, what was executed and what came from here on; nothing rests."""
+        self.market.begin()
+        self._children.clear()
+
     def never_beyond(self, limits) -> None:
         """P5: what these lanes hold, with what the exchange may still execute of theirs, lies within the limits."""
         held, opened = self._books()
@@ -108,6 +115,15 @@ class Floor:
             for lane in range(LANES)
         ]
         assert budget.gross == [*gross, sum(gross)], "gross notional is not what was executed and what rests"
+        for number, left in budget.parents.left.items():
+            parent, used = self.config.parents[number], self._used(number)
+            assert left == [parent.shares - used, parent.children - self._children[number]], f"parent {number}"
+            assert min(left) >= 0, f"the children of parent {number} are more than it has"
+
+    def _used(self, parent):
+        """Return the shares executed of a parent's children, and those that rest."""
+        orders = [order for lane in self.lanes for order in self.market.book[lane].values() if order.tag == parent]
+        return sum(self.market.executed[parent, lane] for lane in self.lanes) + sum(order.open for order in orders)
 
     def _books(self):
         """Return the shares held of each symbol, and those that rest, by symbol and side."""
@@ -146,7 +162,9 @@ class Floor:
         said = Decoded(message, 0, len(message), self.config, dialect)
         if kind == b"O":
             assert not said.malformed and said.index is not None, "an order left that should not"
-            self._put(market.enter(lane, said.user_ref, said.index, said.buy, said.quantity, said.price, None))
+            parent = None if self.config.parentless(lane) else number_in(said.parent)
+            self._children[parent] += 1
+            self._put(market.enter(lane, said.user_ref, said.index, said.buy, said.quantity, said.price, parent))
         elif kind == b"X":
             self._put(market.cancel(lane, said.user_ref, number_at(message, dialect.named + 4)))
         elif kind == b"M":

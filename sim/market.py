@@ -112,7 +112,7 @@ class Market:
     def begin(self) -> None:
         """Count what is held and what was executed from here on; nothing rests."""
         assert not any(self.book)
-        self.net, self.turnover = [Counter() for _ in range(LANES)], [0] * LANES
+        self.net, self.turnover, self.executed = [Counter() for _ in range(LANES)], [0] * LANES, Counter()
 
     def move(self) -> list[Report]:
         """Something happens by itself."""

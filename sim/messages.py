@@ -23,6 +23,7 @@ _TAG_VALUES = {
 }
 _ENTER, _REPLACE = int(Message.ENTER), int(Message.REPLACE)
 _MESSAGE = int(Reason.MESSAGE)
+NEVER = 1 << 32  # octets
 
 
 def shape(octets: bytes) -> int:
@@ -63,6 +64,7 @@ class Dialect(NamedTuple):
     orders: frozenset[int]
     numbered: frozenset[int]  # whose number must rise
     tag: slice
+    parent: slice
     side: int
     quantity: slice
     symbol: slice
@@ -78,10 +80,32 @@ class Dialect(NamedTuple):
 
 
 OUCH50 = Dialect(
-    shape, frozenset(b"OUE"), frozenset(b"OUECD"), slice(31, 35), 5, slice(6, 10), slice(10, 18), slice(18, 26), 1, 5, 0
+    shape,
+    frozenset(b"OUE"),
+    frozenset(b"OUECD"),
+    slice(31, 35),
+    slice(35, 39),
+    5,
+    slice(6, 10),
+    slice(10, 18),
+    slice(18, 26),
+    1,
+    5,
+    0,
 )
 OUCH42 = Dialect(
-    shape42, frozenset(b"OU"), frozenset(b"OU"), slice(1, 5), 15, slice(16, 20), slice(20, 28), slice(28, 32), 11, 25, 1
+    shape42,
+    frozenset(b"OU"),
+    frozenset(b"OU"),
+    slice(1, 5),
+    slice(5, 9),
+    15,
+    slice(16, 20),
+    slice(20, 28),
+    slice(28, 32),
+    11,
+    25,
+    1,
 )
 
 
@@ -93,7 +117,9 @@ class Decoded:
     refused as such, 0 if it is not. malformed: that is MESSAGE, or no field is told. priced: an Enter with its price,
     in place `complete`, of which the budgets are asked when `ready`. failure: the lowest one of its fields by
     themselves; tag, number and symbol have something to be compared with. index: None when it is not in the directory.
-    user_ref, tag: of OUCH 4.2, the last and the first four octets of the token.
+    user_ref, tag: of OUCH 4.2, the last and the first four octets of the token. parent: the four octets behind the tag;
+    in place `named` all of
+    them are there, or NEVER.
     """
 
     __slots__ = (
@@ -106,8 +132,10 @@ class Decoded:
         "index",
         "length",
         "malformed",
+        "named",
         "numbered",
         "order",
+        "parent",
         "price",
         "priced",
         "quantity",
@@ -125,9 +153,10 @@ class Decoded:
         self.whole = len(octets) == length
         self.enter, self.order = kind == _ENTER, kind in dialect.orders
         self.numbered = kind in dialect.numbered
-        self.index, self.buy, self.short, self.failure, self.tag = None, False, False, 0, b""
+        self.index, self.buy, self.short, self.failure, self.tag, self.parent = None, False, False, 0, b"", b""
         self.user_ref = self.quantity = self.price = 0
         self.complete = dialect.price.stop
+        self.named = dialect.parent.stop if len(octets) >= dialect.parent.stop else NEVER
         self.ready = self.complete + dialect.waits
         self.reason = dialect.shape(octets) if self.whole else _MESSAGE
         self.malformed = self.reason == _MESSAGE
@@ -144,7 +173,8 @@ class Decoded:
         side = octets[dialect.side]
         self.buy, self.short = side == _BUY, side in b"TE"
         self.quantity, self.price = quantity, price
-        self.index, self.tag = config.symbols.get(octets[dialect.symbol]), octets[dialect.tag]
+        self.index = config.symbols.get(octets[dialect.symbol])
+        self.tag, self.parent = octets[dialect.tag], octets[dialect.parent]
         if side not in _SIDES:
             self.failure = int(Reason.SIDE)
         elif not 0 < quantity <= MOST_SHARES:

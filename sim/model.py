@@ -27,7 +27,7 @@ from typing import NamedTuple
 from hdl.wire.ethernet import START
 from hdl.wire.event import Kind
 from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source, Trip
-from sim.budget import CHARGED, CHECKED, CYCLES_EACH, DECIDED, JUDGED, PROBED, QUIET, READS, Budget
+from sim.budget import CHARGED, CHECKED, CYCLES_EACH, DECIDED, FOUND, JUDGED, LOOKED, PROBED, QUIET, READS, Budget
 from sim.egress import ACCOUNTED, EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
 from sim.parse import Config, Parsed, Segment
@@ -307,11 +307,9 @@ class Model:
         for message in parsed.messages:
             reason = message.reason
             if message.priced:
-                price = start + message.at + DECODED + message.ready
-                told = start + message.at + DECODED + message.length + 1
-                reason = self._check(message, lane, price, told, verdict)
-                told = told if message.whole else verdict
-                entries += self._settle(message, lane, price, told, verdict, not (reason or failed))
+                price, named, told = self._times(start, message)
+                reason = self._check(message, lane, price, named, told, verdict)
+                entries += self._settle(message, lane, price, named, told, verdict, not (reason or failed))
             if not message.whole:
                 break
             if not reason:
@@ -424,15 +422,16 @@ class Model:
         for item, behind in zip_longest(flow.reading.items, flow.reading.items[1:]):
             message = item.message
             reason = message.reason if message.whole else 0
-            price = start + message.at + DECODED + message.ready
-            told = start + message.at + DECODED + message.length + 1
+            price, named, told = self._times(start, message)
             if message.priced:
                 if start + message.at + message.complete <= first:
                     held = samples + HELD
                     if behind and behind.message.whole:  # whose end does not wait
                         held = min(held, start + behind.message.at + DECODED + behind.message.length)
                     price, told = samples + CONTINUED, max(told, held)
-                found = self._check(message, lane, price, told, verdict)
+                if start + message.at + message.named <= first:
+                    named = 0
+                found = self._check(message, lane, price, named, told, verdict)
                 reason = found if message.whole else 0
                 if told >= verdict and message.whole:
                     reason, message.malformed = BUSY, True  # its fields are not told
@@ -442,8 +441,7 @@ class Model:
             elif crowded:
                 reason = reason or BUSY
             if message.priced:
-                told = told if message.whole else verdict
-                entries += self._settle(message, lane, price, told, verdict, not reason)
+                entries += self._settle(message, lane, price, named, told, verdict, not reason)
             if message.whole and not reason:
                 self.standing.passed(message)
             if not breach and self._trips(reason, message):
@@ -475,7 +473,13 @@ class Model:
         trip = self.config.trips.get(reason, Trip.NONE)
         return Trip.NONE if trip == Trip.SYMBOL and message.index is None else trip
 
-    def _check(self, message, lane, price, told, verdict):
+    @staticmethod
+    def _times(start, message):
+        """Return when an Enter's price is there, when its parent is named, and when it is judged."""
+        begins = start + message.at + DECODED
+        return begins + message.ready, begins + message.named + 1, begins + message.length + 1
+
+    def _check(self, message, lane, price, named, told, verdict):
         """Return why an Enter fails, 0 if it does not: its price is there in cycle `price`, it is judged in `told`."""
         budget = self.budget
         reads = max(price + READS, self._undone)
@@ -488,18 +492,19 @@ class Model:
         found = [message.reason, message.failure, *self.standing.failures(message)]
         if message.tag != self.config.tags[lane]:
             found.append(TAG)
-        if reads + DECIDED - READS > told:
+        if max(reads + DECIDED - READS, named + FOUND) > told:
             found.append(BUSY)
             message.index = None  # it is not told
         else:
             found.append(SYMBOL if message.index is None else budget.check(message, lane, price + PROBED))
         return min((reason for reason in found if reason), default=0)
 
-    def _settle(self, message, lane, price, told, verdict, passes):
+    def _settle(self, message, lane, price, named, told, verdict, passes):
         """An Enter has been judged in cycle `told`, if that is before the verdict; return its reservations."""
-        charged, checked = passes and told < verdict, max(price + READS, self._undone) + CHECKED
-        self.budget.quiet(price + QUIET, min(checked, told + JUDGED, verdict + 3))
-        if not charged:
+        judged, reads = message.whole and told < verdict, max(price + READS, self._undone)
+        checked, breaks = max(reads + CHECKED, named + LOOKED), told + JUDGED if judged else verdict + 3
+        self.budget.quiet(price + QUIET, min(checked, breaks))
+        if not (passes and judged):
             return []
         self.budget.quiet(told + CHARGED[0], told + CHARGED[1])
         self.standing.charged()

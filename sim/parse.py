@@ -28,6 +28,7 @@ from hdl.wire.registers import TRADED
 from hdl.wire.ufo import FIXED, Packet
 from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Trip
 from sim.messages import OUCH42, OUCH50, Decoded, Dialect
+from sim.parents import Parent
 
 GOOD_FCS = 0x2144DF1C  # crc32 over a frame with its FCS, low octet first
 
@@ -54,6 +55,7 @@ class Config:
     limits: dict[tuple[int, bool], int] = field(default_factory=dict)  # (index, buy) to shares
     terms: dict[int, tuple[int, int]] = field(default_factory=dict)  # the two words of SYMBOL_TERMS, by index
     trips: dict[int, int] = field(default_factory=dict)  # by reason
+    parents: dict[int, Parent] = field(default_factory=dict)  # by number
     gross_limits: list[int] = field(default_factory=lambda: [0] * 9)  # lanes 0 to 7, the firm; 10^-4 dollars
 
     tags: list[bytes] = field(default_factory=lambda: [bytes(4)] * LANES)  # how a lane's ClOrdIDs begin
@@ -73,6 +75,10 @@ class Config:
     def heard(self, lane: int) -> bool:
         """Tell whether the exchange's reports release what its orders were charged."""
         return self.modes[lane] & 33 == 33
+
+    def parentless(self, lane: int) -> bool:
+        """Tell whether its orders need no parent."""
+        return bool(self.modes[lane] & 64)
 
     def action(self, lane: int) -> int:
         return self.modes[lane] >> 2 & 3
@@ -97,8 +103,8 @@ ANY_RATE = 1, (1 << 32) - 1  # RATE_INTERVAL, RATE_DEPTH
 
 
 def lenient(tag: bytes, indices, modes=(0,) * LANES) -> dict:
-    """Return fields of a `Config`: lanes with these modes want only the tag of an order, symbols nothing."""
-    lanes = {"tags": [tag] * LANES, "rates": [ANY_RATE] * LANES, "modes": [mode | 16 for mode in modes]}
+    """Return fields of a `Config`: lanes with these modes want only the tag of an order, no parent, symbols nothing."""
+    lanes = {"tags": [tag] * LANES, "rates": [ANY_RATE] * LANES, "modes": [mode | 80 for mode in modes]}
     symbols = {"terms": dict.fromkeys(indices, (TRADED, 0xFFFFFFFF)), "trips": BREACHES}
     return lanes | symbols | {"order_value": 1 << 51}
 

@@ -9,6 +9,7 @@ from hdl.filter.directory import INDEX_BITS, Directory
 from hdl.filter.framer import Framer
 from hdl.filter.marks import Mark
 from hdl.filter.order import Order
+from hdl.filter.parents import NAME
 from hdl.filter.store import ContextStore
 from hdl.wire.registers import KEY_BITS
 from hdl.wire.verdict import LANES
@@ -18,6 +19,7 @@ STORE = ("start_load", "load_lane", "load_slot", "start_save", "save_slot", "com
 OUTPUTS = (
     "is_enter", "is_order", "user_ref", "quantity", "buy", "price", "price_ready", "message_end", "unjudged",
     "bad_side", "bad_quantity", "over_size", "zero_price", "market", "bad_message", "replace", "pegged", "channel",
+    "parent",
 )  # fmt: skip
 
 
@@ -71,6 +73,7 @@ class Parsers(wiring.Component):
     replace: Out(1)
     pegged: Out(1)
     channel: Out(1)
+    parent: Out(NAME)
     found: Out(1)
     index: Out(INDEX_BITS)
     done: Out(1)

@@ -9,7 +9,7 @@ from cocotb.triggers import Event
 from hdl.filter.tally import TOGETHER
 from hdl.wire.registers import BUCKET_SLOTS, ENTRY_VALID, KEY_BITS, TRADED, Reg, toeplitz
 from sim.bus import BusMaster
-from sim.risk_reference import MOST, SHOWS, Order, Reference
+from sim.risk_reference import MOST, READS, SHOWS, Order, Reference
 
 SYMBOLS = {f"SYM{index}".ljust(8).encode(): index for index in (0, 1, 2, 3, 255, 511)}
 UNKNOWN = b"NOTHERE "
@@ -19,7 +19,9 @@ JUDGED = 22  # cycles from `price_ready` to `checked`
 TO_END = 25  # cycles from the last order's `price_ready` to `frame_end`, when nothing stands behind it
 NEXT = 84  # cycles from `frame_end` to the next frame's first `price_ready`, at the least
 QUIET = 40
-RESULTS = ("missing", "blocked", "over_position", "over_lane", "over_firm")
+RESULTS = ("missing", "blocked", "over_position", "over_lane", "over_firm", "over_parent", "over_children")
+OF_PARENT = 2  # of them
+LETTER = 20  # of every parent
 TERMS = ("restricted", "unborrowed", "off_collar", "over_value")
 STROBES = (
     "symbol_valid", "symbol_first", "price_ready", "checked", "charge", "frame_end", "block", "lift",
@@ -68,8 +70,10 @@ class Bench:
             "heard",
             "report",
             "older",
+            "parent",
         ):
             getattr(dut, name).value = 0
+        dut.parentless.value, dut.named.value = 0xFF, 1
         dut.order_value.value = (1 << 52) - 1
         dut.failed__payload.value, dut.key.value, dut.rst.value = 0, self.key, 1
         await dut.clk.falling_edge
@@ -102,6 +106,12 @@ class Bench:
     async def gross_limit(self, row, value):
         await self.bus.write_pair(Reg.GROSS_LIMIT + 2 * row, value)
         self.reference.gross_limits[row] = value
+
+    async def load_parent(self, number, index, sell, shares, children):
+        word = shares | index << 32 | sell << 41 | LETTER << 42 | children << 47
+        await self.bus.write_pair(Reg.PARENT + 2 * number, word)
+        self.reference.parents[number] = index, bool(sell)
+        self.reference.left[number] = [shares, children]
 
     async def settle(self, most=5000):
         """Wait until the engine is at rest."""
@@ -136,19 +146,25 @@ class Bench:
         if order is None:
             return
         since, full = self.cycle - order.at, len(self.reference.frame) == MOST and order not in self.reference.frame
-        if 0 < since < SHOWS:
+        if 0 < since < order.shows:
             assert not self.dut.decided.value, f"{since=}"
-        elif since in (SHOWS, SHOWS + 6):
+        if since in (SHOWS, order.shows, JUDGED):
             shown = tuple(bool(getattr(self.dut, name).value) for name in RESULTS)
+            told = order.results
+            if since < order.shows:
+                shown, told = shown[:-OF_PARENT], told[:-OF_PARENT]
             assert self.dut.forbidden.value == any(getattr(self.dut, name).value for name in TOGETHER)
-            assert bool(self.dut.decided.value) == (not full), f"{order=}"
-            assert shown == order.results or (shown[0] and order.results[0]), f"{order=} {shown=}"
-            assert order.results[0] or self.dut.index.value == order.index
-            if since == SHOWS:
-                self.decided.append(order)
+            assert bool(self.dut.decided.value) == (since >= order.shows and not full), f"{order=}"
+            assert shown == told or (shown[0] and told[0]), f"{order=} {shown=}"
+            assert told[0] or self.dut.index.value == order.index
+        if since == order.shows:
+            self.decided.append(order)
 
-    def order(self, at, *, lane, symbol, sell, quantity, price, refused=False):
-        """Plan an order whose `price_ready` is in cycle `at`; `refused`: for something else, when it is judged."""
+    def order(self, at, *, lane, symbol, sell, quantity, price, parent=None, named=READS, refused=False):
+        """Plan an order whose `price_ready` is in cycle `at`; `refused`: for something else, when it is judged.
+
+        `parent`: the number of the one that it names, `named` cycles later.
+        """
         for number, octet in enumerate(symbol):
             self.at(at - OCTETS_BEFORE + number, symbol_valid=1, symbol_first=int(number == 0), symbol_data=octet)
         self.at(at - OCTETS_BEFORE, lane=lane)
@@ -159,7 +175,11 @@ class Bench:
             "buy": self.rng.getrandbits(1),
         }
         self.at(at + 11, **garbage)
-        order = Order(at, lane, SYMBOLS.get(symbol), bool(sell), quantity, price)
+        order = Order(at, lane, SYMBOLS.get(symbol), bool(sell), quantity, price, parent, named)
+        if parent is not None:
+            self.at(at - OCTETS_BEFORE, named=0, parent=self.rng.getrandbits(14))
+            self.at(at + named, named=1, parent=parent | LETTER << 9)
+            self.at(at + max(named, READS) + 1, parent=self.rng.getrandbits(14))
 
         def judge():
             if self.reference.order is order:
@@ -204,6 +224,9 @@ class Bench:
                 assert value == self.reference.released.get((index, bool(sell)), 0), f"{index=} {sell=}"
         for row in range(9):
             assert await self.bus.read_pair(Reg.GROSS + 2 * row) == self.reference.gross.get(row, 0), f"{row=}"
+        for number, (shares, children) in self.reference.left.items():
+            word = await self.bus.read_pair(Reg.PARENT_LEFT + 2 * number)
+            assert word == shares & 0xFFFFFFFF | children << 32, f"parent {number}"
 
 
 class Traffic:
@@ -224,8 +247,18 @@ class Traffic:
         if rng.random() < 0.15:
             quantity, price = 1, bench.reference.gross_room(row) + rng.choice([0, 1])
         quantity, price = min(max(quantity, 1), 999_999), min(max(price, 1), 2**32 - 1)
+        family = {}
+        if not int(bench.dut.parentless.value) >> lane & 1:
+            mine = [
+                number for number, key in bench.reference.parents.items() if key == (SYMBOLS.get(symbol), bool(sell))
+            ]
+            number = rng.choice([*mine * 5, *bench.reference.parents, 400])
+            shares, _ = bench.reference.left.get(number, (0, 0))
+            quantity = rng.choice([quantity, shares, shares + 1, rng.randrange(1, 40)])
+            quantity = min(max(quantity, 1), 999_999)
+            family = {"parent": number, "named": rng.choice([-5, READS - 1, READS, READS + 1, 14, 14, 14, 17])}
         refused = rng.random() < 0.1
-        bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price, refused=refused)
+        bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price, refused=refused, **family)
 
     async def frame(self, count):
         """One frame of `count` orders."""

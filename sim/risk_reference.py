@@ -4,12 +4,17 @@ from collections import deque
 from dataclasses import dataclass, field
 
 READS, SHOWS = 9, 15  # cycles after `price_ready`
+FOUND = 5  # cycles from the look at a parent to what it tells
 MOST = 31
 
 
 @dataclass
 class Order:
-    """An order on its way: `price_ready` in cycle `at`."""
+    """An order on its way: `price_ready` in cycle `at`.
+
+    parent: the number of the one that it names, None if it needs none; named so many cycles behind `at`. Results are
+    in the order of `RESULTS`.
+    """
 
     at: int
     lane: int
@@ -17,12 +22,19 @@ class Order:
     sell: bool
     quantity: int
     price: int
+    parent: int | None = None
+    named: int = READS
     results: tuple | None = None
     judged: bool = False
 
     @property
     def notional(self):
         return self.quantity * self.price
+
+    @property
+    def shows(self):
+        """When all is decided, in cycles behind `at`."""
+        return max(SHOWS, self.named + FOUND)
 
 
 @dataclass
@@ -38,6 +50,8 @@ class Reference:
     gross_limits: dict = field(default_factory=dict)
     gross: dict = field(default_factory=dict)
     blocked: set = field(default_factory=set)
+    parents: dict = field(default_factory=dict)  # by number: index and side
+    left: dict = field(default_factory=dict)  # shares and children
 
     def __post_init__(self):
         self.order, self.frame = None, []
@@ -52,11 +66,21 @@ class Reference:
     def gross_room(self, row):
         return self.gross_limits.get(row, 0) - self.gross.get(row, 0)
 
+    def of_parent(self, order, key):
+        """Return whether the order is none of its parent's or too large for it, and whether it is one too many."""
+        if order.parent is None:
+            return False, False
+        shares, children = self.left.get(order.parent, (0, 0))
+        return self.parents.get(order.parent) != key or order.quantity > shares, not children
+
     def charge(self, order, sign):
         key = (order.index, order.sell)
         self.released[key] = self.released.get(key, 0) + sign * order.quantity
         for row in (order.lane, 8):
             self.gross[row] = self.gross.get(row, 0) + sign * order.notional
+        if order.parent is not None:
+            self.left[order.parent][0] -= sign * order.quantity
+            self.left[order.parent][1] -= sign
         assert min(self.released[key], self.gross[order.lane], self.gross[8]) >= 0
 
     def ready(self, order):
@@ -102,8 +126,9 @@ class Reference:
                 order.quantity > self.room(key),
                 order.notional > self.gross_room(order.lane),
                 order.notional > self.gross_room(8),
+                *self.of_parent(order, key),
             )
-        if order and not order.judged and order.at + 5 <= cycle < order.at + SHOWS:
+        if order and not order.judged and order.at + 5 <= cycle < order.at + max(SHOWS, order.named + 3):
             return
         if any(first <= cycle <= last for first, last in self.forbidden[-8:]):
             return

@@ -17,6 +17,7 @@ from sim.duel import ALL, FREE, LEAVE, LOOP_CYCLES, SERIAL_CYCLES, Duel, request
 from sim.engine import Carrier as Wire
 from sim.model import Config
 from sim.packets import PREAMBLE, cancel, datagram, enter, packet
+from sim.parents import Parent
 from sim.parse import lenient
 from sim.traffic import Carrier, Traffic, place
 
@@ -208,6 +209,41 @@ def missing_limits_are_zero(engine):
     duel.play(carriers(*frames[1:2], *frames[3:], *frames[:1], *frames[2:3]))
     reasons = [reason for _, _, reason in duel.model.verdicts]
     assert reasons == [Reason.SYMBOL, Reason.PASSED, Reason.LANE_GROSS, Reason.POSITION, Reason.POSITION]
+
+
+def a_parent_has_no_more_children_than_it_may(engine):
+    """P4: orders without a parent stop where the lane is not set to need none; the last share and child pass, no more.
+
+    After a clear there is no parent until it is loaded again; after a reset none either.
+    """
+    stand = Stand()
+    stand.config.modes = [16, 16 | 64, *[16] * 6]
+    stand.config.parents = {0x1FF: Parent("Z", 300, True, 1000, 4), 8: Parent("A", 300, True, 500, 2)}
+    duel = Duel(stand, engine)
+
+    def child(name, quantity, lane=0):
+        order_id = packets.TAG_OF_ORDERS + name
+        return datagram(SERVERS[lane], enter(1, SYMBOL, quantity, 10_000, order_id=order_id))
+
+    def play(*cases):
+        duel.arm()
+        before = len(duel.model.verdicts)
+        duel.play(carriers(*[child(*case[:-1]) for case in cases]))
+        assert [reason for _, _, reason in duel.model.verdicts[before:]] == [case[-1] for case in cases]
+        duel.audit()
+
+    stops, full, passes = Reason.PARENT, Reason.CHILDREN, Reason.PASSED
+    play(
+        (b"Z1FF", 600, passes), (b"Z1FF", 401, stops), (b"Z1FF", 400, passes), (b"Z1FF", 1, stops),
+        (b"A008", 1, passes), (b"A008", 1, 7, passes), (b"A008", 1, full), (b"A008", 500, stops),
+        (b"Z008", 1, stops), (b"A009", 1, stops), (b"", 1, stops), (b"", 1, 1, passes),
+    )  # fmt: skip
+    duel.play((), kills=[(100, ALL)])
+    duel.clear_exposure()
+    play((b"A008", 1, stops), (b"", 1, 1, passes))
+    duel.play((), kills=[(100, ALL)])
+    duel.load_parents()
+    play((b"A008", 500, passes), (b"A008", 1, stops))
 
 
 def reset_in_mid_frame(engine):
@@ -460,6 +496,7 @@ SCENES = (
     kill_in_every_state,
     unset_configuration_passes_nothing,
     missing_limits_are_zero,
+    a_parent_has_no_more_children_than_it_may,
     reset_in_mid_frame,
     every_size_leaves_as_it_came,
     mixed_sizes_queue,

@@ -68,7 +68,8 @@ def _another_day(desk, duel):
     _settle(desk, duel)
     duel.play((), kills=[(100, ALL)], events=FREE)
     duel.clear_exposure()
-    desk.floor.market.begin()
+    duel.load_parents()
+    desk.floor.begin()
 
 
 def main(arguments=None) -> int:

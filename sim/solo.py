@@ -54,6 +54,9 @@ class Solo:
     def clear_exposure(self) -> None:
         self.model.clear_exposure()
 
+    def load_parents(self) -> None:
+        self.model.budget.parents.load(self.setup.config.parents)
+
     def audit(self) -> None:
         """What went in must balance what came out (P8)."""
         for cells in self.model.counters:

@@ -24,7 +24,7 @@ LOCATED, PAYLOAD = 42, 13  # cycles from a frame's first octet, without tags; fr
 MESSAGES = {
     0: [
         *SAMPLES,
-        enter(side=b"S", quantity=999_999, symbol=b"MSFT    ", price=1_999_999_900),
+        enter(side=b"S", quantity=999_999, symbol=b"MSFT    ", price=1_999_999_900, order_id=b"BLD1P1A7      "),
         enter(side=b"?", quantity=0, symbol=b"NOTTHERE", price=0),
         enter(side=b"E", quantity=501, symbol=b"X       ", price=1 << 40),
         enter()[:-2] + b"\0\x0a" + tag(24, 2) + tag(6, 1) + tag(25, 1),
@@ -38,7 +38,7 @@ MESSAGES = {
     ],
     1: [
         enter42(),
-        enter42(side=b"T", quantity=999_999, symbol=b"MSFT    ", price=1_999_999_900),
+        enter42(token=b"BLD1Z0FF01ABCD", side=b"T", quantity=999_999, symbol=b"MSFT    ", price=1_999_999_900),
         enter42(side=b"b", quantity=0, symbol=b"NOTTHERE", price=0),
         enter42(quantity=501, symbol=b"X       ", price=0x7735939D),
         REPLACE_42,
@@ -203,7 +203,7 @@ def interleave(rng, scripts):
 FLAGS = ("is_enter", "is_order", "bad_message", "replace")
 TAG_FLAGS = ("pegged", "channel")
 FIELDS = ("quantity", "price")
-CHECKS = ("buy", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
+CHECKS = ("buy", "bad_side", "bad_quantity", "over_size", "zero_price", "market", "parent")
 
 
 def result(record, cycle):

@@ -153,19 +153,20 @@ async def settings_are_read_back_and_reset_to_zero(dut):
     modes = [random.getrandbits(32) for _ in range(8)]
     assert await bench.read(LANE_MODE, 8) == [0] * 8
     assert await bench.ask(WRITE, LANE_MODE, modes) == (OK, [])
-    assert await bench.read(LANE_MODE, 8) == [mode & 63 for mode in modes]
+    assert await bench.read(LANE_MODE, 8) == [mode & 127 for mode in modes]
     assert int(dut.tcp_lanes.value) == sum((mode & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.dialect_lanes.value) == sum((mode >> 1 & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.unordered_lanes.value) == sum((mode >> 4 & 1) << lane for lane, mode in enumerate(modes))
+    assert int(dut.parentless_lanes.value) == sum((mode >> 6 & 1) << lane for lane, mode in enumerate(modes))
     assert int(dut.actions.value) == sum((mode >> 2 & 3) << 2 * lane for lane, mode in enumerate(modes))
     pairs = [random.getrandbits(32) for _ in range(4)]
     assert await bench.ask(WRITE, ORDER_VALUE, pairs) == (OK, [])
-    kept = [pairs[0], pairs[1] & 0xFFFFF, pairs[2], pairs[3] & 3]
+    kept = [pairs[0], pairs[1] & 0xFFFFF, pairs[2], pairs[3] & 63]
     assert await bench.read(ORDER_VALUE, 4) == kept
     assert [int(dut.order_value.value), int(dut.trips.value)] == [kept[0] | kept[1] << 32, kept[2] | kept[3] << 32]
     assert await bench.ask(WRITE, ORDER_SIZE, [5]) == (OK, [])
     assert await bench.read(POLICY, 7) == [*held[:2], 5, *held[3:]]
-    assert await bench.read(LANE_MODE, 8) == [mode & 63 for mode in modes]
+    assert await bench.read(LANE_MODE, 8) == [mode & 127 for mode in modes]
     assert await bench.ask(READ, BEGIN, [1]) == (ADDRESS, [])
     assert await bench.ask(WRITE, BEGIN, [1]) == (OK, [])
     assert bench.named("config_begun") == [1]
@@ -192,7 +193,7 @@ async def status_is_read_and_never_written(dut):
         0x107 + 2,
         0x10F,
         0x118,
-        0x4000,
+        0x8000,
         0xFFFF,
         0xFFFFFFFF,
         *(1 << bit for bit in range(16, 32)),
@@ -279,10 +280,11 @@ async def configuration_is_written_only_while_every_lane_is_killed(dut):
     assert await bench.ask(WRITE, CONFIG_TABLE, [1]) == (OK, [])
     for killed in (0xFE, 0x7F, 0x00):
         bench.set_killed(killed)
-        for address in (BEGIN, POLICY, LANE_ENABLE, CLEAR, LANE_MODE, CONFIG_TABLE, 0x01FF, 0x1FFF):
+        for address in (BEGIN, POLICY, LANE_ENABLE, CLEAR, LANE_MODE, CONFIG_TABLE, 0x01FF, 0x1FFF, 0x4000, 0x43FF):
             assert await bench.ask(WRITE, address, [1]) == (LOCKED, []), hex(address)
         assert await bench.read(CONFIG_TABLE) == [1]
-        assert await bench.ask(WRITE, TABLE, [killed]) == (OK, [])
+        for address in (TABLE, 0x4400):
+            assert await bench.ask(WRITE, address, [killed]) == (OK, [])
         assert await bench.read(LANE_ENABLE) == [0]
     assert bench.named("opened") == bench.named("config_begun") == []
     # Of words that run into the configuration those before it are written.
@@ -313,11 +315,12 @@ async def the_configuration_has_the_crc_32_of_its_writes(dut):
             (CLEAR, 1),
             (TABLE, 3),
             (0x1FFF, 2),
+            (0x43FF, 2),
         ]:
             values = [random.getrandbits(32) for _ in range(count)]
             assert await bench.ask(WRITE, address, values) == (OK, [])
             for number, value in enumerate(values, address):
-                if number in range(0x101, 0x2000) and number != CLEAR:
+                if number in {*range(0x101, 0x2000), *range(0x4000, 0x4400)} - {CLEAR}:
                     crc = zlib.crc32(struct.pack("<II", number, value), crc)
             assert await bench.read(CONFIG_CRC) == [crc]
             assert int(dut.config_crc.value) == crc

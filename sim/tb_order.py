@@ -44,9 +44,10 @@ TAGS = {
 
 def enter(**fields):
     """An Enter with some fields changed."""
-    values = {"side": b"B", "quantity": 100, "price": 1234500, "symbol": b"AAPL    "} | fields
+    values = {"side": b"B", "quantity": 100, "price": 1234500, "symbol": b"AAPL    ", "order_id": b"ORDER-ID-00001"}
+    values |= fields
     head = struct.pack(">cIcI8sQ", b"O", 77, values["side"], values["quantity"], values["symbol"], values["price"])
-    return head + b"0YPNN" + b"ORDER-ID-00001" + b"\0\0"
+    return head + b"0YPNN" + values["order_id"] + b"\0\0"
 
 
 def tag(number, size):
@@ -198,6 +199,30 @@ async def the_tag_is_how_a_clordid_begins(dut):
     """Right from s0 + 37 on."""
     await reset(dut)
     await check_tags(dut, decode, lambda name: enter()[:31] + name + b"\0\0", 37)
+
+
+# What the four octets behind the tag name: number and letter, 0 if that is no parent.
+NAMES = {b"A000": (0, 1), b"Z1FF": (511, 26), b"P0A9": (0x0A9, 16), b"B19F": (0x19F, 2), b"M1C5": (0x1C5, 13)}
+NAMES |= dict.fromkeys((b"A200", b"AA00", b"AF00", b"a000", b"@000", b"[000", b"1000", b"    "), (None, 0))
+NAMES |= dict.fromkeys((b"A00a", b"A0f0", b"A0G0", b"A00G", b"A0/0", b"A0:0", b"A0@0", b"A 00", b"A00\0"), (None, 0))
+NAMES |= {bytes([ord("A") ^ 1 << bit]) + b"000": (0, 0) for bit in (5, 7)}
+
+
+async def check_names(dut, decode, make, known):
+    """Decode orders whose tag is followed by each of NAMES; the parent is named from s0 + `known` on."""
+    windows = await decode(dut, [make(b"BLD1" + name) for name in NAMES])
+    for (name, (number, letter)), window in zip(NAMES.items(), windows, strict=True):
+        assert [row["named"] for row in window[1:]] == [int(n >= known) for n in range(1, len(window))], name
+        for row in window[known:]:
+            assert row["parent"] >> 9 == letter, name
+            assert not letter or row["parent"] & 511 == number, name
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_parent_is_behind_the_tag(dut):
+    """Named from s0 + 40 on: a capital letter and three hexadecimal digits below 200."""
+    await reset(dut)
+    await check_names(dut, decode, lambda name: enter(order_id=name.ljust(14)), 40)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -361,6 +386,13 @@ async def the_tag_of_42_is_how_a_token_begins(dut):
     """Right from s0 + 7 on."""
     await reset(dut)
     await check_tags(dut, decode42, lambda name: enter42(token=name), 7)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_parent_of_42_is_behind_the_tag(dut):
+    """Named from s0 + 10 on."""
+    await reset(dut)
+    await check_names(dut, decode42, lambda name: enter42(token=name.ljust(14)), 10)
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

@@ -3,7 +3,7 @@
 import cocotb
 
 from hdl.wire.registers import SHORTED, TRADED, Reg
-from sim.risk_bench import JUDGED, NEXT, QUIET, SPACING, SYMBOLS, TERMS, TO_END, Bench, Traffic
+from sim.risk_bench import JUDGED, LETTER, NEXT, QUIET, SPACING, SYMBOLS, TERMS, TO_END, Bench, Traffic
 from sim.risk_reference import READS, SHOWS, Order
 
 CHANGES = 29
@@ -21,9 +21,16 @@ async def disturb(bench):
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 @cocotb.parametrize(mix=["drops", "failures", "both"])
 async def every_decision_and_every_charge_is_that_of_plain_arithmetic(dut, mix):
-    """Frames of 0 to 29 orders, packed and not, while the host reads: results, their cycle, and the final tables."""
+    """Frames of 0 to 29 orders, packed and not, while the host reads: results, their cycle, and the final tables.
+
+    The orders of four lanes need parents, which have a few shares and children each.
+    """
     bench = Bench(dut)
     await bench.start(limit=3000, gross=4 * 10**8)
+    dut.parentless.value = 0x0F
+    for number, (index, sell) in enumerate((index, sell) for index in SYMBOLS.values() for sell in (0, 1)):
+        await bench.load_parent(number, index, sell, 1500, bench.rng.choice([4, 500]))
+        await bench.load_parent(511 - number, index, sell, 700, 6)
     await bench.gross_limit(8, 15 * 10**8)
     host = cocotb.start_soon(disturb(bench))
     drops, failures = {"drops": (0.7, 0), "failures": (0.1, 0.6), "both": (0.4, 0.3)}[mix]
@@ -36,7 +43,7 @@ async def every_decision_and_every_charge_is_that_of_plain_arithmetic(dut, mix):
     await host
     seen = [order.results for order in bench.decided]
     assert len(seen) > 150
-    assert all(any(results[n] for results in seen) for n in (0, 2, 3, 4))
+    assert all(any(results[n] for results in seen) for n in (0, 2, 3, 4, 5, 6))
     assert sum(not any(results) for results in seen) > 20
     await bench.compare()
 
@@ -51,13 +58,13 @@ async def exactly_at_a_limit_passes_and_one_over_is_a_breach(dut, over):
     await bench.limit(2, 1, 999_999)
     await bench.gross_limit(3, 999_999 * 1_999_999_900)
     await bench.gross_limit(8, 5 * 10**15)
-    flag = [False] * 5
+    flag = [False] * 7
     at = bench.cycle + QUIET
 
     def order(symbol, lane, sell, quantity, price, breach):
         nonlocal at
         bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price)
-        expected.append([n == breach and bool(over) for n in range(5)])
+        expected.append([n == breach and bool(over) for n in range(7)])
         end = at + TO_END
         bench.end(end, True)
         at += TO_END + NEXT
@@ -131,7 +138,7 @@ async def an_unset_limit_releases_nothing(dut):
     await bench.gross_limit(0, 0)
     bench.order(at + 500, lane=0, symbol=b"SYM0    ", sell=0, quantity=1, price=1)
     await bench.until(at + 530)
-    assert [order.results[2:] for order in bench.decided] == [(True, False, False), (False, True, False)]
+    assert [order.results[2:5] for order in bench.decided] == [(True, False, False), (False, True, False)]
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
@@ -676,3 +683,95 @@ async def a_report_that_is_lost_is_a_fault(dut):
     assert not dut.fault.value
     await bench.until(bench.cycle + 60)
     assert dut.fault.value
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def what_comes_back_to_a_parent_counts_from_its_own_cycle_on(dut):
+    """A child that did not leave, undone from p+4 on, makes room for the order of p; later nothing begins till n+3."""
+    bench = Bench(dut)
+    await bench.start()
+    dut.parentless.value = 0
+    await bench.load_parent(7, 3, 0, 100, 40)
+    for named in (READS, 14, 17):
+        for offset in range(-2, named + 4):
+            at = bench.cycle + QUIET
+            child = {"lane": 1, "symbol": b"SYM3    ", "sell": 0, "quantity": 100, "price": 7, "parent": 7}
+            bench.order(at, **child)
+            frame = bench.end(at + TO_END, True)
+            at += TO_END + NEXT
+            order = bench.order(at, **child, named=named)
+            await bench.until(at - 40)
+            began, bench.reference.began = at + 4 + offset, []
+            bench.fail(began - 5, frame)
+            last = bench.end(at + TO_END, True)
+            await bench.until(at + TO_END + 1)
+            assert order.results[5:] == (offset > 0, False), f"{named=} {offset=}"
+            until = max(at + SHOWS, at + named + 3)
+            assert bench.reference.began == [began if offset <= 0 else max(began, until)]
+            if offset <= 0:
+                bench.fail(bench.cycle + 30, last)
+            await bench.until(bench.cycle + 60)
+    await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def what_is_reported_gives_back_to_the_parent_what_was_not_executed(dut):
+    """By hand: shares and children that are left; executed shares are used for good, and those above all as well."""
+    bench = Bench(dut)
+    await bench.start()
+    dut.heard.value, dut.parentless.value = 1 << 4, 0
+    await bench.load_parent(511, 1, 1, 1000, 3)
+    for at, ref in enumerate((7, 8)):
+        at = bench.cycle + QUIET
+        bench.at(at - 5, user_ref=ref)
+        bench.order(at, lane=4, symbol=b"SYM1    ", sell=1, quantity=400, price=10, parent=511, named=14)
+        bench.end(at + TO_END, True)
+        await bench.until(at + TO_END + NEXT)
+    tell = [  # kind, number, shares; shares and children left
+        ("A", 7, 400, 200, 1),
+        ("E", 7, 100, 200, 1),
+        ("C", 7, 50, 250, 1),
+        ("M", 7, 200, 300, 1),
+        ("E", 7, 200, 300, 1),
+        ("E", 8, 900, -200, 1),
+        ("C", 8, 1, -200, 1),  # of an order that is over
+    ]
+    for kind, ref, shares, left, children in tell:
+        report(bench, bench.cycle + 2, kind, ref, shares, 10, lane=4)
+        await bench.until(bench.cycle + 100)
+        await bench.settle()
+        assert await bench.bus.read_pair(Reg.PARENT_LEFT + 2 * 511) == left & 0xFFFFFFFF | children << 32, kind
+    assert not dut.fault.value
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def parents_are_loaded_when_a_clear_is_over_and_gone_behind_the_next(dut):
+    """What was charged before a clear gives nothing back. Of a parent all is read but its children."""
+    bench = Bench(dut)
+    await bench.start()
+    dut.parentless.value = 0
+    word = 1000 | 3 << 32 | LETTER << 42
+    frames = []
+    for _ in range(2):
+        await bench.load_parent(300, 3, 0, 1000, 9)
+        assert await bench.bus.read_pair(Reg.PARENT + 600) == word
+        assert await bench.bus.read_pair(Reg.PARENT_LEFT + 600) == 1000 | 9 << 32
+        at = bench.cycle + QUIET
+        bench.order(at, lane=2, symbol=b"SYM3    ", sell=0, quantity=600, price=2, parent=300)
+        frames.append(bench.end(at + TO_END, True))
+        await bench.until(at + TO_END + NEXT)
+        assert await bench.bus.read_pair(Reg.PARENT_LEFT + 600) == 400 | 8 << 32
+        assert await bench.bus.access(Reg.PARENT_LEFT + 600, 1) is None
+        await bench.bus.write(Reg.CLEAR_EXPOSURE, 1)
+        bench.reference.released.clear()
+        bench.reference.gross.clear()
+        assert await bench.bus.read_pair(Reg.EXPOSURE) == 0 and dut.clearing.value  # others are answered meanwhile
+        bench.bus.patience = 1100
+        assert await bench.bus.read_pair(Reg.PARENT + 600) == await bench.bus.read_pair(Reg.PARENT_LEFT + 600) == 0
+        assert not dut.clearing.value
+    await bench.load_parent(300, 3, 0, 1000, 9)
+    for frame in frames:
+        frame["orders"] = [Order(o.at, o.lane, o.index, o.sell, 0, 0) for o in frame["orders"]]
+        bench.fail(bench.cycle + 5, frame)
+        await bench.until(bench.cycle + 40)
+    await bench.compare()

@@ -170,10 +170,11 @@ class Client:
                 quantity, price = random.randrange(1, traffic.order_size + 1), random.randrange(1, 1_999_999_901)
             elif flaw == 5:
                 traffic.user_ref -= 1
+        order_id = packets.TAG_OF_ORDERS + traffic.name(symbol, side)
         if self.dialect42:
-            token = packets.TAG_OF_ORDERS + b"P%09X" % traffic.user_ref
+            token = order_id + b"%06X" % traffic.user_ref
             return packets.enter42(token, symbol, quantity, price, side)
-        return packets.enter(traffic.user_ref, symbol, quantity, price, side)
+        return packets.enter(traffic.user_ref, symbol, quantity, price, side, order_id=order_id)
 
     def _other(self, careful: bool) -> bytes:
         """Return a message that is no Enter; a right one, mostly."""
@@ -509,6 +510,7 @@ class TcpTraffic(Traffic):
         elif random.random() < 0.6:  # reports are heard, of lanes whose numbers rise
             self.config.modes = [mode | (random.random() < 0.7) << 5 for mode in self.config.modes]
             self.config.modes = [mode & ~16 if mode & 32 else mode for mode in self.config.modes]
+        self.config.modes = [mode | random.choice((0, 64)) for mode in self.config.modes]
         self.floor = Floor(random, self.config)
         # A breach ends most of what a lane can show: it is to be rare.
         self.config.rates = [random.choice((*[ANY_RATE] * 30, (300, 3_000))) for _ in range(8)]

@@ -11,10 +11,11 @@ from struct import pack
 from typing import NamedTuple
 
 from hdl.wire.ouch import HIGHEST_PRICE, TAG_VALUES
-from hdl.wire.registers import BUCKET_SLOTS, KEY_BITS, SLOTS, toeplitz
+from hdl.wire.registers import BUCKET_SLOTS, KEY_BITS, MOST_CHILDREN, MOST_PARENT_SHARES, SLOTS, toeplitz
 from hdl.wire.verdict import FIRST_TRIP, LAST_TRIP, Trip
 from sim import packets
 from sim.packets import Address
+from sim.parents import Parent, name_of
 from sim.parse import ANY_RATE, BREACHES, Config
 
 SYMBOLS = 24
@@ -68,6 +69,14 @@ class Traffic:
         self.config.tags = [packets.TAG_OF_ORDERS] * 8
         self.config.trips = {reason: self._trip() for reason in range(FIRST_TRIP, LAST_TRIP + 1)} | BREACHES
         self.config.rates = [random.choice(RATES) for _ in range(8)]
+        self.config.modes = [random.choice((0, 64)) for _ in range(8)]
+        numbers = random.sample(range(512), 4 * SYMBOLS)
+        self.names: dict[tuple[bytes, bool], list[bytes]] = {}  # of parents, by symbol and side
+        for symbol, index in self.config.symbols.items():
+            for buy in (False, True):
+                made = [self._parent(numbers.pop(), index, buy) for _ in range(2)]
+                self.config.parents |= dict(made)
+                self.names[symbol, buy] = [name_of(parent.letter, number) for number, parent in made]
         self.user_ref = 0
         self._flood = 0  # carriers left of a burst
         self._gap = 12
@@ -80,6 +89,27 @@ class Traffic:
     def _trip(self) -> Trip:
         random = self.random
         return random.choice(list(Trip)) if random.random() < 0.1 else Trip.NONE
+
+    def _parent(self, number: int, index: int, buy: bool) -> tuple[int, Parent]:
+        """Return a parent: most often there is enough of it."""
+        random = self.random
+        shares = random.choice((*[MOST_PARENT_SHARES] * 5, min(3 * self.order_size, MOST_PARENT_SHARES), 7))
+        children = random.choice((*[MOST_CHILDREN] * 5, 3))
+        return number, Parent(random.choice("APZ"), index, buy, shares, children)
+
+    def name(self, symbol: bytes, side: bytes) -> bytes:
+        """Return the name of a parent of this symbol and side, or of another, or what is none."""
+        random = self.random
+        names = self.names.get((symbol, side == b"B"), [])
+        draw = random.random()
+        if draw < 0.04 or not names:
+            names = random.choice(list(self.names.values()))
+        name = random.choice(names)
+        if draw > 0.02:
+            return name
+        octets = bytearray(name)
+        octets[random.randrange(4)] = random.choice(b"@AFGZ[`afz/09:1 2\0")
+        return bytes(octets)
 
     def _terms(self) -> tuple[int, int]:
         """Return a symbol's terms: most often nothing of them matters."""
@@ -189,6 +219,7 @@ class Traffic:
                 number -= random.choice((1, 2, 30))
             else:
                 order_id = self.tag()
+        order_id += self.name(symbol, side)
         return packets.enter(max(number, 0), symbol, quantity, price, side, appendage, order_id)
 
     def tag(self) -> bytes:
@@ -258,7 +289,9 @@ class Traffic:
     def _long(self):
         """A long frame, as a rule one that passes."""
         self.user_ref += 1
-        order = packets.enter(self.user_ref, self.random.choice(self.symbols), 1, 10_000)
+        symbol = self.random.choice(self.symbols)
+        order_id = packets.TAG_OF_ORDERS + self.name(symbol, b"B")
+        order = packets.enter(self.user_ref, symbol, 1, 10_000, order_id=order_id)
         others = [packets.cancel(self.random.getrandbits(32)) for _ in range(self.random.randrange(60, 117))]
         return packets.datagram(self.servers[1], order, *others)
 

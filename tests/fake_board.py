@@ -135,7 +135,7 @@ class FakeBoard:
         self.pass_start = self.dwell = self.octets = self.gap = self.breach_at = self.breach_after = 0
 
     def _write(self, address, words):
-        if address in range(registers.CONFIG_FIRST, registers.CONFIG_LAST + 1) and self.killed != ALL:
+        if any(address in part for part in registers.CONFIG) and self.killed != ALL:
             return Status.LOCKED
         for at, value in enumerate(words, address):
             if at == Reg.CONFIG_BEGIN:
@@ -143,15 +143,20 @@ class FakeBoard:
                 self.event(Kind.CONFIG)
             elif at == Reg.CLEAR_EXPOSURE:
                 self.gross = [0] * 9
+                self.memory |= dict.fromkeys(range(Reg.PARENT, Reg.PARENT_LEFT + 2 * registers.PARENTS), 0)
                 self.event(Kind.CLEAR)
             else:
                 self.crc = zlib.crc32(struct.pack("<II", at, value), self.crc)
                 if at != self.forget:
                     self.memory[at] = value
+                if at in registers.CONFIG[1] and at % 2:  # both words of a parent
+                    left = Reg.PARENT_LEFT + at - Reg.PARENT
+                    shares, children = self.memory.get(at - 1, 0), value >> 15
+                    self.memory |= {at: value & 0x7FFF, left - 1: shares, left: children}
         return Status.OK
 
     def read(self, address):
-        if address >= Reg.COUNTER:
+        if Reg.COUNTER <= address < Reg.PARENT:
             return self.counters[(address - Reg.COUNTER) // 128][(address - Reg.COUNTER) % 128]
         if Reg.GROSS <= address < Reg.GROSS + 32:
             return self.gross[(address - Reg.GROSS) // 2] >> 32 * (address % 2) & 0xFFFFFFFF

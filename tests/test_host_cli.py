@@ -68,7 +68,7 @@ def test_a_board_from_power_up_to_kill(port, capfd):
     rig = ("--rig", port.rig)
     code, out, err = breakwire(capfd, "limits", port.limits, *rig)
     assert (code, err) == (0, "")
-    assert "7261 words read back, CRC 0x" in out and "confirmed" in out
+    assert "8285 words read back, CRC 0x" in out and "confirmed" in out
     assert "2     two     100   10.1.0.2:26002  10.9.0.1:9001      2,000,000" in out
     assert "firm gross limit $5,000,000.25, largest order 1,000 shares, watchdog 500 ms, 2 symbols" in out
     code, out, _ = breakwire(capfd, "arm", port.limits, *rig)

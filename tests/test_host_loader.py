@@ -73,6 +73,7 @@ def test_limits_in_registers():
     ("keys", "mode"),
     [
         ("", 0),
+        ("needs_parent = false", 0b1000000),
         ('protocol = "tcp"', 0b0001),
         ('protocol = "tcp"\ndialect = "4.2"', 0b0011),
         ('protocol = "tcp"\naction = "fence"', 0b0101),
@@ -83,8 +84,8 @@ def test_limits_in_registers():
     ],
 )
 def test_the_mode_of_a_lane(keys, mode):
-    """By hand: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 the action, bit 4 numbers may fall, bit 5 evidence; lane 2 is the
-    second word."""
+    """By hand: bit 0 TCP, bit 1 OUCH 4.2, bits 3..2 the action, bit 4 numbers may fall, bit 5 evidence, bit 6 no
+    parent; lane 2 is the second word."""
     words = dict(loader.build(config.parse(GOOD.replace("vlan = 100", f"vlan = 100\n{keys}"))).words())
     assert [words[Reg.LANE_MODE + at] for at in range(8)] == [0, mode, 0, 0, 0, 0, 0, 0]
 
@@ -113,13 +114,13 @@ def test_the_terms_of_a_symbol():
 @pytest.mark.parametrize(
     ("keys", "word"),
     [
-        ("", 1 << 2 * 14 | 2 << 2 * 15 | 3 << 2 * 16),
-        ('tag = "firm"\nlane_gross = "none"', 3 | 1 << 2 * 14 | 3 << 2 * 16),
-        ('rate = "lane"\nposition = "firm"', 2 << 2 * 13 | 3 << 2 * 14 | 2 << 2 * 15 | 3 << 2 * 16),
+        ("", 1 << 2 * 16 | 2 << 2 * 17 | 3 << 2 * 18),
+        ('tag = "firm"\nlane_gross = "none"', 3 | 1 << 2 * 16 | 3 << 2 * 18),
+        ('rate = "lane"\nposition = "firm"', 2 << 2 * 15 | 3 << 2 * 16 | 2 << 2 * 17 | 3 << 2 * 18),
     ],
 )
 def test_what_a_failed_check_brings_about(keys, word):
-    """By hand: two bits each from TAG (34) on; POSITION is 48, and the two gross limits follow."""
+    """By hand: two bits each from TAG (34) on; POSITION is 50, and the two gross limits follow."""
     words = dict(loader.build(config.parse(f"{GOOD}[trips]\n{keys}\n")).words())
     assert words[Reg.TRIPS] | words[Reg.TRIPS + 1] << 32 == word
 
@@ -131,7 +132,7 @@ def test_tags_are_written_behind_the_limits_and_confirmed():
     tagged = loader.tag(device, image, {2: "NEW1"})
     assert board.crc == tagged.crc != image.crc
     assert device.read(Reg.BUILD_TAG, 8) == (0, int.from_bytes(b"NEW1", "big"), 0, 0, 0, 0, 0, 0)
-    assert loader.verify(device, tagged) == 7261
+    assert loader.verify(device, tagged) == 8285
     with pytest.raises(VerificationError, match="register 0x0161"):
         loader.verify(device, image)
     device.arm(tagged.crc)
@@ -153,6 +154,7 @@ def test_tables_are_written_whole_so_that_nothing_old_stays():
         (Reg.SYMBOL_TERMS, 1024),
         (Reg.EXPOSURE_LIMIT, 2048),
         (Reg.DIRECTORY, 4096),
+        (Reg.PARENT, 1024),
     ):
         assert set(range(first, first + count)) <= set(addresses)
 
@@ -162,8 +164,8 @@ def test_a_load_is_large_bursts_and_its_crc_is_confirmed():
     image = loader.build(packaged_limits())
     loader.load(device, image)
     assert board.crc == image.crc != 0
-    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 1 + 1 + 3 + 16 + 32 + 64
-    assert loader.verify(device, image) == 7261
+    assert board.requests.count(Op.WRITE) == 1 + 1 + 1 + 1 + 1 + 1 + 1 + 3 + 16 + 32 + 64 + 16
+    assert loader.verify(device, image) == 8285
 
 
 def test_the_crc_is_over_address_and_value():

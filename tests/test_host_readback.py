@@ -65,9 +65,9 @@ def test_one_word_that_differs_is_named(board, register, value, what, held, file
 
 
 def test_a_difference_that_words_do_not_show_is_told_in_hex(board):
-    """Bit 6 of a lane's mode means nothing."""
-    board.memory[0x110] = 0b100_0000
-    assert differences(board) == [Difference("lane 1 protocol and action", 0x110, "0x00000040", "0x00000000")]
+    """Bit 7 of a lane's mode means nothing."""
+    board.memory[0x110] = 0b1000_0000
+    assert differences(board) == [Difference("lane 1 protocol and action", 0x110, "0x00000080", "0x00000000")]
 
 
 def test_a_slot_of_the_directory(board):

@@ -142,7 +142,7 @@ def test_use_against_limits(armed, capfd):
     code, out, err = show(capfd, armed)
     assert (code, err) == (0, "")
     first, *rest = out.splitlines()
-    assert first.endswith(f" holds {armed.limits}: 7261 words read back, CRC {armed.board.crc:#010x}")
+    assert first.endswith(f" holds {armed.limits}: 8285 words read back, CRC {armed.board.crc:#010x}")
     assert rest == [
         "largest order 1,000 shares, $0.00; evidence on no lane",
         "",
@@ -181,7 +181,7 @@ def test_as_json(armed, capfd):
         "schema": "breakwire.limits/1",
         "file": str(armed.limits),
         "holds": True,
-        "words": 7261,
+        "words": 8285,
         "config_crc": armed.board.crc,
         "differences": [],
         "evidence": [],
@@ -218,7 +218,7 @@ def test_another_limit_on_the_board_is_a_failed_verification(armed, capfd, words
             {"what": "symbol AAA short limit", "register": 0x802, "board": "300 shares", "file": "200 shares"},
         ]
     else:
-        assert f" does NOT hold {armed.limits}: 7261 words read back, CRC 0x" in out
+        assert f" does NOT hold {armed.limits}: 8285 words read back, CRC 0x" in out
         assert "lane 2 two  1,900,000.00  1,500,000.00  126.66" in out
 
 

@@ -180,7 +180,7 @@ def test_a_board_on_its_own_is_operated(tmp_path, monkeypatch, capfd):
         capfd.readouterr()
         assert main(["limits", str(limits), "--show"]) == 0
         out = capfd.readouterr().out
-        assert f"the virtual board holds {limits}: 7261 words read back" in out
+        assert f"the virtual board holds {limits}: 8285 words read back" in out
         assert "lane 8 smars-8          0.00   2,000,000.00  0.00" in out
         assert main(["kill", "--lanes", "3"]) == 0
         assert "lane 3 killed; cause serial; loop closed" in capfd.readouterr().out

@@ -10,6 +10,7 @@ from hdl.wire.verdict import Reason, Source
 from sim import packets
 from sim.model import Config, Event, Model
 from sim.packets import PREAMBLE, TAG_OF_ORDERS, cancel, datagram, enter, entry, packet, replace, tag_value
+from sim.parents import Parent
 from sim.parse import lenient
 from sim.traffic import Traffic
 
@@ -74,7 +75,7 @@ def test_an_order_begins_with_the_tag_of_its_lane():
 def test_the_numbers_of_a_lane_rise():
     """What was let go counts, by the verdict: not what was dropped with another's failure, nor what is no order."""
     made = model()
-    made.config.modes = [0] * 8
+    made.config.modes = [64] * 8
     frames = [numbered(5), numbered(5), numbered(4), numbered(6, 7), numbered(8, 8), numbered(8), numbered(1 << 31)]
     assert play(made, *frames) == [0, Reason.DUPLICATE, Reason.DUPLICATE, 0, Reason.DUPLICATE, 0, 0]
     assert play(made, numbered(1, server=TAGGED), start=9000) == [0]
@@ -106,6 +107,40 @@ def test_the_terms_of_a_symbol():
     made = model()
     made.config.terms[5] = (0, 0xFFFFFFFF)
     assert play(made, order(1)) == [Reason.RESTRICTED]
+
+
+def test_the_children_of_a_parent():
+    """The last share and the last child pass, one more is stopped; so is what names no parent, or one that is not its.
+
+    A datagram that is dropped for one order gives back what its others took.
+    """
+    made = model(shares=10_000)
+    made.config.modes = [16, 16 | 64, *[0] * 6]
+    made.config.parents = {0x1A7: Parent("P", 5, True, 1000, 3), 0: Parent("A", 5, False, 5, 9)}
+    made.budget.parents.load(made.config.parents)
+
+    def child(name, *quantities, side=b"B", server=SERVER):
+        orders = [enter(1, b"AAPL", quantity, 1, side, order_id=TAG_OF_ORDERS + name) for quantity in quantities]
+        return datagram(server, *orders)
+
+    cases = (
+        (child(b"P1A7", 500, 500, 1), Reason.PARENT),
+        (child(b"P1A7", 500), 0),
+        (child(b"P1A7", 501), Reason.ORDER_SIZE),
+        (child(b"P1A7", 499), 0),
+        (child(b"P1A7", 2), Reason.PARENT),
+        (child(b"P1A7", 1), 0),
+        (child(b"P1A7", 1), Reason.PARENT),
+        (child(b"A000", 5, side=b"T"), 0),
+        (child(b"A000", 1, side=b"S"), Reason.PARENT),
+        *((child(name, 1), Reason.PARENT) for name in (b"P000", b"A000", b"P1A8", b"Q1A7", b"p1a7", b"    ", b"P3A7")),
+        (child(b"    ", 1, server=TAGGED), 0),
+    )
+    for number, (frame, reason) in enumerate(cases, 1):
+        assert play(made, frame, start=1000 * number) == [reason], number
+    assert made.budget.parents.left == {0x1A7: [0, 0], 0: [0, 8]}
+    made.budget.parents.load(made.config.parents)
+    assert play(made, *[child(b"P1A7", 1)] * 4, start=20_000) == [0, 0, 0, Reason.CHILDREN]
 
 
 def test_the_rate_of_a_lane():
@@ -464,4 +499,4 @@ def test_traffic_repeats_with_its_seed_and_reaches_every_reason():
         reasons.update(reason for _, _, reason in made.verdicts)
     tcp = range(Reason.TCP_HEADER, Reason.FINISHED + 1)
     missing = [reason.name for reason in Reason if not reasons[reason] and reason not in tcp]
-    assert missing == ["FULL", "BUSY", "SIBLING", "ABORTED"]  # lanes of TCP; rare; the others are no frame's reason
+    assert missing == ["FULL", "BUSY", "ABORTED", "SIBLING"]  # lanes of TCP; rare; the others are no frame's reason

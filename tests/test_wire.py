@@ -242,7 +242,7 @@ def test_event_record():
         sequence=258, kind=event.Kind.DROP, lane=3, reason=verdict.Reason.POSITION, count=2, at=(1 << 32) + 1,
         user_ref=5, symbol=6, quantity=100, price=1_234_500,
     )  # fmt: skip
-    assert record.hex() == "0201000001033002010000000100000005000000060000006400000044d61200"
+    assert record.hex() == "0201000001033202010000000100000005000000060000006400000044d61200"
     assert event.EVENT.size == 4 * event.WORDS == 32
 
 
@@ -267,15 +267,15 @@ def test_register_map():
         "LANE_MODE": 8,
         "LANE_KEY": 8 * 4, "GROSS_LIMIT": 16 * 2, "EXPOSURE_LIMIT": 512 * 2 * 2, "DIRECTORY": 1024 * 4, "GROSS": 16 * 2,
         "EXPOSURE": 512 * 2 * 2, "COUNTER": 16 * 128, "HASH_KEY": 3, "NOW": 2, "KILL_AT": 2, "AFTER_END": 2,
-        "PASS_START": 2, "BREACH_AT": 2, "NET": 512 * 2,
+        "PASS_START": 2, "BREACH_AT": 2, "NET": 512 * 2, "PARENT": 512 * 2, "PARENT_LEFT": 512 * 2,
     }  # fmt: skip
     taken = sorted((int(register), int(register) + ranges.get(register.name, 1)) for register in registers.Reg)
     assert all(end <= begin for (_, end), (begin, _) in pairwise(taken))
     assert taken[-1][1] <= 1 << 16
     for register in registers.Reg:
-        shown = register.name.startswith(("GROSS", "EXPOSURE", "NET", "COUNTER"))
+        shown = register.name.startswith(("GROSS", "EXPOSURE", "NET", "COUNTER", "PARENT_LEFT"))
         config = not shown or register.name.endswith("LIMIT")
-        inside = registers.CONFIG_FIRST <= register <= registers.CONFIG_LAST
+        inside = any(register in part for part in registers.CONFIG)
         assert inside == (config and register >= 0x100), register.name
     assert registers.Count.ORDER_DROP + max(verdict.Reason) < registers.COUNTERS_PER_ROW
     assert registers.Count.FRAME_DROP + max(verdict.Reason) < registers.Count.ORDER_DROP + verdict.Reason.ROLLED_BACK
@@ -292,10 +292,10 @@ def test_reasons_are_in_order_of_evaluation():
     assert names.index("NO_LANE") < names.index("TCP_HEADER") < names.index("FRAMING") < names.index("KILLED")
     assert names[names.index("KILLED") :] == [
         "KILLED", "MESSAGE", "REPLACE", "PEGGED", "CHANNEL", "TAG", "DUPLICATE", "SYMBOL", "RESTRICTED",
-        "BLOCKED", "SIDE", "SHORT", "QUANTITY", "ORDER_SIZE", "PRICE", "MARKET", "COLLAR", "ORDER_VALUE", "RATE",
-        "POSITION", "LANE_GROSS", "FIRM_GROSS", "FULL", "BUSY", "SIBLING", "ABORTED",
+        "BLOCKED", "SIDE", "SHORT", "QUANTITY", "ORDER_SIZE", "PRICE", "MARKET", "COLLAR", "ORDER_VALUE", "PARENT",
+        "CHILDREN", "RATE", "POSITION", "LANE_GROSS", "FIRM_GROSS", "FULL", "BUSY", "ABORTED", "SIBLING",
     ]  # fmt: skip
-    assert [reason.value for reason in verdict.Reason] == list(range(55))
+    assert [reason.value for reason in verdict.Reason] == list(range(57))
 
 
 def declarations():

@@ -15,6 +15,7 @@ class _State(enum.Enum):
 
 
 _SIZES = sorted({tag.size for tag in TAG_VALUES.values()})
+APPENDAGE_BITS = 18  # of the context's word 6
 
 
 class Appendage(wiring.Component):
@@ -98,5 +99,7 @@ class Appendage(wiring.Component):
             m.d.sync += [state.eq(_State.LENGTH), judging.eq(0), self.closed.eq(0)]
             m.d.sync += [self.wrong.eq(0), self.pegged.eq(0), self.channel.eq(0)]
         found = (self.closed, self.wrong, self.pegged, self.channel)
-        m.d.comb += self.context.eq(keep(m, self, {6: (state, left, size_given, *sized.values(), *found)}))
+        word = state, left, size_given, *sized.values(), *found
+        assert len(Cat(*word)) == APPENDAGE_BITS
+        m.d.comb += self.context.eq(keep(m, self, {6: word}))
         return m

@@ -10,7 +10,7 @@ from hdl.filter.link import FIRST, SLOT_BITS, Requests
 from hdl.filter.log import Reader
 from hdl.wire import event
 from hdl.wire.control import REPLY, Op, Status
-from hdl.wire.registers import CONFIG_FIRST, CONFIG_LAST, Reg
+from hdl.wire.registers import CONFIG, Reg
 from hdl.wire.verdict import LANES
 
 ALL = (1 << LANES) - 1
@@ -129,7 +129,7 @@ class Controller(wiring.Component):
             word_end.eq(bit_at == 0),
             third.eq(number == 3),
             all_killed.eq(self.killed == ALL),
-            is_config.eq(bus.address.matches(*prefixes(CONFIG_FIRST, CONFIG_LAST))),
+            is_config.eq(bus.address.matches(*(one for part in CONFIG for one in prefixes(part[0], part[-1])))),
             is_counted.eq(bus.address != Reg.CLEAR_EXPOSURE),
             is_begin.eq(bus.address == Reg.CONFIG_BEGIN),
             no_address.eq(address[ADDRESS_BITS:].any()),

@@ -57,6 +57,8 @@ TARGETS = {
         (Reg.GROSS, Reg.GROSS + 31),
         (Reg.NET, Reg.NET + 1023),
         (Reg.EXPOSURE, Reg.EXPOSURE + 2047),
+        (Reg.PARENT, Reg.PARENT + 1023),
+        (Reg.PARENT_LEFT, Reg.PARENT_LEFT + 1023),
     ],
     "settings": SETTINGS,
     "terms": [(Reg.BUILD_TAG, Reg.BUILD_TAG + 31)],
@@ -405,6 +407,7 @@ class Filter(wiring.Component):
         m.d.comb += [
             p.risk.symbol_data.eq(p.order.symbol_octet),
             p.risk.order_value.eq(p.settings.order_value),
+            p.risk.parentless.eq(p.settings.parentless_lanes),
             p.risk.kept.eq(p.verdict.released),
             p.verdict.undecided.eq(~p.risk.decided),
             p.verdict.trips.eq(p.settings.trips),
@@ -435,7 +438,7 @@ class Filter(wiring.Component):
         follow(
             m, p.order, p.risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "is_short", "price"
         )
-        follow(m, p.order, p.risk, "user_ref")
+        follow(m, p.order, p.risk, "user_ref", "parent", "named")
         follow(m, p.verdict, p.risk, "checked", "charge", "frame_end", "block", "block_index")
         follow(m, p.receiver, p.verdict, "start", "end", "closes")
         follow(m, p.order, p.verdict, "message_end", "unjudged", "is_order", "is_enter")
@@ -443,6 +446,7 @@ class Filter(wiring.Component):
         follow(m, p.order, p.verdict, "bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
         follow(m, p.risk, p.verdict, "index", "missing", "restricted", "blocked", "unborrowed", "off_collar")
         follow(m, p.risk, p.verdict, "over_value", "over_position", "over_lane", "over_firm", "no_room", "forbidden")
+        follow(m, p.risk, p.verdict, "over_parent", "over_children")
 
     def _admit(self, m, lane):
         """What the lane's own terms say of an order: tag, number, rate. They are the frame's until it is released."""

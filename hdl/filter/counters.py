@@ -11,11 +11,11 @@ from hdl.filter.log import MOMENT
 from hdl.filter.memory import Memory
 from hdl.filter.records import Account
 from hdl.wire.registers import COUNTERS_PER_ROW, Count
-from hdl.wire.verdict import LANES, NO_LANE, Reason
+from hdl.wire.verdict import LANES, LAST_WITHOUT_LANE, NO_LANE, Reason
 
 CELL = (COUNTERS_PER_ROW - 1).bit_length()
 ADDRESS = CELL + (LANES - 1).bit_length()
-SPARE = (72, 120)  # from either on, eight cells of a lane's row count nothing: there are those of the row of no lane
+SPARE = (16, 72)  # from either on, eight cells of a lane's row count nothing: there are those of the row of no lane
 RUNTS = 6  # bits
 AMOUNT = 8  # bits, with a sign
 LAST_STEP = 7
@@ -360,5 +360,6 @@ class Counters(wiring.Component):
 
 
 assert Reason.ABORTED < Reason.KILLED + 32
-assert Count.FRAME_DROP + max(Reason) < SPARE[0] and SPARE[0] + 8 <= Count.ORDER_DROP + Reason.ROLLED_BACK
-assert Count.ORDER_DROP + max(Reason) < SPARE[1] == COUNTERS_PER_ROW - 8
+assert SPARE[0] == Count.FRAME_DROP and SPARE[0] + 7 <= Count.FRAME_DROP + LAST_WITHOUT_LANE
+assert Count.FRAME_DROP + Reason.ABORTED < SPARE[1] and SPARE[1] + 7 < Count.ORDER_DROP + Reason.ROLLED_BACK
+assert Count.ORDER_DROP + max(Reason) < COUNTERS_PER_ROW

@@ -10,13 +10,14 @@ from hdl.filter.gross import LANE_BITS
 from hdl.filter.memory import Memory
 from hdl.filter.multiplier import NOTIONAL_BITS, QUANTITY_BITS
 from hdl.filter.order_index import SLOT_BITS
+from hdl.filter.parents import PARENT_BITS
 
 ENTRIES = 1 << PLACE_BITS
-ERA_BITS = 7
-TAPS = (6, 5)  # x^7 + x^6 + 1 is primitive: an era comes again when all but 0 have come
+ERA_BITS = 3
+TAPS = (2, 1)  # x^3 + x^2 + 1 is primitive: an era comes again when all but 0 have come
 MOST = (1 << COUNT_BITS) - 1  # of one frame; the longest frame has 29 orders
 
-# ``kept``: as an open order, in ``slot``.
+# ``kept``: as an open order, in ``slot``. ``child``: of ``parent``.
 ENTRY = data.StructLayout(
     {
         "index": SYMBOL_BITS,
@@ -26,6 +27,8 @@ ENTRY = data.StructLayout(
         "notional": NOTIONAL_BITS,
         "slot": SLOT_BITS,
         "kept": 1,
+        "parent": PARENT_BITS,
+        "child": 1,
     }
 )
 
@@ -45,7 +48,7 @@ class Journal(wiring.Component):
 
     The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame
     buffer, which are 163 orders; and failed frames' entries are undone before 93 more orders have come in, nine or more
-    between two orders. An entry that was annulled 127 times would count again, but the control link is not so fast.
+    between two orders. An entry that was annulled seven times would count again, but the control link is not so fast.
 
     Members
     -------

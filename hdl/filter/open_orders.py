@@ -10,6 +10,7 @@ from hdl.filter.gross import LANE_BITS
 from hdl.filter.memory import Memory
 from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
 from hdl.filter.order_index import REF_BITS, SLOT_BITS, OrderIndex
+from hdl.filter.parents import PARENT_BITS
 from hdl.filter.report import REPORT
 from hdl.wire.event import Contradiction
 from hdl.wire.verdict import LANES
@@ -17,8 +18,13 @@ from hdl.wire.verdict import LANES
 PLACES = 16  # for reports
 MOST = (1 << QUANTITY_BITS) - 1  # shares of a report; one of more says as many
 
-ORDER = data.StructLayout({"index": SYMBOL_BITS, "sell": 1, "price": PRICE_BITS - 1, "quantity": QUANTITY_BITS})
-# `released`: shares that were open and are not any more. `notional`: what gross notional changes by, signed.
+# ``child``: of ``parent``.
+_FAMILY = {"parent": PARENT_BITS, "child": 1}
+ORDER = data.StructLayout(
+    {"index": SYMBOL_BITS, "sell": 1, "price": PRICE_BITS - 1, "quantity": QUANTITY_BITS, **_FAMILY}
+)
+# `released`: shares that were open and are not any more. `notional`: what gross notional changes by, signed. `back`:
+# what the parent's shares left change by, signed.
 CHANGE = data.StructLayout(
     {
         "index": SYMBOL_BITS,
@@ -27,6 +33,8 @@ CHANGE = data.StructLayout(
         "released": QUANTITY_BITS,
         "executed": QUANTITY_BITS,
         "notional": NOTIONAL_BITS + 1,
+        "back": signed(QUANTITY_BITS + 1),
+        **_FAMILY,
     }
 )
 CONTRADICTED = data.StructLayout({"lane": LANE_BITS, "what": Contradiction, "user_ref": REF_BITS, "quantity": 32})
@@ -219,6 +227,9 @@ class OpenOrders(wiring.Component):
                 change.payload.lane.eq(head.lane),
                 change.payload.released.eq(Mux(second, 0, released)),
                 change.payload.executed.eq(Mux(executes, multiplier.quantity, 0)),
+                change.payload.back.eq(Mux(second, less, Mux(executes, 0, released)).as_signed()),
+                change.payload.parent.eq(was.parent),
+                change.payload.child.eq(was.child),
             ]
 
         unknown, wrong, told = Signal(), Signal(), self.contradicted

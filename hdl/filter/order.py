@@ -4,9 +4,10 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.filter.appendage import Appendage
+from hdl.filter.appendage import APPENDAGE_BITS, Appendage
 from hdl.filter.context import WORD_BITS, WORDS, keep
 from hdl.filter.ending import FLAGS, Ending
+from hdl.filter.parents import NAME
 from hdl.wire import ouch42
 from hdl.wire.ouch import ENTER, HIGHEST_PRICE, LENGTHS, MOST_SHARES, NUMBERED, ORDERS, REPLACE, Message, Side
 
@@ -17,6 +18,7 @@ _SHIFT = ouch42.ENTER["side"].offset - ENTER["side"].offset
 _REF, _NEW_REF = ENTER["user_ref"], REPLACE["user_ref"]
 _NEW_TOKEN_END = ouch42.REPLACE["token"].offset + ouch42.REPLACE["token"].size - _REF.size - _SHIFT
 _TAG = ENTER["order_id"].offset, (ouch42.ENTER["token"].offset - _SHIFT) % (2 * _LAST_PLACE + 2)
+_PARENT = _TAG[0] + 4, _TAG[1] + 4
 _PRICE, _HALF = ENTER["price"].offset, ouch42.ENTER["price"].size
 
 
@@ -67,6 +69,10 @@ class Order(wiring.Component):
         In s0 + 26 (s0 + 33, one cycle behind the price) of an Enter that is at least so long.
     bad_tag : Out(1)
         The tag is another; right from s0 + 37 (s0 + 7) to the next message's.
+    parent, named : Out(NAME), Out(1)
+        The parent that the octets behind the tag name: a capital letter and three hexadecimal digits (0 to 1FF, capital
+        ones); anything else has letter 0. Right from s0 + 40 (s0 + 10) on, when ``named`` comes up, to ``open`` or the
+        next message's first octet, which takes ``named`` down.
     bad_side, bad_quantity, over_size, zero_price, market : Out(1)
         The checks on an Enter's fields; right from s0 + 27 (s0 + 33) to the next message's fields.
     message_end : Out(1)
@@ -106,6 +112,8 @@ class Order(wiring.Component):
     symbol_first: Out(1)
     price_ready: Out(1)
     bad_tag: Out(1)
+    parent: Out(NAME)
+    named: Out(1)
     bad_side: Out(1)
     bad_quantity: Out(1)
     over_size: Out(1)
@@ -147,7 +155,7 @@ class Order(wiring.Component):
         ]
         user_ref, priced, ready_next = self._fields(m, place, kind, forget)
         zeros = self._checks(m, place)
-        self._tag(m, place, kind[Message.ENTER])
+        self._order_id(m, place, kind[Message.ENTER], forget)
         m.submodules.appendage = appendage = Appendage()
         length = self._length(m, place, kind, flags, appendage, forget)
 
@@ -175,7 +183,8 @@ class Order(wiring.Component):
             5: (place, kinds, *length),
         }
         m.d.comb += [appendage.load.eq(self.load), appendage.word.eq(self.word)]
-        m.d.comb += self.context.eq(keep(m, self, words) | appendage.context)
+        name = keep(m, self, {6: (self.parent, self.named)}, first=APPENDAGE_BITS)
+        m.d.comb += self.context.eq(keep(m, self, words) | name | appendage.context)
         return m
 
     def _fields(self, m, place, kind, forget):
@@ -252,20 +261,48 @@ class Order(wiring.Component):
         m.d.comb += self.zero_price.eq(none)
         return high, none
 
-    def _tag(self, m, place, enter):
-        """Compare the tag octet by octet: the low bits of their places are the same in both dialects."""
-        here = Mux(self.dialect, within(place, _TAG[1], 4), within(place, _TAG[0], 4))
+    def _order_id(self, m, place, enter, forget):
+        """Compare the tag and read the parent's name octet by octet.
+
+        Four of each: the low bits of their places are the same in both dialects.
+        """
+        tag, name = (Mux(self.dialect, within(place, at[1], 4), within(place, at[0], 4)) for at in (_TAG, _PARENT))
         wanted = Array(self.tag.word_select((_TAG[0] + 3 - low) % 4, 8) for low in range(4))
         octet, low, taking, begins, differs = Signal(8), Signal(2), Signal(2), Signal(), Signal()
+        naming, first = Signal(), Signal()
+        m.d.comb += first.eq(low == _TAG[0] % 4)
         m.d.sync += [
             octet.eq(self.message_octet),
             low.eq(place),
-            taking.eq(Cat(self.message_valid & enter & here, taking)),
-            begins.eq(low == _TAG[0] % 4),
+            taking.eq(Cat(self.message_valid & enter & tag, taking)),
+            begins.eq(first),
             differs.eq(octet != wanted[low]),
+            naming.eq(self.message_valid & enter & name),
         ]
         with m.If(taking[1]):
             m.d.sync += self.bad_tag.eq((self.bad_tag & ~begins) | differs)
+
+        # Of the first digit nine bits leave one.
+        letter, digit, wrong, number = Signal(5), Signal(4), Signal(), self.parent.number
+        is_letter, is_decimal, is_capital = Signal(), Signal(), Signal()
+        m.d.comb += [
+            letter.eq(octet),
+            digit.eq(octet[:4] + Mux(octet[6], 9, 0)),
+            is_letter.eq((octet >= ord("A")) & (octet <= ord("Z"))),
+            is_decimal.eq((octet >= ord("0")) & (octet <= ord("9"))),
+            is_capital.eq((octet >= ord("A")) & (octet <= ord("F"))),
+            wrong.eq(~(is_decimal | is_capital) | ((low == (_PARENT[0] + 1) % 4) & (digit > 1))),
+        ]
+        with m.If(naming & first):
+            m.d.sync += self.parent.letter.eq(Mux(is_letter, letter, 0))
+        with m.Elif(naming):
+            m.d.sync += number.eq(Cat(digit, number))
+            with m.If(wrong):
+                m.d.sync += self.parent.letter.eq(0)
+        with m.If(naming & (low == (_PARENT[0] + 3) % 4)):
+            m.d.sync += self.named.eq(1)
+        with m.If(self.message_first | forget):
+            m.d.sync += self.named.eq(0)
 
     def _length(self, m, place, kind, flags, appendage, forget):
         """One of 5.0 is right without appendage length, with that length 0, or with the TagValues it announces."""

@@ -19,6 +19,7 @@ from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Mult
 from hdl.filter.net import Net
 from hdl.filter.open_orders import CHANGE, CONTRADICTED, OpenOrders
 from hdl.filter.order_index import REF_BITS
+from hdl.filter.parents import NAME, Parents
 from hdl.filter.report import REPORT
 from hdl.filter.symbol_terms import SymbolTerms
 from hdl.filter.tables import Tables
@@ -29,6 +30,7 @@ from hdl.wire.verdict import LANES
 PROBED, CHECK_BEGINS = 2, 9  # cycles after `price_ready`
 APPLY_CYCLES, ACCESS_CYCLES = 3, 3
 APPLY_WRITES = 4  # cycles after it began
+LOOK_CYCLES = 4
 
 
 class Risk(wiring.Component):
@@ -36,9 +38,10 @@ class Risk(wiring.Component):
     what the exchange reports.
 
     An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``:
-    the tables are read in p+9, and from p+15 on the results and ``decided`` show, until the next ``price_ready`` or
-    first octet of a symbol. With ``missing`` the other results mean nothing; while an order is undecided all are 0. An
-    order beyond 31 reservations of a frame stays undecided.
+    the tables are read in p+9, and from p+15 on the results show, until the next ``price_ready`` or first octet of a
+    symbol. Its parent is looked up in n = p+9, or in the first later cycle with ``named``: what that tells shows from
+    n+5 on. ``decided`` shows with the later of both. With ``missing`` the other results mean nothing. An order beyond
+    31 reservations of a frame stays undecided.
 
     ``checked`` in cycle c tells that the order has been judged, and ``charge`` in c+1 that it is let go: then it is
     reserved. Its symbol and side, its lane and the firm are charged in c+4 to c+6, and a check that reads in c+9 sees
@@ -52,16 +55,19 @@ class Risk(wiring.Component):
     ``failed`` items, accepted in cycle o, name reservations of frames that were kept and then did not leave. They are
     undone in their order, three cycles each, back to back, the first not before o+5. What a report changes
     (`OpenOrders`, of which the probe is in p+2) takes three cycles as well, begins in the cycle behind that in which it
-    is there, and comes before what failed. None of both begins from p+5 to the check's end, p+14, or up to c+2 or e+2
-    if that comes first; from c+2 to c+6 if the order is charged; in e+1, nor up to e+4+3n: then it begins in the cycle
-    behind. So one that begins in p+4 or earlier counts for the check of p, and one that begins later does not.
+    is there, and comes before what failed. None of both begins from p+5 to the check's end, the later of p+14 and n+2,
+    or up to c+2 or e+2 if that comes first; from c+2 to c+6 if the order is charged; in e+1, nor up to e+4+3n: then it
+    begins in the cycle behind. So one that begins in p+4 or earlier counts for the check of p, and one that begins
+    later does not.
 
     On a lane that is ``heard`` an order is kept in c+2 when it is charged, and what the exchange reports of it releases
-    its shares and its notional; of what was executed, shares are added to the net position and notional stays.
+    its shares and its notional; of what was executed, shares are added to the net position and notional stays, and its
+    parent gets nothing back.
 
     The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While
     ``clearing``, after a reset and when the host clears the exposure, orders are checked but make no reservation,
-    exposure and gross read 0, and undoing changes nothing; after a reset accesses wait for its end, 1024 cycles.
+    exposure and gross read 0, and undoing changes nothing; after a reset accesses wait for its end, 1024 cycles. It
+    zeroes the parents, too.
 
     Members
     -------
@@ -78,12 +84,18 @@ class Risk(wiring.Component):
     price_ready : In(1)
     quantity, buy, is_short, price : In(20), In(1), In(1), In(32)
         Held from p to p+10.
+    parent, named : In(NAME), In(1)
+        The parent that the order names; ``parent`` is right while ``named`` is up.
+    parentless : In(8)
+        Lanes whose orders need no parent.
     order_value : In(52)
         The largest quantity times price of one order.
     checked, charge : In(1)
         ``charge`` in e-1 at the latest, and only for an order that no result forbids.
     index, decided : Out(9), Out(1)
     missing, restricted, blocked, unborrowed, off_collar, over_value, over_position, over_lane, over_firm : Out(1)
+    over_parent, over_children : Out(1)
+        Of an order that needs a parent: it is none of its parent's, or more than that has left; one child too many.
     no_room : Out(1)
         The order could not be kept.
     forbidden : Out(1)
@@ -103,8 +115,8 @@ class Risk(wiring.Component):
         ``older``: the report's lane speaks OUCH 4.2.
     contradicted_valid, contradicted, contradicts : Out(1), Out(CONTRADICTED), Out(1)
     directory_bus, bus : In(Bus)
-        The targets for DIRECTORY; and for SYMBOL_TERMS, EXPOSURE_LIMIT, NET, EXPOSURE, GROSS_LIMIT, GROSS and
-        CLEAR_EXPOSURE.
+        The targets for DIRECTORY; and for SYMBOL_TERMS, EXPOSURE_LIMIT, NET, EXPOSURE, GROSS_LIMIT, GROSS, PARENT,
+        PARENT_LEFT and CLEAR_EXPOSURE.
     clearing, cleared : Out(1)
         Tables are being zeroed; the host has cleared the exposure (strobe).
     busy : Out(1)
@@ -127,6 +139,9 @@ class Risk(wiring.Component):
     buy: In(1)
     is_short: In(1)
     price: In(PRICE_BITS)
+    parent: In(NAME)
+    named: In(1)
+    parentless: In(LANES)
     order_value: In(NOTIONAL_BITS)
     checked: In(1)
     charge: In(1)
@@ -140,6 +155,8 @@ class Risk(wiring.Component):
     over_position: Out(1)
     over_lane: Out(1)
     over_firm: Out(1)
+    over_parent: Out(1)
+    over_children: Out(1)
     no_room: Out(1)
     forbidden: Out(1)
     decided: Out(1)
@@ -173,6 +190,7 @@ class Risk(wiring.Component):
         m.submodules.exposure = exposure = Exposure()
         m.submodules.gross = gross = Gross()
         m.submodules.net = net = Net()
+        m.submodules.parents = parents = Parents()
         m.submodules.orders = orders = OpenOrders()
         m.submodules.blocks = blocks = Blocks()
         m.submodules.journal = journal = Journal()
@@ -221,11 +239,17 @@ class Risk(wiring.Component):
         ]
         m.d.sync += free.eq(~busy)
 
-        # An order waits for its check from p+1 on; `due` in p+8. From p+4 to the end of the check the engine is its own
-        # (`soon`): what is applied before must be written before it reads.
+        # An order waits for its check from p+1 on; `due` in p+8. From p+4 to the end of the check, and until its parent
+        # is looked up (`orphan`), the engine is its own (`soon`): what is applied before must be written before it
+        # reads.
         waiting, held, since = Signal(), Signal(), Signal(range(CHECK_BEGINS))
         soon, due = Signal(), Signal()
-        m.d.comb += soon.eq((waiting | check[:-2].any()) & (since >= CHECK_BEGINS - APPLY_WRITES - 2))
+        orphan, look, go_look = Signal(), Signal(LOOK_CYCLES), Signal()
+        m.d.comb += [
+            soon.eq((waiting | check[:-2].any() | orphan) & (since >= CHECK_BEGINS - APPLY_WRITES - 2)),
+            go_look.eq(orphan & self.named),
+        ]
+        m.d.sync += [look.eq(Cat(go_look, look)), orphan.eq(go_check | (orphan & ~self.named))]
         m.d.sync += due.eq(waiting & (since >= CHECK_BEGINS - 2))
         with m.If(since != CHECK_BEGINS - 1):
             m.d.sync += since.eq(since + 1)
@@ -236,7 +260,7 @@ class Risk(wiring.Component):
         with m.If(self.frame_end | self.checked):
             m.d.sync += [waiting.eq(0), held.eq(0)]
         with m.If(breaks | self.checked):
-            m.d.sync += [due.eq(0), check.eq(0)]
+            m.d.sync += [due.eq(0), check.eq(0), orphan.eq(0), look.eq(0)]
         # What is applied is written behind its three cycles, which only the next one allows for.
         # A charge begins two cycles late, so that what begins until it is known is over then.
         clean, writing, others = Signal(), Signal(), Signal()
@@ -267,9 +291,12 @@ class Risk(wiring.Component):
         # The order, held while it is checked.
         row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
         known, is_short = Signal(), Signal()
+        parent, needs = Signal(NAME), Signal()
         with m.If(self.price_ready):
             m.d.sync += lane.eq(self.lane)
-        m.d.sync += is_heard.eq(self.heard.bit_select(lane, 1))
+        with m.If(go_look):
+            m.d.sync += parent.eq(self.parent)
+        m.d.sync += [is_heard.eq(self.heard.bit_select(lane, 1)), needs.eq(~self.parentless.bit_select(lane, 1))]
         with m.If(go_check):
             m.d.sync += [
                 row.eq(Cat(~self.buy, directory.index)),
@@ -297,13 +324,17 @@ class Risk(wiring.Component):
             "no_room": is_heard & ~orders.room,
         }
         results["forbidden"] = Cat(results[name] for name in TOGETHER).any()
-        with m.If(check[-1]):
-            m.d.sync += [getattr(self, name).eq(now) for name, now in results.items()]
-            m.d.sync += self.decided.eq(~journal.full)
-        with m.If(self.price_ready):
-            m.d.sync += [getattr(self, name).eq(0) for name in results]
+        of_parent = {"over_parent": needs & parents.over, "over_children": needs & parents.spent}
+        checked, looked = Signal(), Signal()
+        m.d.comb += self.decided.eq(checked & looked)
+        for strobe, told, done, good in ((check, results, checked, ~journal.full), (look, of_parent, looked, 1)):
+            with m.If(strobe[-1]):
+                m.d.sync += [getattr(self, name).eq(now) for name, now in told.items()]
+                m.d.sync += done.eq(good)
+            with m.If(self.price_ready):
+                m.d.sync += [getattr(self, name).eq(0) for name in told]
         with m.If(self.price_ready | (self.symbol_valid & self.symbol_first)):
-            m.d.sync += self.decided.eq(0)
+            m.d.sync += [checked.eq(0), looked.eq(0)]
 
         # The tables. An entry is there for three cycles, from its first on.
         entry, undoing, changing, accessing = journal.entry, Signal(), Signal(), Signal()
@@ -337,19 +368,21 @@ class Risk(wiring.Component):
                     )
                 ),
                 carry.eq(~changing),
+                parents.back.eq(Mux(changing, change.back, entry.quantity)),
                 sell.eq(change.sell),
                 executed.eq(change.executed),
             ]
-        # Who presents a row: one of them, or nobody, then it is the order.
+        # Who presents a row, and a parent: one of them, or nobody, then it is the order.
         rows = [
-            (~(undoing | changing | accessing | sweep), row),
-            (undoing, Cat(entry.sell, entry.index)),
-            (changing, Cat(change.sell, change.index)),
-            (accessing, tables.row),
-            (sweep, tables.place),
+            (~(undoing | changing | accessing | sweep), row, parent.number),
+            (undoing, Cat(entry.sell, entry.index), entry.parent),
+            (changing, Cat(change.sell, change.index), change.parent),
+            (accessing, tables.row, tables.symbol),
+            (sweep, tables.place, tables.place[1:]),
         ]
         m.d.comb += [
-            exposure.row.eq(reduce(or_, (one & who.replicate(ROW_BITS) for who, one in rows))),
+            exposure.row.eq(reduce(or_, (one & who.replicate(ROW_BITS) for who, one, _ in rows))),
+            parents.number.eq(reduce(or_, (one & who.replicate(len(one)) for who, _, one in rows))),
             gross.lane.eq(lane),
             gross.row.eq(Mux(sweep, tables.place, tables.gross_row)),
             gross.check.eq(check),
@@ -380,6 +413,18 @@ class Risk(wiring.Component):
             exposure.quantity.eq(quantity),
             exposure.net.eq(net.net),
             exposure.undo_quantity.eq(less),
+            parents.letter.eq(parent.letter),
+            parents.index.eq(row[1:]),
+            parents.sell.eq(row[0]),
+            parents.quantity.eq(quantity),
+            parents.apply.eq(
+                apply[-1] & Mux(charging[-1], needs, Mux(changing, change.child, entry.child & ~journal.void))
+            ),
+            parents.charge.eq(charging[-1]),
+            parents.whole.eq(carry),
+            parents.load.eq(tables.load_parent),
+            parents.clear.eq(sweep),
+            parents.data.eq(tables.data),
             terms.load.eq(tables.load_terms),
             terms.clear.eq(sweep & tables.wiping),
             terms.data.eq(tables.data),
@@ -398,6 +443,8 @@ class Risk(wiring.Component):
             journal.reserved.notional.eq(notional),
             journal.reserved.slot.eq(orders.slot),
             journal.reserved.kept.eq(is_heard),
+            journal.reserved.parent.eq(parent.number),
+            journal.reserved.child.eq(needs),
             orders.probe.eq(held & (since == PROBED)),
             orders.probe_lane.eq(lane),
             orders.probe_ref.eq(self.user_ref),
@@ -406,6 +453,8 @@ class Risk(wiring.Component):
             orders.order.sell.eq(row[0]),
             orders.order.price.eq(terms.price),
             orders.order.quantity.eq(quantity),
+            orders.order.parent.eq(parent.number),
+            orders.order.child.eq(needs),
             orders.forget.eq(apply[0] & undoing & entry.kept & ~journal.void),
             orders.forget_slot.eq(entry.slot),
             orders.clearing.eq(tables.sweeping),
@@ -421,9 +470,11 @@ class Risk(wiring.Component):
             tables.gross.eq(gross.sum),
             tables.gross_limit.eq(gross.limit),
             tables.terms.eq(terms.word),
+            tables.parent.eq(parents.word),
+            tables.parent_left.eq(parents.left),
         ]
 
-        with m.If(exposure.below | gross.beyond | net.beyond | orders.fault):
+        with m.If(exposure.below | gross.beyond | net.beyond | parents.beyond | orders.fault):
             m.d.sync += self.fault.eq(1)
         m.d.comb += [
             self.clearing.eq(tables.sweeping | directory.clearing),

@@ -38,7 +38,7 @@ class Settings(wiring.Component):
         Largest quantity of one order.
     order_value : Out(52)
         Largest quantity times price of one order.
-    trips : Out(34)
+    trips : Out(38)
         Two bits, a `hdl.wire.verdict.Trip`, for each reason from FIRST_TRIP on.
     watchdog : Out(32)
         Cycles; 0: never armable.
@@ -50,6 +50,8 @@ class Settings(wiring.Component):
         A bit a lane: the numbers of its orders need not rise.
     evidence_lanes : Out(8)
         A bit a lane: what the exchange reports releases exposure.
+    parentless_lanes : Out(8)
+        A bit a lane: its orders need no parent.
     actions : Out(data.ArrayLayout(2, 8))
         A `hdl.wire.verdict.Action` a lane.
     """
@@ -66,6 +68,7 @@ class Settings(wiring.Component):
     dialect_lanes: Out(LANES)
     unordered_lanes: Out(LANES)
     evidence_lanes: Out(LANES)
+    parentless_lanes: Out(LANES)
     actions: Out(data.ArrayLayout(2, LANES))
 
     def elaborate(self, platform):
@@ -84,7 +87,7 @@ class Settings(wiring.Component):
             Reg.HASH_KEY + 2: self.hash_key[64:],
         }
         for lane in range(LANES):
-            flags = self.unordered_lanes[lane], self.evidence_lanes[lane]
+            flags = self.unordered_lanes[lane], self.evidence_lanes[lane], self.parentless_lanes[lane]
             mode = Cat(self.tcp_lanes[lane], self.dialect_lanes[lane], self.actions[lane], *flags)
             registers[Reg.LANE_MODE + lane] = mode
         bus = self.bus

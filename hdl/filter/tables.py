@@ -8,7 +8,7 @@ from hdl.filter.bus import Bus, prefix
 from hdl.filter.exposure import ROW_BITS, ROWS, SHARE_BITS
 from hdl.filter.gross import GROSS_BITS, ROW
 from hdl.filter.net import NET_BITS
-from hdl.wire.registers import SYMBOLS, Reg
+from hdl.wire.registers import PARENTS, SYMBOLS, Reg
 from hdl.wire.verdict import LANES
 
 GROSS_ROWS = 16
@@ -31,13 +31,15 @@ class Tables(wiring.Component):
     Members
     -------
     bus : In(Bus)
-        SYMBOL_TERMS, EXPOSURE_LIMIT, NET, EXPOSURE, GROSS_LIMIT, GROSS and CLEAR_EXPOSURE; else an error.
+        SYMBOL_TERMS, EXPOSURE_LIMIT, NET, EXPOSURE, GROSS_LIMIT, GROSS, PARENT, PARENT_LEFT and CLEAR_EXPOSURE; else an
+        error.
     wanted : Out(1)
-        An access waits or is under way.
+        An access waits or is under way; one to PARENT waits for the end of a sweep.
     step : In(4)
     row, symbol, gross_row : Out(10), Out(9), Out(ROW)
-    released, limit, net, gross, gross_limit, terms : In
-    load_exposure, load_gross, load_terms, data : Out(1), Out(1), Out(1), Out(64)
+        ``symbol`` is a parent's number, too.
+    released, limit, net, gross, gross_limit, terms, parent, parent_left : In
+    load_exposure, load_gross, load_terms, load_parent, data : Out(1), Out(1), Out(1), Out(1), Out(64)
         A word becomes ``data``: for ``load_exposure`` that of two cycles later. It is 0 in every other cycle.
     sweeping, wiping : Out(1)
     swept, place : In(1), Out(10)
@@ -58,9 +60,12 @@ class Tables(wiring.Component):
     gross: In(GROSS_BITS)
     gross_limit: In(GROSS_BITS)
     terms: In(GROSS_BITS)
+    parent: In(GROSS_BITS)
+    parent_left: In(GROSS_BITS)
     load_exposure: Out(1)
     load_gross: Out(1)
     load_terms: Out(1)
+    load_parent: Out(1)
     data: Out(GROSS_BITS)
     sweeping: Out(1, init=1)
     wiping: Out(1, init=1)
@@ -72,13 +77,13 @@ class Tables(wiring.Component):
         m = Module()
         asked, address = Signal(), self.bus.address
         m.d.sync += asked.eq((asked | self.bus.request) & ~self.step[0])
-        m.d.comb += self.wanted.eq(asked & ~self.wiping & ~self.step.any())
 
         # Which table; the address is stable, so this may take the cycles that the access waits.
         def within(first, words):
             return address.matches(prefix(first, first + words - 1))
 
         is_limit, is_released, is_net, is_gross_limit, is_gross, is_terms, is_clear = (Signal() for _ in range(7))
+        is_parent, is_left = Signal(), Signal()
         readable, writable, nobody = Signal(), Signal(), Signal()
         is_high, row = address[0], address[1:5]
         m.d.sync += [
@@ -89,21 +94,24 @@ class Tables(wiring.Component):
             is_gross.eq(within(Reg.GROSS, 2 * GROSS_ROWS)),
             is_terms.eq(within(Reg.SYMBOL_TERMS, 2 * SYMBOLS)),
             is_clear.eq(within(Reg.CLEAR_EXPOSURE, 1)),
+            is_parent.eq(within(Reg.PARENT, 2 * PARENTS)),
+            is_left.eq(within(Reg.PARENT_LEFT, 2 * PARENTS)),
             nobody.eq(row > LANES),
             self.row.eq(Mux(is_net, Cat(C(0, 1), address[1:]), address[1:])),
         ]
         m.d.comb += [
             self.symbol.eq(address[1:]),
             self.gross_row.eq(row),
-            readable.eq(is_limit | is_released | is_net | is_gross_limit | is_gross | is_terms),
-            writable.eq(is_limit | (is_gross_limit & ~nobody) | is_terms | is_clear),
+            readable.eq(is_limit | is_released | is_net | is_gross_limit | is_gross | is_terms | is_parent | is_left),
+            writable.eq(is_limit | (is_gross_limit & ~nobody) | is_terms | is_parent | is_clear),
+            self.wanted.eq(asked & ~self.wiping & ~(is_parent & self.sweeping) & ~self.step.any()),
         ]
 
         # Reading: what is not meant is 0.
         answer, latched = Signal(), Signal(32)
         limit, released, gross, high = Signal(SHARE_BITS), Signal(SHARE_BITS), Signal(GROSS_BITS), Signal(32)
-        terms, content = Signal(GROSS_BITS), Signal(GROSS_BITS)
-        m.d.comb += content.eq(limit | released | gross | terms)
+        terms, parent, content = Signal(GROSS_BITS), Signal(GROSS_BITS), Signal(GROSS_BITS)
+        m.d.comb += content.eq(limit | released | gross | terms | parent)
         m.d.sync += [
             answer.eq(self.step[3]),
             limit.eq(Mux(is_limit & ~is_high, self.limit, 0)),
@@ -113,6 +121,7 @@ class Tables(wiring.Component):
                 | Mux(is_gross & ~is_high & ~self.sweeping, self.gross, 0)
             ),
             terms.eq(Mux(is_terms & ~is_high, self.terms, Mux(is_net & ~is_high & ~self.sweeping, self.net, 0))),
+            parent.eq(Mux(is_parent & ~is_high, self.parent, 0) | Mux(is_left & ~is_high, self.parent_left, 0)),
             high.eq(Mux(is_high, latched, 0)),
             self.bus.ack.eq(answer),
             self.bus.error.eq(~Mux(self.bus.write, writable, readable)),
@@ -131,6 +140,7 @@ class Tables(wiring.Component):
         m.d.sync += [
             self.load_gross.eq(load & is_gross_limit & ~nobody),
             self.load_terms.eq(load & is_terms),
+            self.load_parent.eq(load & is_parent),
             self.data.eq(Mux(load, Cat(held, self.bus.data), 0)),
         ]
         with m.If(self.step[2] & self.bus.write & ~is_high & ~is_clear):

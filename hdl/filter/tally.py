@@ -31,6 +31,8 @@ ENTER_CHECKS = {
     "market": Reason.MARKET,
     "off_collar": Reason.COLLAR,
     "over_value": Reason.ORDER_VALUE,
+    "over_parent": Reason.PARENT,
+    "over_children": Reason.CHILDREN,
     "over_rate": Reason.RATE,
     "over_position": Reason.POSITION,
     "over_lane": Reason.LANE_GROSS,

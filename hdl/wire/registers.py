@@ -2,7 +2,8 @@
 
 64-bit values take two words, low word first. Reading the low word latches the high one; writing the low word holds
 it until the high word is written, and then both take effect at once. Registers are 0 after reset unless said.
-Configuration (`CONFIG_FIRST` to `CONFIG_LAST`) can be written only while every lane is killed.
+Configuration (the addresses in `CONFIG`) can be written only while every lane is killed. Writing a parent gives it all
+of its shares and children.
 """
 
 from collections.abc import Sequence
@@ -48,10 +49,10 @@ class Reg(IntEnum):
     ORDER_SIZE = 0x0103  # RW  largest quantity of one order
     WATCHDOG = 0x0104  # RW  cycles without heartbeat that kill; 0: never armable
     HASH_KEY = 0x0105  # RW  3 words: Toeplitz key, bit 0 of the first word meets the first bit of the symbol
-    CLEAR_EXPOSURE = 0x0108  # WO  any value: zeroes net, exposure and gross, forgets open orders; an event tells
+    CLEAR_EXPOSURE = 0x0108  # WO  any value: zeroes net, exposure, gross, parents; forgets open orders; an event tells
     ORDER_VALUE = 0x010A  # RW  64 bits (52 used): largest quantity times price of one order; 10^-4 dollars
     TRIPS = 0x010C  # RW  2 words: two bits, a Trip, for each Reason from TAG to FIRM_GROSS, TAG in the lowest
-    LANE_MODE = 0x0110  # RW  8 words, a lane each: bit 0 TCP, 1 OUCH 4.2, 3..2 Action, 4 no DUPLICATE, 5 evidence
+    LANE_MODE = 0x0110  # RW  a word a lane: bit 0 TCP, 1 OUCH 4.2, 3..2 Action, 4 no DUPLICATE, 5 evidence, 6 no parent
     LANE_KEY = 0x0120  # RW  8 lanes x 4 words: LANE_KEY layout, octet 0 in bits 7..0 of the first word
     GROSS_LIMIT = 0x0140  # RW  16 rows x 64 bits: lanes 0 to 7, row 8 the firm; 10^-4 dollars
     BUILD_TAG = 0x0160  # RW  8 words, a lane each: how a ClOrdID begins, its first octet in bits 31..24
@@ -67,13 +68,19 @@ class Reg(IntEnum):
     EXPOSURE = 0x2800  # RO  512 symbols x 2 sides x 64 bits: shares released, and not executed or canceled since
     COUNTER = 0x3000  # RO  16 rows x 128 counters of 32 bits; rows 0 to 7 lanes, row 8 no lane
 
+    PARENT = 0x4000  # RW  512 x 64 bits: 20..0 shares, 40..32 symbol, 41 sells, 46..42 letter, 60..47 children (read 0)
+    PARENT_LEFT = 0x4400  # RO  512 parents x 64 bits: bits 31..0 shares left, signed, 45..32 children left
 
-CONFIG_FIRST, CONFIG_LAST = 0x0100, 0x1FFF
+
+CONFIG = range(0x0100, 0x2000), range(0x4000, 0x4400)  # configuration: addresses
 ENTRY_VALID = 1 << 31  # in a directory slot's third word; bits 8..0 are the symbol's index
 
 TRADED, SHORTED = 1 << 31, 1 << 63  # in SYMBOL_TERMS: orders may name the symbol; short sales may
+SELLS, LETTER, CHILDREN = 9, 10, 15  # in the high word of PARENT: lowest bits of these; letter A is 1, and 0 is none
 
 SYMBOLS = 512
+PARENTS = 512
+MOST_PARENT_SHARES, MOST_CHILDREN = (1 << 21) - 1, (1 << 14) - 1
 SLOTS = 1024
 BUCKET_SLOTS = 8  # slots BUCKET_SLOTS * h to BUCKET_SLOTS * h + 7 hold the symbols whose hash is h
 BUCKET_BITS = 7

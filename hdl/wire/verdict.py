@@ -62,15 +62,17 @@ class Reason(IntEnum):
     MARKET = 44  # above $199,999.9900
     COLLAR = 45  # below the symbol's lowest price or above its highest
     ORDER_VALUE = 46  # quantity times price above the largest order value
-    RATE = 47  # sooner than the lane's rate allows
-    POSITION = 48  # the position that the symbol and side could come to
-    LANE_GROSS = 49  # gross notional of the lane
-    FIRM_GROSS = 50  # gross notional of the firm
-    FULL = 51  # the order could not be kept: no room among the open ones, or its number is that of one
-    BUSY = 52  # the risk engine had not decided in time (a gap far below 12 octet times)
-    # Not a frame's reason.
-    SIBLING = 53  # orders only: another message of the frame failed
-    ABORTED = 54  # left with an inverted FCS and tx_er: the kill came while it was leaving
+    PARENT = 47  # its parent is unknown, of another symbol or side, or has fewer shares left
+    CHILDREN = 48  # its parent has had all the children it may have
+    RATE = 49  # sooner than the lane's rate allows
+    POSITION = 50  # the position that the symbol and side could come to
+    LANE_GROSS = 51  # gross notional of the lane
+    FIRM_GROSS = 52  # gross notional of the firm
+    FULL = 53  # the order could not be kept: no room among the open ones, or its number is that of one
+    BUSY = 54  # the risk engine had not decided in time (a gap far below 12 octet times)
+    # Not a verdict's reason.
+    ABORTED = 55  # left with an inverted FCS and tx_er: the kill came while it was leaving
+    SIBLING = 56  # orders only: another message of the frame failed
 
 
 class Action(IntEnum):
