@@ -76,6 +76,9 @@ def parser() -> Parser:
         "--evidence", action="store_true", help="exact positions, by what the exchange reports; they are compared with "
         "its books",
     )  # fmt: skip
+    command.add_argument(
+        "--stops", action="store_true", help="only the runaway, once for each control that stops it; writes stops.json",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=1, metavar="N", help="of the order flow (%(default)s)")
     command.add_argument("--limits", type=Path, metavar="FILE", help="other limits than the drill's own")
 

@@ -26,6 +26,7 @@ MOST_DOLLARS = 1 << 48
 MOST_VALUE = 200_000_000_000  # dollars; no order can have more
 MOST_PRICE = HIGHEST_PRICE * PRICE_UNIT
 MOST_DEPTH = (1 << 32) - 1  # cycles
+MOST_POSITION = (1 << 40) - 1  # shares
 NO_AMOUNT = "expected an amount in dollars, got text"
 PROTOCOLS = ("tcp", "udp")
 # What an order brings about that fails a check, beside being stopped itself.
@@ -34,7 +35,7 @@ TRIPS |= {"position": "symbol", "lane_gross": "lane", "firm_gross": "firm"}
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Vid = Annotated[int, msgspec.Meta(ge=0, le=4094)]
-Shares = Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
+Shares = Annotated[int, msgspec.Meta(ge=0, le=MOST_POSITION)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=((1 << 32) - 1) // CYCLES_PER_MS)]
 Build = Annotated[str, msgspec.Meta(pattern="^([!-~]{4})?$")]
 PerSecond = Annotated[int, msgspec.Meta(ge=1, le=CYCLES_PER_S)]
@@ -216,6 +217,15 @@ def lenient(limits: Limits) -> Limits:
     return change(limits, lane=lanes, symbols=symbols, orders=orders)
 
 
+def unreachable(limits: Limits) -> Limits:
+    """Return `lenient` limits with positions and gross notional as high as can be."""
+    change, free = msgspec.structs.replace, lenient(limits)
+    most = Decimal(MOST_DOLLARS - 1)
+    lanes = [change(lane, gross=most) for lane in free.lane]
+    symbols = {name: change(symbol, long=MOST_POSITION, short=MOST_POSITION) for name, symbol in free.symbols.items()}
+    return change(free, lane=lanes, symbols=symbols, gross=Gross(firm=most))
+
+
 def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None:
     """Raise UsageError for what a schema cannot say."""
 
@@ -294,7 +304,7 @@ def explain(message: str, text: str, name: str) -> str:
     what, _, path = message.partition(" - at `")
     path = path.rstrip("`").removeprefix("$").removeprefix(".")
     if "[...]" in path:  # msgspec does not say which entry of a table it means
-        path = path.replace("[...]", f'."{_bad_symbol(text)}"')
+        path = path.replace("[...]", f'."{_bad_entry(text, path.partition("[")[0])}"')
     steps = _steps(path)
     if unknown := re.search(r"unknown field `(.+)`", what):
         steps = [*steps, unknown[1]]
@@ -312,12 +322,13 @@ def explain(message: str, text: str, name: str) -> str:
     return f"{name}, line {find_line(text, steps)}: {label + ': ' if label else ''}{what}"
 
 
-def _bad_symbol(text: str) -> str:
-    for symbol, entry in tomllib.loads(text, parse_float=Decimal).get("symbols", {}).items():
+def _bad_entry(text: str, table: str) -> str:
+    kind = {"symbols": Symbol, "parents": Parent}.get(table)
+    for name, entry in tomllib.loads(text, parse_float=Decimal).get(table, {}).items() if kind else ():
         try:
-            msgspec.convert(entry, Symbol)
+            msgspec.convert(entry, kind)
         except msgspec.ValidationError:
-            return str(symbol)
+            return str(name)
     return "?"
 
 

@@ -18,12 +18,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from hdl.wire.event import Kind
-from hdl.wire.registers import Count, Reg
+from hdl.wire.registers import MOST_CHILDREN, MOST_PARENT_SHARES, PARENTS, Count, Reg
 from hdl.wire.verdict import LANES, Refusal, Source
 from host import loader, router
 from host.book import Holding
-from host.config import CYCLES_PER_S, Limits
+from host.config import CYCLES_PER_S, Limits, Parent
 from host.datagrams import Datagrams
 from host.device import ALL_LANES, ArmRefused, Captures, Device, Event
 from host.errors import HostError, NoBoard, UsageError, VerificationError
@@ -55,18 +57,23 @@ class Drill:
         self.rig = rig
         self.device = Device(rig.control, name=f"the {rig.name} board")
         self.folder = folder
-        self.image = loader.build(limits)
+        self._limits = limits
+        self._prices = prices = router.prices_of(sorted(limits.symbols), seed)
+        self._parents = router.parents_of(script.parents, prices, seed)
+        self._more = router.parents_of(script.more_parents, prices, seed, first=script.parents + 1)
+        behind = script.parents + script.more_parents + 1
+        self._accounts = router.accounts_of(list(limits.symbols), behind, PARENTS - behind)
+        self.image = self._build(self._parents)
         protocol = protocol_of(limits)
         self.outcome = Outcome(script, limits, protocol, seed, rig.name, rig.clock, rig.core_sha256)
         self.recorder = Recorder(folder, limits, epoch_ns=DAY_NS + round(script.power_s * 1e9))
         self._say = say
         self._events = (folder / EVENTS_FILE).open("w")
         self._log = (folder / LOG_FILE).open("w")
-        prices = router.prices_of(sorted(limits.symbols), seed)
         self.servers = [
-            router.Server(number, router.OLD_BUILD, seed, prices, script.peg_per_s) for number in range(1, LANES + 1)
+            router.Server(number, router.OLD_BUILD, seed, prices, script.peg_per_s, accounts=self._accounts)
+            for number in range(1, LANES + 1)
         ]
-        self._prices = prices
         self.streams = Streams(limits, self._filled, seed=seed, start_s=script.power_s) if protocol == "tcp" else None
         self.traffic: Traffic = self.streams or Datagrams(limits, self._filled)
         self._now_s = script.power_s
@@ -98,6 +105,13 @@ class Drill:
             self.say(f"the drill ends here: {error}")
             raise HostError(f"drill failed: {error}; what was recorded is in {self.folder}") from None
 
+    def run_until_killed(self) -> None:
+        """Play the script up to the operator's kill."""
+        self.device.check()
+        self._morning()
+        self._runaway()
+        self._kill_firm()
+
     def say(self, text: str, cycle: int | None = None) -> None:
         """Tell what happened, at a cycle or now."""
         day_s = self._now_s if cycle is None else self.outcome.day_s(cycle)
@@ -116,6 +130,7 @@ class Drill:
         self.rig.loop(closed=True)
         if device.killed() != ALL_LANES:
             device.kill()
+        device.write(Reg.CLEAR_EXPOSURE, [1])
         loader.load(device, self.image, anew=True)
         count = len(self.image.held)
         self.say(
@@ -127,7 +142,7 @@ class Drill:
         self.outcome.builds = {server.number: server.report_build() for server in self.servers}
         self.image = loader.tag(device, self.image, self.outcome.builds)
         self.say("each lane lets through the build that its server runs: nobody compares them")
-        for at, parent in enumerate(router.parents_of(script.parents, self._prices, self.outcome.seed)):
+        for at, parent in enumerate(self._parents):
             self.servers[at % LANES].take(parent)
         self.say(f"{script.parents} parent orders wait for the open, dealt round robin")
         self._sleep(script.connect_s)
@@ -189,18 +204,20 @@ class Drill:
         self._cancel_all()
         self._restart()
         build = router.attest(self.servers)
-        self.image = loader.tag(self.device, self.image, dict.fromkeys(self.outcome.builds, build))
-        self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}: no lane takes another")
         self.device.write(Reg.CLEAR_EXPOSURE, [1])
         self._cleared = self.streams.holdings() if self.streams else {}
         self._settle()
+        if self._needs_parents:  # a clear forgets them
+            self.image = self._build([*self._parents, *self._more])
+            loader.load(self.device, self.image)
+        self.image = loader.tag(self.device, self.image, dict.fromkeys(self.outcome.builds, build))
+        self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}: no lane takes another")
         opened = self._arm()
         self.outcome.kills = [
             Killed(kill.at, kill.source, kill.lanes, kill.t_effective, opened) for kill in self.outcome.kills
         ]
         self.say("exposure cleared by the operator (logged), armed: heartbeat, nonce, CRC of the limits")
-        parents = router.parents_of(script.more_parents, self._prices, self.outcome.seed, first=script.parents + 1)
-        for at, parent in enumerate(parents):
+        for at, parent in enumerate(self._more):
             self.servers[at % LANES].take(parent)
         self._trade(self._now_s + script.clean_s)
 
@@ -219,6 +236,31 @@ class Drill:
         self.say("end of the drill: the loop was opened in a burst, every lane is killed")
 
     # The parts.
+
+    @property
+    def _needs_parents(self) -> bool:
+        return any(lane.needs_parent for lane in self._limits.lane)
+
+    def _build(self, parents: list[router.Parent]) -> loader.Image:
+        """Return the configuration; if lanes need parents, it has those that were entered, and no others."""
+        if not self._needs_parents:
+            return loader.build(self._limits)
+        entered = {
+            router.name_of(parent.number): Parent(
+                symbol=parent.symbol,
+                side="buy" if parent.buy else "sell",
+                shares=parent.quantity,
+                children=-(-parent.quantity // router.LOT),
+            )
+            for parent in parents
+        }
+        entered |= {
+            name: Parent(
+                symbol=symbol, side="buy" if buy else "sell", shares=MOST_PARENT_SHARES, children=MOST_CHILDREN
+            )
+            for (symbol, buy), name in self._accounts.items()
+        }
+        return loader.build(msgspec.structs.replace(self._limits, parents=entered))
 
     def rig_now(self) -> int:
         """Record what happened until now and return the cycle."""

@@ -15,6 +15,7 @@ from enum import Enum
 from host.errors import VerificationError
 
 NEW_BUILD, OLD_BUILD = "RLP1", "PEG0"
+CUSTOMER, ACCOUNT = "P", "D"  # letters of parents: a customer's order; the other flow, one for each symbol and side
 LOTS = (99, 99, 99, 100)  # 3 : 1, as in the totals of the day
 LOT = 100
 BACKGROUND_PER_S = 5.0  # orders of the other flow, per server
@@ -71,7 +72,8 @@ class Parent:
 class Server:
     """One router: numbered as its lane, 1 to 8.
 
-    `peg_per_s` is the rate of Power Peg over all its parents.
+    `peg_per_s` is the rate of Power Peg over all its parents. `accounts`: the parents of the other flow, which is in
+    their symbols only, if there are any.
     """
 
     number: int
@@ -80,8 +82,10 @@ class Server:
     symbols: dict[str, int]  # symbol: price in cents
     peg_per_s: float
     parents: list[Parent] = field(default_factory=list)
+    accounts: dict[tuple[str, bool], str] = field(default_factory=dict)  # names, by symbol and side
 
     def __post_init__(self) -> None:
+        self._traded = sorted({symbol for symbol, _ in self.accounts} or self.symbols)
         self._draw = random.Random(f"{self.seed} server {self.number}")
         self._user_ref = self._drafts = 0
         self._children: dict[int, Parent] = {}  # of drafts
@@ -126,7 +130,7 @@ class Server:
 
     def burst(self, at_s: float) -> Sent:
         """Return one more order of the other flow, at a time of the caller's."""
-        symbol, buy = self._draw.choice(sorted(self.symbols)), self._draw.random() < 0.5
+        symbol, buy = self._draw.choice(self._traded), self._draw.random() < 0.5
         return self._number(self._enter(at_s, symbol, buy, LOT // 2, 0))
 
     def _number(self, draft: Sent) -> Sent:
@@ -174,7 +178,7 @@ class Server:
         if self._background_s is None or self._background_s < begin_s:
             self._background_s = begin_s + self._draw.expovariate(BACKGROUND_PER_S)
         while self._background_s < end_s:
-            at_s, symbol = self._background_s, self._draw.choice(sorted(self.symbols))
+            at_s, symbol = self._background_s, self._draw.choice(self._traded)
             order = self._enter(at_s, symbol, self._draw.random() < 0.5, self._draw.randrange(1, LOT), 0)
             if self._draw.random() < CANCELLED:
                 order = replace(order, rests=True)
@@ -196,8 +200,14 @@ class Server:
         self._drafts += 1
         spread = self._draw.randint(1, 3)
         price = self.symbols[symbol] + (spread if buy else -spread)
-        order_id = f"{self.build}P{parent:03X}"
+        name = name_of(parent) if parent else self.accounts.get((symbol, buy), name_of(0))
+        order_id = self.build + name
         return Sent(at_s, What.ENTER, self.number, self._drafts, symbol, buy, quantity, price, parent, order_id)
+
+
+def name_of(parent: int, letter: str = CUSTOMER) -> str:
+    """Return how an order names its parent, behind the build."""
+    return f"{letter}{parent:03X}"
 
 
 class CopyFailed(Exception):
@@ -249,6 +259,12 @@ def parents_of(count: int, symbols: dict[str, int], seed: int, *, first: int = 1
         quantity = draw.randrange(100, 501, 50)
         found.append(Parent(first + at, symbol, draw.random() < 0.5, quantity, symbols[symbol]))
     return found
+
+
+def accounts_of(symbols: Sequence[str], first: int, count: int) -> dict[tuple[str, bool], str]:
+    """Return names of parents for the other flow, of both sides of each symbol, as far as `count` numbers go."""
+    sides = [(symbol, buy) for symbol in sorted(symbols)[: count // 2] for buy in (True, False)]
+    return {side: name_of(number, ACCOUNT) for number, side in enumerate(sides, first)}
 
 
 def prices_of(symbols: Sequence[str], seed: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hdl.wire.verdict import Source
-from host import config, measure, places, report, results
+from host import config, measure, places, report, results, stops
 from host.config import Limits
 from host.drill import EVENTS_FILE, LOG_FILE, Drill
 from host.errors import HostError, NoBoard, UsageError, VerificationError
@@ -43,6 +43,12 @@ def drill(args: argparse.Namespace) -> None:
     limits = config.speaking(load_limits(args.limits), args.protocol, evidence=args.evidence)
     folder = clear_folder(args.out)
     say("starting the rig (the first time on a machine this compiles the core)")
+    if args.stops:
+        found, wrong = stops.run(lambda: places.open_rig(args.rig), limits, folder, seed=args.seed, say=say)
+        print((folder / stops.RESULT_FILE).read_text() if args.json else stops.as_text(found))
+        if wrong:
+            raise VerificationError("drill knight --stops: " + "; ".join(wrong))
+        return
     with places.open_rig(args.rig) as rig:
         played = play(rig, limits, folder, seed=args.seed)
     conclude(played, as_json=args.json)

@@ -47,6 +47,7 @@ ROWS = {
     "exact positions": [
         "released by A", "released by C", "released by D", "released by E", "released by J", "UNKNOWN", "ABOVE", R.FULL,
     ],
+    "parents": [R.PARENT, R.CHILDREN, "given back to a parent"],
 }  # fmt: skip
 
 
@@ -99,6 +100,7 @@ class Coverage:
                 self._seen[Contradiction(event.reason).name] += 1
         for letter, times in model.budget.evidence.seen.items():
             self._seen[f"released by {letter}"] += times
+        self._seen["given back to a parent"] += model.budget.parents.back
         self._seen["a gap spoilt"] += sum(row[Count.RETURN_GAPS] for row in model.counters[:8])
         opened = Counter(event.lane for event in model.ledger.events if event.kind == 11)
         self._seen["another session"] += sum(count - 1 for count in opened.values())

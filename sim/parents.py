@@ -24,9 +24,13 @@ def name_of(letter: str, number: int) -> bytes:
 
 
 class Parents:
-    """What is left, by number: shares less those of children that are open or were executed, and children."""
+    """What is left, by number: shares less those of children that are open or were executed, and children.
+
+    back: how often something came back.
+    """
 
     def __init__(self, parents: dict[int, Parent]):
+        self.back = 0
         self.load(parents)
 
     def load(self, parents: dict[int, Parent]) -> None:
@@ -52,6 +56,7 @@ class Parents:
     def give(self, number: int | None, shares: int, children: int = 0) -> None:
         """Something comes back: of what was canceled shares only, of what did not leave a child as well."""
         if number is not None:
+            self.back += shares > 0
             self.left[number][0] += shares
             self.left[number][1] += children
 

@@ -143,6 +143,45 @@ def test_what_is_wrong_is_one_line_that_names_it(old, new, message):
     assert caught.value.exit_code == 2
 
 
+PARENT = '[parents]\nP1A7 = { symbol = "AAA", side = "sell", shares = 2_097_151, children = 16_383 }\n'
+
+
+def test_parents_have_names_as_orders_say_them():
+    """A letter and three hexadecimal digits below 200; every lane needs them unless it says otherwise."""
+    limits = config.parse(GOOD + PARENT)
+    assert limits.parents == {"P1A7": config.Parent(symbol="AAA", side="sell", shares=2_097_151, children=16_383)}
+    assert all(lane.needs_parent for lane in limits.lane)
+    assert not any(lane.needs_parent for lane in config.lenient(limits).lane)
+    assert not config.parse(GOOD.replace("vlan = 100", "needs_parent = false")).lane_of(2).needs_parent
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        *((("P1A7", name, f'parents."{name}": a name is a capital letter and three hexadecimal digits, 000 to 1FF'))
+          for name in ("p1A7", "P200", "P1a7", "P1A", "P1A77", "1A7P")),
+        ("AAA", "XYZ", 'parents."P1A7": its symbol XYZ is not among the symbols'),
+        ("sell", "short", "parents.P1A7.side: invalid enum value 'short'"),
+        ("2_097_151", "2_097_152", "parents.P1A7.shares: expected a whole number <= 2097151"),
+        ("16_383", "0", "parents.P1A7.children: expected a whole number >= 1"),
+        (", children = 16_383", "", "parents.P1A7: children is missing"),
+        ("}", '}\nQ1A7 = { symbol = "AAA", side = "buy", shares = 1, children = 1 }',
+         'parents."Q1A7": its number is that of P1A7'),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_parent_is_one_line(old, new, message):
+    assert old in PARENT
+    with pytest.raises(UsageError) as caught:
+        config.parse(GOOD + PARENT.replace(old, new, 1), "f")
+    assert str(caught.value) == f"f, line {34 if 'Q1A7' in new else 33}: {message}"
+
+
+def test_limits_that_nothing_reaches():
+    free = config.unreachable(config.parse(GOOD))
+    assert {lane.gross for lane in free.lane} == {free.gross.firm} == {2**48 - 1}
+    assert {(symbol.long, symbol.short) for symbol in free.symbols.values()} == {(2**40 - 1, 2**40 - 1)}
+
+
 def test_a_tcp_lane_needs_no_source_port():
     lane = config.parse(GOOD.replace("source_port = 26002", 'protocol = "tcp"')).lane_of(2)
     assert lane.is_tcp and (lane.source_port, lane.dialect, lane.action) == (0, "5.0", "neutralise")

@@ -125,6 +125,45 @@ def test_what_a_failed_check_brings_about(keys, word):
     assert words[Reg.TRIPS] | words[Reg.TRIPS + 1] << 32 == word
 
 
+PARENTS = """
+[parents]
+A000 = { symbol = "AAA", side = "buy", shares = 1_000, children = 12 }
+Z1FF = { symbol = "B.C", side = "sell", shares = 2_097_151, children = 16_383 }
+"""
+
+
+def test_parents_in_registers():
+    """By hand: the symbol's number in bits 8..0 of the high word, then side, letter from bit 10, children from 15."""
+    words = dict(loader.build(config.parse(GOOD + PARENTS)).words())
+    assert [words[0x4000 + at] for at in range(4)] == [1000, 1 << 10 | 12 << 15, 0, 0]
+    assert [words[0x43FE + at] for at in range(2)] == [2_097_151, 1 | 1 << 9 | 26 << 10 | 16_383 << 15]
+
+
+def test_parents_are_read_back_but_for_their_children():
+    board, device = make()
+    image = loader.build(config.parse(GOOD + PARENTS))
+    loader.load(device, image)
+    assert board.crc == image.crc and loader.verify(device, image) == 8285
+    assert [(parent.name, parent.symbol, parent.side, parent.shares, parent.left) for parent in device.parents()] == [
+        ("A000", 0, "buy", 1000, 1000), ("Z1FF", 1, "sell", 2_097_151, 2_097_151),
+    ]  # fmt: skip
+    assert [parent.children for parent in device.parents()] == [12, 16_383]
+
+
+@pytest.mark.parametrize(("left", "said"), [(0, "0"), (999, "999"), ((1 << 32) - 5, "-5")])
+def test_a_parent_in_use_is_given_all_of_its_shares_only_when_that_is_asked_for(left, said):
+    board, device = make()
+    image = loader.build(config.parse(GOOD + PARENTS))
+    loader.load(device, image)
+    board.memory[0x4400] = left
+    message = f"^board: parent A000 has {said} of its 1,000 shares left, and loading gives it all of them; try --anew$"
+    with pytest.raises(HostError, match=message):
+        loader.load(device, image)
+    assert board.memory[0x4400] == left
+    loader.load(device, image, anew=True)
+    assert board.memory[0x4400] == 1000
+
+
 def test_tags_are_written_behind_the_limits_and_confirmed():
     board, device = make()
     image = loader.build(config.parse(GOOD))

@@ -55,6 +55,7 @@ def test_every_register_that_a_file_sets_has_a_name():
         (0x803, 1, "symbol AAA short limit", "4,294,967,496 shares", "200 shares"),
         (0x806, 1, "symbol B.C short limit", "1 shares", "0 shares"),
         (0x80C, 1, "symbol number 3 long limit", "1 shares", "0 shares"),
+        (0x4003, 3 | 1 << 9 | 26 << 10, "parent 001", "Z, to sell 0 shares of symbol number 3", "nothing"),
     ],
 )  # fmt: skip
 def test_one_word_that_differs_is_named(board, register, value, what, held, file):

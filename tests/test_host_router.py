@@ -99,6 +99,19 @@ def test_attestation_asks_each_server_itself():
     assert router.attest(servers) == NEW_BUILD
 
 
+def test_the_other_flow_names_a_parent_for_each_symbol_and_side():
+    """Of as many symbols as there are numbers for; without any it names number 0, and trades in all."""
+    accounts = router.accounts_of(["BBB", "AAA"], 0x100, 3)
+    assert accounts == {("AAA", True): "D100", ("AAA", False): "D101"}
+    server = Server(1, NEW_BUILD, 1, PRICES, 400, accounts=accounts)
+    orders = [sent for sent in server.emit(0, 100) if sent.what == What.ENTER] + [server.burst(100)]
+    assert {(sent.symbol, sent.buy, sent.order_id) for sent in orders} == {
+        ("AAA", True, "RLP1D100"), ("AAA", False, "RLP1D101"),
+    }  # fmt: skip
+    without = [sent for sent in make(NEW_BUILD).emit(0, 100) if sent.what == What.ENTER]
+    assert {sent.order_id for sent in without} == {"RLP1P000"} and {sent.symbol for sent in without} == set(PRICES)
+
+
 def test_parents_are_spread_over_all_symbols():
     prices = router.prices_of([f"S{number:03}" for number in range(154)], 1)
     parents = router.parents_of(212, prices, 1)

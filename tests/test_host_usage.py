@@ -57,6 +57,22 @@ def test_rows_of_a_board():
     ]
 
 
+def test_rows_of_parents():
+    """By hand: 250 of 1,000 shares are used; more than all of another's were executed."""
+    parents = (
+        '[parents]\nA001 = { symbol = "AAA", side = "buy", shares = 1_000, children = 9 }\n'
+        'B002 = { symbol = "AAA", side = "sell", shares = 10, children = 1 }\n'
+    )
+    image = loader.build(config.parse(GOOD + parents))
+    board, device = make(image=image)
+    board.memory |= {Reg.PARENT_LEFT + 2: 750, Reg.PARENT_LEFT + 3: 7, Reg.PARENT_LEFT + 4: (1 << 32) - 5}
+    found = [row for row in rows(device, image) if row.scope == "parent"]
+    assert [(row.name, row.what, row.unit, row.used, row.limit, row.percent) for row in found] == [
+        ("A001", "shares", "shares", 250, 1000, 25), ("A001", "children left", "orders", None, 7, None),
+        ("B002", "shares", "shares", 15, 10, 150), ("B002", "children left", "orders", None, 1, None),
+    ]  # fmt: skip
+
+
 def test_the_use_of_a_position_is_what_it_could_come_to():
     """By hand: 60 bought and 33 open to buy, of 100; 150 open to sell, of 200. Then 33 open against 40 sold."""
     for net, long, short in ((60, (93, 93), (90, 45)), (-40, (-7, 0), (190, 95)), (-160, (-127, 0), (310, 155))):

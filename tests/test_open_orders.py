@@ -38,7 +38,7 @@ class Bench:
         ctx.set(parts.clear, 0)
 
     async def tick(self, *, probe=None, enter=None, forget=None, report=None):
-        """One cycle. enter: (lane, ref, row, quantity, price), probed before; forget: (lane, ref, slot)."""
+        """One cycle. enter: (lane, ref, row, quantity, price, parent), probed before; forget: (lane, ref, slot)."""
         ctx, parts, model, now = self.ctx, self.parts, self.evidence, self.cycle
         for name, value in (("probe", probe), ("enter", enter), ("forget", forget), ("report_valid", report)):
             ctx.set(getattr(parts, name), value is not None)
@@ -47,8 +47,9 @@ class Bench:
             ctx.set(parts.probe_ref, probe[1])
             model.probe(now)
         if enter:
-            _, _, row, quantity, price = enter
-            ctx.set(parts.order, {"index": row >> 1, "sell": row & 1, "price": price, "quantity": quantity})
+            _, _, row, quantity, price, parent = enter
+            family = {"parent": parent or 0, "child": parent is not None}
+            ctx.set(parts.order, {"index": row >> 1, "sell": row & 1, "price": price, "quantity": quantity} | family)
             model.enter(now, *enter)
         if forget:
             ctx.set(parts.forget_slot, forget[2])
@@ -66,7 +67,9 @@ class Bench:
         if expected:
             seen = ctx.get(parts.change.payload)
             notional = (seen.notional ^ 1 << 52) - (1 << 52)
-            change = Change(2 * seen.index + seen.sell, seen.lane, seen.released, seen.executed, notional)
+            parent = seen.parent if seen.child else None
+            change = Change(2 * seen.index + seen.sell, seen.lane, seen.released, seen.executed, notional, parent)
+            assert seen.back == seen.released - seen.executed
             assert change == model.offer[1]
             if ready:
                 self.changes.append(change)
@@ -95,7 +98,7 @@ class Bench:
                 return
         raise AssertionError("never at rest")
 
-    async def enter(self, lane, ref, row=10, quantity=100, price=10_000):
+    async def enter(self, lane, ref, row=10, quantity=100, price=10_000, parent=None):
         """Look up and enter an order; return its slot, None if there is no room."""
         await self.tick(probe=(lane, ref))
         for _ in range(LOOKUP):
@@ -104,7 +107,7 @@ class Bench:
         assert room == self.evidence.room(lane, ref, self.cycle - LOOKUP - 1)
         if not room:
             return None
-        await self.tick(enter=(lane, ref, row, quantity, price))
+        await self.tick(enter=(lane, ref, row, quantity, price, parent))
         return slot
 
 
@@ -157,17 +160,18 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("parent", [None, 300])
 @pytest.mark.parametrize("name", CASES)
-def test_what_a_report_changes(name):
-    """An order of 100 shares at one dollar: released, executed and notional, worked out by hand."""
+def test_what_a_report_changes(name, parent):
+    """An order of 100 shares at one dollar: released, executed and notional, worked out by hand; and whose child."""
     reports, changes, told = CASES[name]
 
     async def scene(one):
-        await one.enter(3, 7)
+        await one.enter(3, 7, parent=parent)
         for report in reports:
             await one.tick(report=report)
             await one.rest()
-        assert [change[2:] for change in one.changes] == changes
+        assert [(*change[2:5], change.parent) for change in one.changes] == [(*change, parent) for change in changes]
         assert [what.name for what in one.told] == told
 
     bench(scene)
@@ -181,7 +185,7 @@ def test_executions_with_a_reference_price_are_of_42_only():
             await one.enter(lane, 7)
             await one.tick(report=says("G", 7, 10, 20_000, lane=lane))
             await one.rest()
-        assert one.changes == [Change(10, 1, 10, 10, 100_000)]
+        assert one.changes == [Change(10, 1, 10, 10, 100_000, None)]
 
     bench(scene, older=2)
 
@@ -224,12 +228,12 @@ def test_an_order_is_found_from_the_cycle_behind_its_entering_on():
             for _ in range(LOOKUP):
                 await one.tick()
             slot = one.ctx.get(one.parts.slot)
-            await one.tick(enter=(2, ref, 5, 9, 3), report=says("E", 1, lane=7))
+            await one.tick(enter=(2, ref, 5, 9, 3, 511), report=says("E", 1, lane=7))
             for _ in range(wait):
                 await one.tick()
             await one.tick(report=says("C", ref, 4, lane=2))
             await one.rest()
-            assert one.changes.pop() == Change(5, 2, 4, 0, -12)
+            assert one.changes.pop() == Change(5, 2, 4, 0, -12, 511)
             await one.tick(forget=(2, ref, slot))
             await one.tick(report=says("C", ref, 4, lane=2))
             await one.rest()
@@ -266,7 +270,8 @@ class Play:
         elif one.cycle > self.since + LOOKUP and random.random() < 0.3:
             if self.room and random.random() < 0.9:
                 quantity = random.choice((1, 100, random.randrange(1, 1_000_000)))
-                events["enter"] = *self.probed, random.randrange(1024), quantity, random.randrange(1, 2**31)
+                price, parent = random.randrange(1, 2**31), random.choice((None, random.randrange(512)))
+                events["enter"] = *self.probed, random.randrange(1024), quantity, price, parent
                 if random.random() < 0.8:
                     self.open[self.probed] = quantity
                 else:

@@ -31,7 +31,7 @@ def test_rounds_repeat_with_their_seed():
 def test_what_leaves_is_the_stream_with_orders_overwritten():
     """P8, P9: and what is repeated, also behind an arm, is what had left; no order completes behind a kill."""
     coverage, whole, stopped = Coverage(), 0, 0
-    for seed in range(6):
+    for seed in range(8):
         solo = fuzz.fight_tcp(seed, alone=True, coverage=coverage)
         orders = receive(solo.model)
         whole, stopped = whole + orders[0], stopped + orders[1]

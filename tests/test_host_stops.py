@@ -1,0 +1,61 @@
+"""host.stops: the same runaway against one control at a time, on the virtual board."""
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from hdl.wire.verdict import Source
+from host import config, places, runs, stops
+from host.outcome import Script
+
+OPEN_S = 9.5 * 3600
+SHORT = Script(operator_s=OPEN_S + 3, after_kill_s=0.25)
+
+
+def run(folder):
+    limits = config.speaking(runs.packaged_limits(), "tcp", evidence=True)
+    symbols = {name: replace(symbol, long=500, short=500) for name, symbol in limits.symbols.items()}
+    limits = replace(limits, symbols=symbols)
+    return stops.run(lambda: places.open_rig("virtual"), limits, folder, seed=1, script=SHORT, say=print)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """Every stop of a short morning, under positions of 500 shares, which the runaway comes to in a second."""
+    folder = tmp_path_factory.mktemp("stops")
+    found, wrong = run(folder)
+    assert wrong == []
+    return {one.stop: one for one in found}, folder
+
+
+def test_the_parents_stop_it_first_and_the_operator_last(played):
+    """Shares that got out are at most those that had been entered; the operator's are the runaway's of 3 s."""
+    found, _ = played
+    assert list(found) == ["parent budget", "gross limit", "position limit", "operator"]
+    budget, gross, position, operator = found.values()
+    assert 0 < budget.orders < gross.orders < operator.orders
+    assert 0 < budget.after_s < gross.after_s < 3 < operator.after_s < 3.1
+    assert budget.shares <= 27 * 500 and budget.usd < 2_000_000
+    assert 1_900_000 < gross.usd <= 2_000_000
+    assert budget.orders < position.orders < operator.orders
+    assert [one.by for one in found.values()] == ["breach", "breach", "breach", "serial"]
+    assert [one.others_stopped for one in (budget, gross, operator)] == [0, 0, 0]
+
+
+def test_what_was_found_is_written(played):
+    found, folder = played
+    told = json.loads((folder / "stops.json").read_text())
+    assert told["schema"] == "breakwire.stops/1" and told["wrong"] == []
+    assert [one["stop"] for one in told["stops"]] == list(found)
+    lines = stops.as_text(list(found.values())).splitlines()
+    assert len(lines) == 5 and lines[1].startswith("parent budget  ")
+
+
+def test_a_control_that_does_not_stop_it_is_told(monkeypatch, tmp_path):
+    """Nothing stops it but the operator."""
+    stop = stops.Stop("gross limit", Source.BREACH, config.unreachable)
+    monkeypatch.setattr(stops, "STOPS", (stop,))
+    _, wrong = run(tmp_path)
+    assert wrong == ["gross limit: the lane was killed by serial, not by breach"]
+    assert json.loads((tmp_path / "stops.json").read_text())["wrong"] == wrong
