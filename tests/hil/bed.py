@@ -58,6 +58,7 @@ gross = 1_000_000
 build = "serv"
 rate_per_s = 10_000
 burst = 1_000
+needs_parent = false
 """
 
 
