@@ -11,14 +11,12 @@ and only what needs a memory of orders is checked.
     positions.hear(0, ord("E"), 1, 0, 100, 10_000)
 """
 
-from enum import IntEnum
 from typing import NamedTuple
 
-from hdl.wire import verdict
-from hdl.wire.verdict import FIRM, LANES
+from hdl.wire.verdict import FIRM, LANES, Reason
 from sim.chain import Chain, Enter, Event, Replace
 
-__all__ = ["Chain", "Enter", "Event", "Heard", "Parent", "Positions", "Reason", "Replace", "Token"]
+__all__ = ["Chain", "Enter", "Event", "Heard", "Parent", "Positions", "Replace", "Token"]
 
 SYMBOLS = 512
 # Sums. One that reaches its largest value stays there, it is a kill of the firm, and nothing fits into it any more.
@@ -27,20 +25,14 @@ OPEN = 2**40 - 1
 GROSS = 2**64 - 1
 
 
-class Reason(IntEnum):
-    """Why an order is stopped, beside the reasons of `hdl.wire.verdict`, with none of whose numbers these meet."""
-
-    UNKNOWN = 64  # replaces an order that is unknown: never there, replaced already, or dead
-    FULL = 65  # a Replace of the chain is pending, or there is no room for one more order
-    PARENT = 66  # unknown, of another symbol or side, not the chain's, or its quantity would be exceeded
-    CHILDREN = 67  # one more than the parent may have
-
-
-DUPLICATE, POSITION, LANE_GROSS, FIRM_GROSS = (
-    verdict.Reason[name] for name in ("DUPLICATE", "POSITION", "LANE_GROSS", "FIRM_GROSS")
+# Why an order is stopped. UNKNOWN, beside the reasons that the filter has: it replaces an order that is unknown, never
+# there, replaced already, or dead. FULL is also that a Replace of the chain is pending, PARENT that it is not the
+# chain's.
+UNKNOWN = 64
+DUPLICATE, PARENT, CHILDREN, POSITION, LANE_GROSS, FIRM_GROSS, FULL = (
+    Reason[name] for name in ("DUPLICATE", "PARENT", "CHILDREN", "POSITION", "LANE_GROSS", "FIRM_GROSS", "FULL")
 )
-UNKNOWN, FULL, PARENT, CHILDREN = Reason
-assert max(verdict.Reason) < UNKNOWN
+assert max(Reason) < UNKNOWN
 
 
 class Parent(NamedTuple):

@@ -16,16 +16,15 @@ from typing import NamedTuple
 
 from hdl.wire.verdict import Reason
 from sim.market import HIGHEST, LANES, MOST, Market
-from sim.positions import SYMBOLS, Enter, Parent, Positions, Replace, Token
-from sim.positions import Reason as More
+from sim.positions import SYMBOLS, UNKNOWN, Enter, Parent, Positions, Replace, Token
 from sim.truth import Truth
 
 PLENTY = 10**18
 R = Reason
 # What runs are to reach; of Enter and Replace, decisions.
 ROWS = {
-    "Enter": ["passed", R.DUPLICATE, More.FULL, More.PARENT, More.CHILDREN, R.POSITION, R.LANE_GROSS, R.FIRM_GROSS],
-    "Replace": ["passed", More.UNKNOWN, R.DUPLICATE, More.FULL, More.PARENT, R.POSITION, R.LANE_GROSS, R.FIRM_GROSS],
+    "Enter": ["passed", R.DUPLICATE, R.FULL, R.PARENT, R.CHILDREN, R.POSITION, R.LANE_GROSS, R.FIRM_GROSS],
+    "Replace": ["passed", UNKNOWN, R.DUPLICATE, R.FULL, R.PARENT, R.POSITION, R.LANE_GROSS, R.FIRM_GROSS],
     "Replace of": ["live", "pending", "dead", "to be undone", "never there"],
     "outcome": [
         "replaced", "replaced and canceled", "invalid", "rejected", "of an order that is dead", "after executions",
@@ -317,7 +316,7 @@ def _key(row, what):
 
 
 def _name(what) -> str:
-    return what if isinstance(what, str) else what.name
+    return what if isinstance(what, str) else "UNKNOWN" if what == UNKNOWN else what.name
 
 
 def main():

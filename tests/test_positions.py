@@ -4,8 +4,7 @@ import pytest
 
 from hdl.wire.verdict import FIRM, Reason
 from sim.chain import LIVE, Enter, Event, Replace
-from sim.positions import GROSS, NET, OPEN, Heard, Parent, Positions
-from sim.positions import Reason as More
+from sim.positions import GROSS, NET, OPEN, UNKNOWN, Heard, Parent, Positions
 from sim.replies import Report
 
 INDEX, BUYS, SELLS = 5, 10, 11
@@ -146,16 +145,16 @@ def test_a_replace_that_adds_nothing_passes_beyond_the_limit():
 def test_a_replace_needs_an_order_that_is_live():
     positions = made()
     enter(positions, 1, 100)
-    assert replace(positions, 2, 3, 100) == More.UNKNOWN
-    assert replace(positions, 1, 2, 100, lane=1) == More.UNKNOWN
+    assert replace(positions, 2, 3, 100) == UNKNOWN
+    assert replace(positions, 1, 2, 100, lane=1) == UNKNOWN
     assert replace(positions, 1, 2, 100) == 0
-    assert replace(positions, 1, 3, 100) == More.FULL
-    assert replace(positions, 2, 3, 100) == More.FULL
+    assert replace(positions, 1, 3, 100) == Reason.FULL
+    assert replace(positions, 2, 3, 100) == Reason.FULL
     hear(positions, "U", 2, 100, original=1)
-    assert replace(positions, 1, 3, 100) == More.UNKNOWN
+    assert replace(positions, 1, 3, 100) == UNKNOWN
     assert replace(positions, 2, 3, 100) == 0
     hear(positions, "C", 2, 100)
-    assert replace(positions, 2, 4, 100) == replace(positions, 3, 4, 100) == More.UNKNOWN
+    assert replace(positions, 2, 4, 100) == replace(positions, 3, 4, 100) == UNKNOWN
 
 
 def test_numbers_rise():
@@ -171,12 +170,12 @@ def test_numbers_rise():
 def test_every_order_and_every_pending_replace_needs_room():
     positions = made(entries=3)
     assert enter(positions, 1, 1) == enter(positions, 2, 1) == replace(positions, 1, 3, 1) == 0
-    assert enter(positions, 4, 1) == replace(positions, 2, 4, 1) == More.FULL
+    assert enter(positions, 4, 1) == replace(positions, 2, 4, 1) == Reason.FULL
     hear(positions, "U", 3, 1, original=1)
     assert replace(positions, 2, 4, 1) == 0
     hear(positions, "J", 2)
     assert enter(positions, 5, 1) == enter(positions, 6, 1) == 0
-    assert enter(positions, 7, 1) == More.FULL
+    assert enter(positions, 7, 1) == Reason.FULL
 
 
 def test_room_may_be_anything():
@@ -185,23 +184,27 @@ def test_room_may_be_anything():
             return ref % 2
 
     positions = Odd({(INDEX, True): 1000}, [10**12] * 9)
-    assert (enter(positions, 1, 1), enter(positions, 2, 1), replace(positions, 1, 2, 1)) == (0, More.FULL, More.FULL)
+    assert (enter(positions, 1, 1), enter(positions, 2, 1), replace(positions, 1, 2, 1)) == (
+        0,
+        Reason.FULL,
+        Reason.FULL,
+    )
 
 
 def test_511_orders():
     positions = made()
-    assert [enter(positions, ref, 1) for ref in range(1, 513)] == [0] * 511 + [More.FULL]
+    assert [enter(positions, ref, 1) for ref in range(1, 513)] == [0] * 511 + [Reason.FULL]
 
 
 def test_children_never_exceed_their_parents_quantity():
     positions = made(parents={7: Parent(INDEX, True, 300, 99)})
-    assert enter(positions, 1, 301, parent=7) == More.PARENT
+    assert enter(positions, 1, 301, parent=7) == Reason.PARENT
     assert enter(positions, 1, 200, parent=7) == enter(positions, 2, 100, parent=7) == 0
-    assert enter(positions, 3, 1, parent=7) == More.PARENT
+    assert enter(positions, 3, 1, parent=7) == Reason.PARENT
     hear(positions, "E", 1, 50, PRICE)
-    assert enter(positions, 3, 1, parent=7) == More.PARENT
+    assert enter(positions, 3, 1, parent=7) == Reason.PARENT
     hear(positions, "C", 1, 60)
-    assert replace(positions, 2, 3, 161, parent=7) == More.PARENT
+    assert replace(positions, 2, 3, 161, parent=7) == Reason.PARENT
     assert replace(positions, 2, 3, 160, parent=7) == 0
     hear(positions, "J", 2)
     assert positions.used == {7: 140}
@@ -212,11 +215,11 @@ def test_children_never_exceed_their_parents_quantity():
 def test_a_parent_has_one_symbol_one_side_and_so_many_children():
     positions = made(parents={7: Parent(INDEX, True, 300, 2), 8: Parent(INDEX + 1, True, 300, 2)})
     for parent, buy in ((6, True), (8, True), (7, False)):
-        assert enter(positions, 1, 1, buy=buy, parent=parent) == More.PARENT
+        assert enter(positions, 1, 1, buy=buy, parent=parent) == Reason.PARENT
     assert enter(positions, 1, 1, parent=7) == 0
     hear(positions, "C", 1, 1)
     assert enter(positions, 2, 1, parent=7) == 0
-    assert enter(positions, 3, 1, parent=7) == More.CHILDREN
+    assert enter(positions, 3, 1, parent=7) == Reason.CHILDREN
     assert replace(positions, 2, 3, 2, parent=7) == 0
 
 
@@ -224,8 +227,8 @@ def test_a_replace_names_its_chains_parent():
     positions = made(parents={7: Parent(INDEX, True, 300, 2), 9: Parent(INDEX, True, 300, 2)})
     enter(positions, 1, 1, parent=7)
     enter(positions, 2, 1)
-    assert replace(positions, 1, 3, 1, parent=9) == replace(positions, 1, 3, 1) == More.PARENT
-    assert replace(positions, 2, 3, 1, parent=9) == More.PARENT
+    assert replace(positions, 1, 3, 1, parent=9) == replace(positions, 1, 3, 1) == Reason.PARENT
+    assert replace(positions, 2, 3, 1, parent=9) == Reason.PARENT
     assert replace(positions, 2, 3, 1) == replace(positions, 1, 4, 1, parent=7) == 0
 
 
@@ -245,7 +248,7 @@ def test_of_several_reasons_the_first_is_told():
         told.append(positions.check(Enter(0, 9, INDEX, True, 1, 1, 7)))
         better()
     assert told == [
-        More.UNKNOWN, Reason.DUPLICATE, More.FULL, More.PARENT, More.CHILDREN, Reason.POSITION, Reason.LANE_GROSS,
+        UNKNOWN, Reason.DUPLICATE, Reason.FULL, Reason.PARENT, Reason.CHILDREN, Reason.POSITION, Reason.LANE_GROSS,
         Reason.FIRM_GROSS,
     ]  # fmt: skip
     assert positions.check(Enter(0, 9, INDEX, True, 1, 1, 7)) == 0
@@ -447,11 +450,11 @@ def test_an_executed_with_reference_price_is_an_executed_in_4_2_only():
 def test_orders_of_an_unheard_lane_are_charged_for_good():
     positions = made(unheard={0}, entries=0, parents={7: Parent(INDEX, True, 500, 9)})
     assert enter(positions, 1, 300, 10, parent=7) == 0
-    assert replace(positions, 1, 2, 300, 10, parent=7) == More.UNKNOWN
+    assert replace(positions, 1, 2, 300, 10, parent=7) == UNKNOWN
     assert hear(positions, "E", 1, 300, 10) == hear(positions, "E", 9, 300, 10) == Heard()
     assert state(positions) == (0, 300, 0, 3000)
     assert enter(positions, 1, 1, 10, parent=7) == Reason.DUPLICATE
-    assert enter(positions, 2, 201, 10, parent=7) == More.PARENT
+    assert enter(positions, 2, 201, 10, parent=7) == Reason.PARENT
     token = positions.commit(Enter(0, 2, INDEX, True, 200, 10, 7))
     positions.undo(token)
     assert state(positions) == (0, 300, 0, 3000) and positions.used == {7: 300} and positions.children == {7: 1}
@@ -461,7 +464,7 @@ def test_chains_of_a_lane_that_becomes_unheard_stay_charged():
     positions = made()
     enter(positions, 1, 300)
     positions.unheard.add(0)
-    assert replace(positions, 1, 2, 300) == More.UNKNOWN
+    assert replace(positions, 1, 2, 300) == UNKNOWN
     assert hear(positions, "C", 1, 300) == Heard()
     assert state(positions)[1] == 300
 
