@@ -75,13 +75,13 @@ def as_text(report: Report, limits: Limits, *, left_out: int) -> str:
     for row in report.use:
         if row.scope != "order":
             tables.setdefault("firm" if row.scope == "lane" else row.scope, []).append(row)
-    parts += [_table(rows, limits) for rows in tables.values() if rows]
+    parts += [as_table(rows, limits) for rows in tables.values() if rows]
     if left_out:
         parts.append(f"{left_out} symbols without use are left out; --all shows them")
     return "\n\n".join(parts)
 
 
-def _table(rows: Sequence[Row], limits: Limits) -> str:
+def as_table(rows: Sequence[Row], limits: Limits) -> str:
     """Return rows with a line for each thing and a group of columns for each limit; the firm before its lanes."""
     heads = dict.fromkeys(head for row in sorted(rows, key=lambda row: row.what) for head in _cells(row))
     lines: dict[str, dict[tuple[str, str], str]] = {}
@@ -102,9 +102,11 @@ def _label(row: Row, limits: Limits) -> str:
 
 def _cells(row: Row) -> dict[tuple[str, str], str]:
     """Return a row's cells by limit and head; the net of a symbol is of both its limits."""
+    if row.used is None:
+        return {(row.what, row.what): _number(row.limit)}
     unit = UNITS.get(row.unit, row.unit)
     percent = f"{row.percent:.2f}" if row.percent is not None else "over" if row.fullness else "-"
-    used = "-" if row.used is None else _number(row.used)
+    used = _number(row.used)
     limit = {(row.what, "limit"): _number(row.limit), (row.what, "%"): percent}
     if row.net is None or row.open is None:
         return {(row.what, f"{row.what} {unit} used"): used} | limit

@@ -91,7 +91,7 @@ def orders(device: Device, held: Held) -> Iterator[Row]:
 def parents(device: Device, held: Held) -> Iterator[Row]:
     """Shares of each parent, and the children that it has left."""
     for parent in device.parents():
-        yield _row("parent", parent.name, "shares", parent.shares - parent.left, parent.shares, unit="shares")
+        yield _row("parent", parent.name, "budget", parent.shares - parent.left, parent.shares, unit="shares")
         yield _row("parent", parent.name, "children left", None, parent.children, unit="orders")
 
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from hdl.wire.verdict import Source
 from host import config, places, runs, stops
+from host.cli import main
 from host.outcome import Script
 
 OPEN_S = 9.5 * 3600
@@ -59,3 +60,15 @@ def test_a_control_that_does_not_stop_it_is_told(monkeypatch, tmp_path):
     _, wrong = run(tmp_path)
     assert wrong == ["gross limit: the lane was killed by serial, not by breach"]
     assert json.loads((tmp_path / "stops.json").read_text())["wrong"] == wrong
+
+
+@pytest.mark.parametrize(("wrong", "code"), [([], 0), (["operator: 3 orders completed on killed lanes"], 4)])
+def test_the_command_prints_them_and_fails_for_what_did_not_hold(monkeypatch, tmp_path, capfd, wrong, code):
+    found = [stops.Found("operator", "serial", 30.004, 13_348, 1_324_760, 56_288_233.75, 0)]
+    monkeypatch.setattr(stops, "run", lambda *args, **options: (found, wrong))
+    assert main(["drill", "knight", "--stops", "--out", str(tmp_path)]) == code
+    out, err = capfd.readouterr()
+    assert out.splitlines()[1].split() == ["operator", "30.004", "13,348", "1,324,760", "56,288,233.75", "0"]
+    assert [line for line in err.splitlines() if line.startswith("breakwire: ")] == [
+        f"breakwire: drill knight --stops: {line}" for line in wrong
+    ]

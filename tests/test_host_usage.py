@@ -10,6 +10,7 @@ from hdl.wire.control import Op
 from hdl.wire.registers import Reg
 from host import config, loader, readback, usage
 from host.device import Device
+from host.show import as_table
 from tests.fake_board import FakeBoard, FakeLink
 from tests.test_host_cli import breakwire
 from tests.test_host_cli import port as port
@@ -63,14 +64,20 @@ def test_rows_of_parents():
         '[parents]\nA001 = { symbol = "AAA", side = "buy", shares = 1_000, children = 9 }\n'
         'B002 = { symbol = "AAA", side = "sell", shares = 10, children = 1 }\n'
     )
-    image = loader.build(config.parse(GOOD + parents))
+    limits = config.parse(GOOD + parents)
+    image = loader.build(limits)
     board, device = make(image=image)
     board.memory |= {Reg.PARENT_LEFT + 2: 750, Reg.PARENT_LEFT + 3: 7, Reg.PARENT_LEFT + 4: (1 << 32) - 5}
     found = [row for row in rows(device, image) if row.scope == "parent"]
     assert [(row.name, row.what, row.unit, row.used, row.limit, row.percent) for row in found] == [
-        ("A001", "shares", "shares", 250, 1000, 25), ("A001", "children left", "orders", None, 7, None),
-        ("B002", "shares", "shares", 15, 10, 150), ("B002", "children left", "orders", None, 1, None),
+        ("A001", "budget", "shares", 250, 1000, 25), ("A001", "children left", "orders", None, 7, None),
+        ("B002", "budget", "shares", 15, 10, 150), ("B002", "children left", "orders", None, 1, None),
     ]  # fmt: skip
+    assert as_table(found, limits).splitlines() == [
+        "parent  budget shares used  limit       %  children left",
+        "A001                   250  1,000   25.00              7",
+        "B002                    15     10  150.00              1",
+    ]
 
 
 def test_the_use_of_a_position_is_what_it_could_come_to():
