@@ -43,9 +43,12 @@ async def left(ctx, parents, number):
     return shares - (shares >> 31 << 32), found >> 32
 
 
-async def run(ctx, parents, operations):
-    """Apply (kind, number, shares, whole), three cycles each."""
+async def run(ctx, parents, operations, gap=lambda: 0):
+    """Apply (kind, number, shares, whole), three cycles each, with so many cycles before."""
     for kind, number, shares, whole in [*operations, *[(IDLE, 0, 0, 0)] * 2]:
+        for _ in range(gap()):
+            ctx.set(parents.number, number ^ 1)
+            await ctx.tick()
         ctx.set(parents.number, number)
         await ctx.tick().repeat(2)
         ctx.set(parents.apply, kind != IDLE)
@@ -140,7 +143,7 @@ def test_operations_at_every_distance_and_of_every_kind(seed):
                     has[number][0] += shares
                     has[number][1] += whole
                 operations.append((kind, number, shares, whole))
-            await run(ctx, parents, operations)
+            await run(ctx, parents, operations, lambda: rng.choice((0, 0, 1, 2)))
             await ctx.tick().repeat(rng.randrange(1, 4))
         for number, what in has.items():
             assert await left(ctx, parents, number) == tuple(what)
