@@ -143,7 +143,7 @@ class Event:
             case Kind.BLOCK:
                 return f"symbol {self.symbol} blocked by {lane}"
             case Kind.CLEAR:
-                return "net, exposure and gross notional cleared, open orders forgotten"
+                return "net, exposure, gross notional and parents cleared, open orders forgotten"
             case Kind.CONFIG:
                 return "configuration begun"
             case Kind.NEUTRALISE:

@@ -14,20 +14,21 @@ cleared.
 Facts, and which figure stands for what, are the reference's; rates and order flow are a model.
 """
 
+import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from hdl.wire.event import Kind
 from hdl.wire.registers import MOST_CHILDREN, MOST_PARENT_SHARES, PARENTS, Count, Reg
-from hdl.wire.verdict import LANES, Refusal, Source
+from hdl.wire.verdict import LANES, Reason, Refusal, Source
 from host import loader, router
 from host.book import Holding
 from host.config import CYCLES_PER_S, Limits, Parent
 from host.datagrams import Datagrams
-from host.device import ALL_LANES, ArmRefused, Captures, Device, Event
+from host.device import ALL_LANES, ArmRefused, Captures, Device, Event, name_reason
 from host.errors import HostError, NoBoard, UsageError, VerificationError
 from host.outcome import BAD, Killed, Outcome, Script, clock
 from host.reconcile import differing
@@ -41,6 +42,7 @@ DAY_NS = 1_343_793_600_000_000_000  # 1 August 2012, 00:00 in New York
 PROGRESS_S = 10.0
 EVENTS_FILE, LOG_FILE = "events.jsonl", "drill.log"
 QUIET_S = 0.25  # in which all that is on its way has arrived
+BESIDE = 40  # cycles: no other verdict is so near
 
 Say = Callable[[str], None]
 
@@ -91,26 +93,20 @@ class Drill:
         self._events.close()
         self._log.close()
 
-    def run(self) -> None:
-        """Play the script. Raises HostError; a board that is gone by then is a failed drill, not a missing board."""
+    def run(self, *, until_killed: bool = False) -> None:
+        """Play the script, or up to the operator's kill.
+
+        Raises HostError; a board that is gone by then is a failed drill, not a missing board.
+        """
         self.device.check()
+        phases = [self._morning, self._runaway, self._kill_firm]
         try:
-            self._morning()
-            self._runaway()
-            self._kill_firm()
-            self._refuse()
-            self._repair()
-            self._close_of_drill()
+            for phase in phases if until_killed else [*phases, self._refuse, self._repair, self._close_of_drill]:
+                phase()
+            self.outcome.ended = self.rig_now()
         except NoBoard as error:
             self.say(f"the drill ends here: {error}")
             raise HostError(f"drill failed: {error}; what was recorded is in {self.folder}") from None
-
-    def run_until_killed(self) -> None:
-        """Play the script up to the operator's kill."""
-        self.device.check()
-        self._morning()
-        self._runaway()
-        self._kill_firm()
 
     def say(self, text: str, cycle: int | None = None) -> None:
         """Tell what happened, at a cycle or now."""
@@ -130,7 +126,6 @@ class Drill:
         self.rig.loop(closed=True)
         if device.killed() != ALL_LANES:
             device.kill()
-        device.write(Reg.CLEAR_EXPOSURE, [1])
         loader.load(device, self.image, anew=True)
         count = len(self.image.held)
         self.say(
@@ -208,7 +203,12 @@ class Drill:
         self._cleared = self.streams.holdings() if self.streams else {}
         self._settle()
         if self._needs_parents:  # a clear forgets them
-            self.image = self._build([*self._parents, *self._more])
+            entered = [
+                dataclasses.replace(parent, quantity=parent.quantity - parent.executed)
+                for parent in self._parents
+                if parent.executed < parent.quantity
+            ]
+            self.image = self._build([*entered, *self._more])
             loader.load(self.device, self.image)
         self.image = loader.tag(self.device, self.image, dict.fromkeys(self.outcome.builds, build))
         self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}: no lane takes another")
@@ -231,7 +231,6 @@ class Drill:
         self._take(self.rig.run(self.rig_now() + 4000))
         self._reconcile()
         self.outcome.counters = self._counters()
-        self.outcome.ended = self.rig_now()
         self.outcome.told = self.streams.told() if self.streams else None
         self.say("end of the drill: the loop was opened in a burst, every lane is killed")
 
@@ -242,7 +241,7 @@ class Drill:
         return any(lane.needs_parent for lane in self._limits.lane)
 
     def _build(self, parents: list[router.Parent]) -> loader.Image:
-        """Return the configuration; if lanes need parents, it has those that were entered, and no others."""
+        """Return the configuration; if lanes need parents, it has these and the accounts, and no others."""
         if not self._needs_parents:
             return loader.build(self._limits)
         entered = {
@@ -412,11 +411,11 @@ class Drill:
         captures = self.device.captures()
         for event in found:
             if event.kind == Kind.KILL:
-                self._note_kill(event, captures)
+                self._note_kill(event, captures, _why(event, found))
         self._captures = captures
         self._killed = self.device.killed()
 
-    def _note_kill(self, event: Event, captures: Captures) -> None:
+    def _note_kill(self, event: Event, captures: Captures, why: int) -> None:
         source = Source(event.reason)
         first = not self._captures or not self._captures.kill_at
         edge = captures.kill_at if first else event.at
@@ -426,9 +425,12 @@ class Drill:
         if source == Source.BREACH:
             self.outcome.t_breach.append(captures.breach_after)
         text = event.describe()
+        if source == Source.BREACH:
+            text += f" ({name_reason(why)})"
         if source == Source.BREACH and event.user_ref == 1 << (BAD - 1):
             gross = self.device.gross()[BAD - 1]
-            text += f": ${gross / 10_000:,.2f} gross released, the next order would have crossed its limit"
+            text += f": ${gross / 10_000:,.2f} gross released"
+            text += ", the next order would have crossed its limit" if why == Reason.LANE_GROSS else ""
         self.say(text, edge)
 
     def _captures_after_end(self) -> int:
@@ -444,6 +446,12 @@ class Drill:
             [(now - before) % (1 << 32) for now, before in zip(row, base, strict=True)]
             for row, base in zip(self.device.counters(), self._baseline, strict=True)
         ]
+
+
+def _why(kill: Event, events: Sequence[Event]) -> int:
+    """Return the reason of the order that a breach was found in, by its event beside the kill's; 0 if there is none."""
+    stopped = (Kind.DROP, Kind.NEUTRALISE, Kind.FENCE)
+    return next((one.reason for one in events if one.kind in stopped and abs(one.at - kill.at) < BESIDE), 0)
 
 
 def protocol_of(limits: Limits) -> str:

@@ -108,15 +108,15 @@ def build(limits: Limits) -> Image:
 def load(device: Device, image: Image, *, anew: bool = False) -> None:
     """Write `image` into a board whose lanes are all killed, and confirm its CRC-32.
 
-    That gives every parent all of its shares and children; if some of one are used, it has to be asked for by `anew`.
+    That gives every parent all of its shares and children. `anew` clears the exposure before, so that nothing comes
+    back to a parent of orders from before; without it, nothing may have been used of any parent.
     Raises VerificationError when the board's CRC differs, HostError when a lane is open or a parent in use.
     """
     _need_killed(device)
-    if not anew and (used := next((parent for parent in device.parents() if parent.left != parent.shares), None)):
-        raise HostError(
-            f"{device.name}: parent {used.name} has {used.left:,} of its {used.shares:,} shares left, and loading "
-            "gives it all of them; try --anew"
-        )
+    if anew:
+        device.write(Reg.CLEAR_EXPOSURE, [1])
+    else:
+        _need_unused(device, image.limits)
     device.write(Reg.CONFIG_BEGIN, [1])
     for address, values in image.runs:
         device.write(address, values)
@@ -137,6 +137,18 @@ def _need_killed(device: Device) -> None:
     killed = device.killed()
     if killed != ALL_LANES:
         raise HostError(f"{device.name}: lanes are open (killed {killed:#04x}); limits load after `breakwire kill`")
+
+
+def _need_unused(device: Device, limits: Limits) -> None:
+    """Raise HostError when loading would give a parent back what was used of it."""
+    for parent in device.parents():
+        given = limits.parents.get(parent.name)
+        children = given.children if given else 0
+        if parent.left != parent.shares or parent.children < children:
+            raise HostError(
+                f"{device.name}: parent {parent.name} has {parent.left:,} of {parent.shares:,} shares and "
+                f"{parent.children:,} children left, and loading gives it all anew; cancel what rests and try --anew"
+            )
 
 
 def _confirm(device: Device, image: Image) -> None:

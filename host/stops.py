@@ -50,7 +50,8 @@ class Found(msgspec.Struct, frozen=True):
     orders: int
     shares: int
     usd: float  # dollars exposed: what the orders that got out could buy and sell, at their prices
-    others_stopped: int  # orders of the other seven
+    others_killed: int  # of the other seven lanes, before the operator's kill
+    others_stopped: int  # orders of theirs
 
 
 def parent_budget(limits: Limits) -> Limits:
@@ -102,7 +103,7 @@ def run(
         with open_rig() as rig:
             drill = Drill(rig, stop.limits(limits), place, seed=seed, script=script, say=say)
             try:
-                drill.run_until_killed()
+                drill.run(until_killed=True)
                 found.append(_found(stop, drill))
                 wrong += [f"{stop.name}: {line}" for line in _wrong(stop, drill, found[-1])]
             finally:
@@ -114,12 +115,11 @@ def run(
 
 def as_text(found: list[Found]) -> str:
     """Return a table for a reader."""
-    rows: list[list[object]] = [
-        ["stopped by", "after s", "orders let out", "shares", "dollars exposed", "others' stopped"]
-    ]
+    heads = "stopped by", "after s", "orders let out", "shares", "dollars exposed", "others killed", "their orders"
+    rows: list[list[object]] = [[*heads]]
     for one in found:
-        numbers = [f"{one.orders:,}", f"{one.shares:,}", f"{one.usd:,.2f}", f"{one.others_stopped:,}"]
-        rows.append([one.stop, f"{one.after_s:.3f}", *numbers])
+        numbers = [f"{one.orders:,}", f"{one.shares:,}", f"{one.usd:,.2f}"]
+        rows.append([one.stop, f"{one.after_s:.3f}", *numbers, one.others_killed, f"{one.others_stopped:,}"])
     return table(rows)
 
 
@@ -159,6 +159,7 @@ def _found(stop: Stop, drill: Drill) -> Found:
         orders=len(orders),
         shares=sum(order.quantity for order in orders),
         usd=sum(order.quantity * order.price for order in orders) / UNITS,
+        others_killed=sum(kill.source == Source.BREACH and not kill.lanes >> (BAD - 1) & 1 for kill in outcome.kills),
         others_stopped=sum(count for lane, count in outcome.dropped_before_kill.items() if lane != BAD),
     )
 

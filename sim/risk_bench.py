@@ -141,9 +141,9 @@ class Bench:
                 self.waits.pop(self.cycle).set()
 
     def _check(self):
-        """The results of the current order show in the promised cycle, and stay."""
+        """The results of the current order show in the promised cycle, and stay until it is judged."""
         order = self.reference.order
-        if order is None:
+        if order is None or self.cycle > order.at + JUDGED:
             return
         since, full = self.cycle - order.at, len(self.reference.frame) == MOST and order not in self.reference.frame
         if 0 < since < order.shows:

@@ -214,7 +214,7 @@ def missing_limits_are_zero(engine):
 def a_parent_has_no_more_children_than_it_may(engine):
     """P4: orders without a parent stop where the lane is not set to need none; the last share and child pass, no more.
 
-    After a clear there is no parent until it is loaded again; after a reset none either.
+    After a clear there is no parent until it is loaded again.
     """
     stand = Stand()
     stand.config.modes = [16, 16 | 64, *[16] * 6]

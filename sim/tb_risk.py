@@ -775,3 +775,35 @@ async def parents_are_loaded_when_a_clear_is_over_and_gone_behind_the_next(dut):
         bench.fail(bench.cycle + 5, frame)
         await bench.until(bench.cycle + 40)
     await bench.compare()
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
+async def an_order_that_names_its_parent_too_late_or_never_is_not_decided_and_holds_nothing_up(dut):
+    """P12: it ends with its message or its frame, whichever comes first, and what was to be applied goes on then."""
+    bench = Bench(dut)
+    await bench.start()
+    dut.parentless.value = 0
+    await bench.load_parent(7, 3, 0, 1000, 40)
+    child = {"lane": 1, "symbol": b"SYM3    ", "sell": 0, "quantity": 100, "price": 7, "parent": 7}
+    for named in (18, JUDGED - 1, JUDGED, JUDGED + 1, 60):
+        for ends in (10, JUDGED - 2, TO_END):
+            at = bench.cycle + QUIET
+            bench.order(at, **child)
+            failed = bench.end(at + TO_END, True)
+            at += TO_END + NEXT
+            bench.order(at, **child, named=named, refused=True)
+            bench.fail(at + 1, failed)  # its entry would begin in p+6
+            bench.end(at + ends, True)
+            over = at + min(ends, JUDGED)
+            bench.reference.forbidden.append((at + 5, over + 2))
+            bench.reference.began = []
+            for cycle in range(at + 1, over):
+                await bench.until(cycle)
+                assert not dut.decided.value
+            await bench.until(over + 20)
+            assert bench.reference.began == [max(over + 3, at + 6)], f"{named=} {ends=}"
+            await bench.settle()
+            assert await bench.bus.read_pair(Reg.PARENT_LEFT + 14) == 1000 | 40 << 32
+            bench.at(bench.cycle + 1, named=1)
+            await bench.until(bench.cycle + 60)
+    await bench.compare()

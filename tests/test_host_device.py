@@ -148,7 +148,7 @@ def test_events_are_read_in_pages_and_none_twice():
         ({"kind": Kind.KILL, "reason": Source.BREACH, "user_ref": 0x80}, "killed lane 8 by breach"),
         ({"kind": Kind.KILL, "reason": Source.LOOP, "user_ref": 0xFF}, "killed all lanes by loop"),
         ({"kind": Kind.KILL, "reason": Source.EVIDENCE, "user_ref": 0xFF}, "killed all lanes by evidence"),
-        ({"kind": Kind.CLEAR}, "net, exposure and gross notional cleared, open orders forgotten"),
+        ({"kind": Kind.CLEAR}, "net, exposure, gross notional and parents cleared, open orders forgotten"),
         ({"kind": Kind.GAP, "user_ref": 12}, "12 events lost: the log was full"),
         ({"kind": Kind.ARM, "user_ref": 3}, "armed lanes 1, 2"),
         ({"kind": Kind.ARM_REFUSED, "reason": Refusal.NONCE}, "arm refused: NONCE"),

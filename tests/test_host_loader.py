@@ -156,12 +156,25 @@ def test_a_parent_in_use_is_given_all_of_its_shares_only_when_that_is_asked_for(
     image = loader.build(config.parse(GOOD + PARENTS))
     loader.load(device, image)
     board.memory[0x4400] = left
-    message = f"^board: parent A000 has {said} of its 1,000 shares left, and loading gives it all of them; try --anew$"
-    with pytest.raises(HostError, match=message):
+    message = f"^board: parent A000 has {said} of 1,000 shares and 12 children left, and loading gives it all anew; "
+    with pytest.raises(HostError, match=message + "cancel what rests and try --anew$"):
         loader.load(device, image)
     assert board.memory[0x4400] == left
+    board.gross[0] = 5
     loader.load(device, image, anew=True)
-    assert board.memory[0x4400] == 1000
+    assert (board.memory[0x4400], board.gross[0]) == (1000, 0)
+
+
+def test_children_that_a_parent_has_had_are_not_given_back_either():
+    """All were canceled, so that its shares are whole again; a file without the parent takes it away."""
+    board, device = make()
+    image = loader.build(config.parse(GOOD + PARENTS))
+    loader.load(device, image)
+    board.memory[0x4401] = 11
+    with pytest.raises(HostError, match=r"^board: parent A000 has 1,000 of 1,000 shares and 11 children left, "):
+        loader.load(device, image)
+    loader.load(device, loader.build(config.parse(GOOD)))
+    assert device.parents() == []
 
 
 def test_tags_are_written_behind_the_limits_and_confirmed():

@@ -43,6 +43,14 @@ async def left(ctx, parents, number):
     return shares - (shares >> 31 << 32), found >> 32
 
 
+def never_beyond(parents):
+    async def watch(ctx):
+        async for *_, beyond in ctx.tick().sample(parents.beyond):
+            assert not beyond
+
+    return watch
+
+
 async def run(ctx, parents, operations, gap=lambda: 0):
     """Apply (kind, number, shares, whole), three cycles each, with so many cycles before."""
     for kind, number, shares, whole in [*operations, *[(IDLE, 0, 0, 0)] * 2]:
@@ -78,9 +86,8 @@ def test_the_last_share_and_the_last_child_pass_and_one_more_does_not():
         assert await ask(ctx, parents, 511, letter=26, index=511, sell=0, quantity=999_999) == (0, 0)
         assert await left(ctx, parents, 511) == (MOST_PARENT_SHARES, MOST_CHILDREN)
         assert ctx.get(parents.word) == word(MOST_PARENT_SHARES, 0, index=511, sell=0, letter=26)
-        assert not ctx.get(parents.beyond)
 
-    simulate(parents, bench)
+    simulate(parents, bench, never_beyond(parents))
 
 
 @pytest.mark.parametrize(
@@ -147,9 +154,8 @@ def test_operations_at_every_distance_and_of_every_kind(seed):
             await ctx.tick().repeat(rng.randrange(1, 4))
         for number, what in has.items():
             assert await left(ctx, parents, number) == tuple(what)
-        assert not ctx.get(parents.beyond)
 
-    simulate(parents, bench)
+    simulate(parents, bench, never_beyond(parents))
 
 
 def test_more_executed_than_there_was_is_below_zero_and_a_fault_where_there_is_no_place():

@@ -3,10 +3,10 @@
 `Bus` is the signature as the controller drives it: a controller has ``Out(Bus)``, a target ``In(Bus)``.
 
 One access at a time. `request` is high for one cycle, with `write`, `address` (of a 32-bit word) and `data`; these
-three stay as they are until the answer. The target answers in a later cycle, at most 600 cycles on, or 1,700 if a
-table is being zeroed first, with `ack` high for one cycle; in that cycle, and only then, `value` holds what was read
-and `error` says that there is no such register or that it can't be accessed in this way, and that nothing changed. The
-next request comes after the ack.
+three stay as they are until the answer. The target answers in a later cycle (the risk engine's tables let orders come
+first, and may have to be zeroed), with `ack` high for one cycle; in that cycle, and only then, `value` holds what was
+read and `error` says that there is no such register or that it can't be accessed in this way, and that nothing changed.
+The next request comes after the ack.
 A target that is asked decodes the low bits of `address` only as far as its own range needs: the decoder sends it
 nothing else. Reset ends an access without an ack, on both sides.
 """

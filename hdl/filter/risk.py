@@ -87,7 +87,8 @@ class Risk(wiring.Component):
     parent, named : In(NAME), In(1)
         The parent that the order names; ``parent`` is right while ``named`` is up.
     parentless : In(8)
-        Lanes whose orders need no parent.
+        Lanes whose orders need no parent. Like ``heard`` it stays as it is while an order is between its price and its
+        charge; host.loader sets it before it loads parents, which gives every one all that it has.
     order_value : In(52)
         The largest quantity times price of one order.
     checked, charge : In(1)
@@ -111,6 +112,7 @@ class Risk(wiring.Component):
     lift : In(1)
         Lifts all blocks: in p+13 at the latest for the check of p.
     heard : In(8)
+        Lanes whose orders are kept.
     report_valid, report, older : In(1), In(REPORT), In(1)
         ``older``: the report's lane speaks OUCH 4.2.
     contradicted_valid, contradicted, contradicts : Out(1), Out(CONTRADICTED), Out(1)

@@ -34,7 +34,8 @@ class Tables(wiring.Component):
         SYMBOL_TERMS, EXPOSURE_LIMIT, NET, EXPOSURE, GROSS_LIMIT, GROSS, PARENT, PARENT_LEFT and CLEAR_EXPOSURE; else an
         error.
     wanted : Out(1)
-        An access waits or is under way; one to PARENT waits for the end of a sweep.
+        An access waits or is under way; one to PARENT waits for the end of a sweep; what is read of PARENT_LEFT
+        meanwhile may be from before.
     step : In(4)
     row, symbol, gross_row : Out(10), Out(9), Out(ROW)
         ``symbol`` is a parent's number, too.
