@@ -233,7 +233,7 @@ class Model:
             cycle, number, lane, segment = heappop(self._news)
             self._run(cycle)
             if isinstance(segment, Passing):
-                self._pass(lane, segment)
+                self._pass(number, lane, segment)
                 continue
             if segment is not None and any(cycle - SETTLES < at < cycle for at in self._reported):
                 heappush(self._news, (cycle + 1, number, lane, segment))
@@ -253,15 +253,18 @@ class Model:
             elif self.sessions[lane].heard:
                 self._read(cycle, lane, self.sessions[lane].heard)
 
-    def _pass(self, lane, passing):
-        """A carrier of the return path passes; it is known whether octets before it are missing."""
+    def _pass(self, number, lane, passing):
+        """A carrier of the return path passes; it is known whether octets before it are missing.
+
+        One that waits keeps its `number`: what comes as soon as it ends is behind it.
+        """
         start, octets, er, right, shown, gap, segment = passing
         if segment and self.sessions[lane].lacks(segment):
             self.ledger.gap(lane)
             right = gap
         end = start + len(octets) - 1
         if shown is not None and self.kills.settled < end + 2:
-            self._tell(end + 2, lane, passing._replace(right=right, segment=None))
+            heappush(self._news, (end + 2, number, lane, passing._replace(right=right, segment=None)))
             return
         edge = None if shown is None else self.kills.first(lane, shown - 1, end)
         if edge is not None:

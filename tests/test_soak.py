@@ -46,7 +46,7 @@ def test_a_position_that_executions_do_not_move_is_noticed(monkeypatch):
 
 def test_a_price_that_is_not_the_executions_is_noticed(monkeypatch):
     change = sim.evidence.Change
-    monkeypatch.setattr(sim.evidence, "Change", lambda *fields: change(*fields[:4], min(fields[4], -1)))
+    monkeypatch.setattr(sim.evidence, "Change", lambda *fields: change(*fields[:4], min(fields[4], -1), fields[5]))
     with pytest.raises(AssertionError, match="gross notional"):
         trade(1, steps=STEPS, alone=True)
 
@@ -55,4 +55,4 @@ def test_orders_that_are_not_charged_are_noticed(monkeypatch):
     """Soon the exchange could execute more than the limit."""
     monkeypatch.setattr(sim.budget.Budget, "_add", lambda self, row, lane, shares, notional: None)
     with pytest.raises(AssertionError, match="its limit is"):
-        trade(1, steps=STEPS, alone=True)
+        trade(2, steps=STEPS, alone=True)
