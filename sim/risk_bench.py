@@ -257,6 +257,8 @@ class Traffic:
             quantity = rng.choice([quantity, shares, shares + 1, rng.randrange(1, 40)])
             quantity = min(max(quantity, 1), 999_999)
             family = {"parent": number, "named": rng.choice([-5, READS - 1, READS, READS + 1, 14, 14, 14, 17])}
+        else:  # it names one all the same
+            bench.at(at + 1, named=1, parent=rng.choice([*bench.reference.parents, 0]) | LETTER << 9)
         refused = rng.random() < 0.1
         bench.order(at, lane=lane, symbol=symbol, sell=sell, quantity=quantity, price=price, refused=refused, **family)
 

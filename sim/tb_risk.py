@@ -714,6 +714,31 @@ async def what_comes_back_to_a_parent_counts_from_its_own_cycle_on(dut):
     await bench.compare()
 
 
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def a_look_at_a_parent_is_not_disturbed_by_what_is_undone(dut):
+    """Of another parent, which has nothing left, in every cycle around it."""
+    bench = Bench(dut)
+    await bench.start()
+    dut.parentless.value = 0
+    await bench.load_parent(7, 3, 0, 100, 400)
+    await bench.load_parent(8, 3, 0, 100, 400)
+    order = {"lane": 1, "symbol": b"SYM3    ", "sell": 0, "quantity": 100, "price": 7}
+    for offset in range(20):
+        at = bench.cycle + QUIET
+        bench.order(at, **order, parent=7)
+        frame = bench.end(at + TO_END, True)
+        at += TO_END + NEXT
+        other = bench.order(at, **order, parent=8, named=14)
+        await bench.until(at - 40)
+        bench.fail(at + offset - 5, frame)
+        last = bench.end(at + TO_END, True)
+        await bench.until(at + TO_END + 1)
+        assert other.results[5:] == (False, False), f"{offset=}"
+        bench.fail(bench.cycle + 30, last)
+        await bench.until(bench.cycle + 60)
+    await bench.compare()
+
+
 @cocotb.test(timeout_time=3, timeout_unit="ms")
 async def what_is_reported_gives_back_to_the_parent_what_was_not_executed(dut):
     """By hand: shares and children that are left; executed shares are used for good, and those above all as well."""
