@@ -214,6 +214,11 @@ class Bench:
 
         self.call(cycle, call)
 
+    def report(self, at, kind, ref, quantity=0, price=0, lane=0):
+        """Plan a report; its fields as in `hdl.filter.report.REPORT`."""
+        word = lane | ord(kind) << 3 | ref << 11 | quantity << 75 | price << 107
+        self.at(at, report_valid=1, report=word)
+
     async def compare(self):
         """At rest, exposure and gross are what the reference says."""
         await self.settle()

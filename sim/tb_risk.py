@@ -3,7 +3,7 @@
 import cocotb
 
 from hdl.wire.registers import SHORTED, TRADED, Reg
-from sim.risk_bench import JUDGED, LETTER, NEXT, QUIET, SPACING, SYMBOLS, TERMS, TO_END, Bench, Traffic
+from sim.risk_bench import JUDGED, NEXT, QUIET, SPACING, SYMBOLS, TERMS, TO_END, Bench, Traffic
 from sim.risk_reference import READS, SHOWS, Order
 
 CHANGES = 29
@@ -430,7 +430,7 @@ async def a_place_that_is_used_again_after_a_clear_is_not_given_back(dut):
     await bench.until(bench.cycle + 40)
     told = []
     cocotb.start_soon(watch(dut, told))
-    report(bench, bench.cycle + 2, "E", 7, 40, 3, lane=1)
+    bench.report(bench.cycle + 2, "E", 7, 40, 3, lane=1)
     await bench.until(bench.cycle + 80)
     assert told == [] and await bench.bus.read_pair(Reg.NET + 2) == 40
     assert await bench.bus.read_pair(Reg.EXPOSURE + 4) == 0
@@ -505,12 +505,6 @@ async def limits_read_back_and_other_addresses_are_errors(dut):
     await bench.compare()
 
 
-def report(bench, at, kind, ref, quantity=0, price=0, lane=0):
-    """Plan a report; its fields as in `hdl.filter.report.REPORT`."""
-    word = lane | ord(kind) << 3 | ref << 11 | quantity << 75 | price << 107
-    bench.at(at, report_valid=1, report=word)
-
-
 @cocotb.test(timeout_time=3, timeout_unit="ms")
 async def what_is_reported_moves_open_shares_to_the_net_position_or_releases_them(dut):
     """P5: net and open shares, and notional at the prices of each, worked out by hand; the limit is of their sum."""
@@ -531,7 +525,7 @@ async def what_is_reported_moves_open_shares_to_the_net_position_or_releases_the
     await bench.until(at + TO_END + 1)
     for told, expected in tell:
         if told:
-            report(bench, bench.cycle + 2, told[0], 7, *told[1:], lane=4)
+            bench.report(bench.cycle + 2, told[0], 7, *told[1:], lane=4)
             await bench.until(bench.cycle + 80)
         await bench.settle()
         net = await bench.bus.read_pair(Reg.NET + 2)
@@ -552,7 +546,7 @@ async def what_is_reported_moves_open_shares_to_the_net_position_or_releases_the
     # The order is over: one more report of it contradicts, and changes nothing.
     told = []
     cocotb.start_soon(watch(dut, told))
-    report(bench, bench.cycle + 2, "E", 7, 1, 1, lane=4)
+    bench.report(bench.cycle + 2, "E", 7, 1, 1, lane=4)
     await bench.until(bench.cycle + 80)
     assert told == [(4, 1, 7)] and await bench.bus.read_pair(Reg.NET + 2) == 450
     await bench.bus.write(Reg.CLEAR_EXPOSURE, 1)
@@ -592,7 +586,7 @@ async def a_charge_meets_what_else_is_applied_at_every_distance(dut, what):
             bench.fail(at + JUDGED + distance, first)
             undone += 3
         else:
-            report(bench, at + JUDGED + distance, "C", 100 + distance, 3, lane=2)
+            bench.report(at + JUDGED + distance, "C", 100 + distance, 3, lane=2)
         await bench.until(at + 150)
     if what == "undone":
         await bench.compare()
@@ -621,7 +615,7 @@ async def a_change_that_begins_in_p_plus_4_counts_for_the_check_and_one_in_p_plu
         bench.at(at - 5, user_ref=9999)
         bench.order(at, lane=1, symbol=b"SYM3    ", sell=0, quantity=1, price=7, refused=True)
         bench.calls.pop(at)
-        report(bench, at + offset - CHANGES, "C", 200 + offset, 100, lane=1)
+        bench.report(at + offset - CHANGES, "C", 200 + offset, 100, lane=1)
         await bench.until(at + SHOWS)
         seen[offset] = int(dut.over_position.value)
         bench.at(bench.cycle + 10, frame_end=1)
@@ -678,157 +672,8 @@ async def a_report_that_is_lost_is_a_fault(dut):
     await bench.start()
     dut.heard.value = 1
     for number in range(40):
-        report(bench, bench.cycle + 2 + number, "C", 5, 1)
+        bench.report(bench.cycle + 2 + number, "C", 5, 1)
     await bench.until(bench.cycle + 5)
     assert not dut.fault.value
     await bench.until(bench.cycle + 60)
     assert dut.fault.value
-
-
-@cocotb.test(timeout_time=10, timeout_unit="ms")
-async def what_comes_back_to_a_parent_counts_from_its_own_cycle_on(dut):
-    """A child that did not leave, undone from p+4 on, makes room for the order of p; later nothing begins till n+3."""
-    bench = Bench(dut)
-    await bench.start()
-    dut.parentless.value = 0
-    await bench.load_parent(7, 3, 0, 100, 40)
-    for named in (READS, 14, 17):
-        for offset in range(-2, named + 4):
-            at = bench.cycle + QUIET
-            child = {"lane": 1, "symbol": b"SYM3    ", "sell": 0, "quantity": 100, "price": 7, "parent": 7}
-            bench.order(at, **child)
-            frame = bench.end(at + TO_END, True)
-            at += TO_END + NEXT
-            order = bench.order(at, **child, named=named)
-            await bench.until(at - 40)
-            began, bench.reference.began = at + 4 + offset, []
-            bench.fail(began - 5, frame)
-            last = bench.end(at + TO_END, True)
-            await bench.until(at + TO_END + 1)
-            assert order.results[5:] == (offset > 0, False), f"{named=} {offset=}"
-            until = max(at + SHOWS, at + named + 3)
-            assert bench.reference.began == [began if offset <= 0 else max(began, until)]
-            if offset <= 0:
-                bench.fail(bench.cycle + 30, last)
-            await bench.until(bench.cycle + 60)
-    await bench.compare()
-
-
-@cocotb.test(timeout_time=10, timeout_unit="ms")
-async def a_look_at_a_parent_is_not_disturbed_by_what_is_undone(dut):
-    """Of another parent, which has nothing left, in every cycle around it."""
-    bench = Bench(dut)
-    await bench.start()
-    dut.parentless.value = 0
-    await bench.load_parent(7, 3, 0, 100, 400)
-    await bench.load_parent(8, 3, 0, 100, 400)
-    order = {"lane": 1, "symbol": b"SYM3    ", "sell": 0, "quantity": 100, "price": 7}
-    for offset in range(20):
-        at = bench.cycle + QUIET
-        bench.order(at, **order, parent=7)
-        frame = bench.end(at + TO_END, True)
-        at += TO_END + NEXT
-        other = bench.order(at, **order, parent=8, named=14)
-        await bench.until(at - 40)
-        bench.fail(at + offset - 5, frame)
-        last = bench.end(at + TO_END, True)
-        await bench.until(at + TO_END + 1)
-        assert other.results[5:] == (False, False), f"{offset=}"
-        bench.fail(bench.cycle + 30, last)
-        await bench.until(bench.cycle + 60)
-    await bench.compare()
-
-
-@cocotb.test(timeout_time=3, timeout_unit="ms")
-async def what_is_reported_gives_back_to_the_parent_what_was_not_executed(dut):
-    """By hand: shares and children that are left; executed shares are used for good, and those above all as well."""
-    bench = Bench(dut)
-    await bench.start()
-    dut.heard.value, dut.parentless.value = 1 << 4, 0
-    await bench.load_parent(511, 1, 1, 1000, 3)
-    for at, ref in enumerate((7, 8)):
-        at = bench.cycle + QUIET
-        bench.at(at - 5, user_ref=ref)
-        bench.order(at, lane=4, symbol=b"SYM1    ", sell=1, quantity=400, price=10, parent=511, named=14)
-        bench.end(at + TO_END, True)
-        await bench.until(at + TO_END + NEXT)
-    tell = [  # kind, number, shares; shares and children left
-        ("A", 7, 400, 200, 1),
-        ("E", 7, 100, 200, 1),
-        ("C", 7, 50, 250, 1),
-        ("M", 7, 200, 300, 1),
-        ("E", 7, 200, 300, 1),
-        ("E", 8, 900, -200, 1),
-        ("C", 8, 1, -200, 1),  # of an order that is over
-    ]
-    for kind, ref, shares, left, children in tell:
-        report(bench, bench.cycle + 2, kind, ref, shares, 10, lane=4)
-        await bench.until(bench.cycle + 100)
-        await bench.settle()
-        assert await bench.bus.read_pair(Reg.PARENT_LEFT + 2 * 511) == left & 0xFFFFFFFF | children << 32, kind
-    assert not dut.fault.value
-
-
-@cocotb.test(timeout_time=3, timeout_unit="ms")
-async def parents_are_loaded_when_a_clear_is_over_and_gone_behind_the_next(dut):
-    """What was charged before a clear gives nothing back. Of a parent all is read but its children."""
-    bench = Bench(dut)
-    await bench.start()
-    dut.parentless.value = 0
-    word = 1000 | 3 << 32 | LETTER << 42
-    frames = []
-    for _ in range(2):
-        await bench.load_parent(300, 3, 0, 1000, 9)
-        assert await bench.bus.read_pair(Reg.PARENT + 600) == word
-        assert await bench.bus.read_pair(Reg.PARENT_LEFT + 600) == 1000 | 9 << 32
-        at = bench.cycle + QUIET
-        bench.order(at, lane=2, symbol=b"SYM3    ", sell=0, quantity=600, price=2, parent=300)
-        frames.append(bench.end(at + TO_END, True))
-        await bench.until(at + TO_END + NEXT)
-        assert await bench.bus.read_pair(Reg.PARENT_LEFT + 600) == 400 | 8 << 32
-        assert await bench.bus.access(Reg.PARENT_LEFT + 600, 1) is None
-        await bench.bus.write(Reg.CLEAR_EXPOSURE, 1)
-        bench.reference.released.clear()
-        bench.reference.gross.clear()
-        assert await bench.bus.read_pair(Reg.EXPOSURE) == 0 and dut.clearing.value  # others are answered meanwhile
-        bench.bus.patience = 1100
-        assert await bench.bus.read_pair(Reg.PARENT + 600) == await bench.bus.read_pair(Reg.PARENT_LEFT + 600) == 0
-        assert not dut.clearing.value
-    await bench.load_parent(300, 3, 0, 1000, 9)
-    for frame in frames:
-        frame["orders"] = [Order(o.at, o.lane, o.index, o.sell, 0, 0) for o in frame["orders"]]
-        bench.fail(bench.cycle + 5, frame)
-        await bench.until(bench.cycle + 40)
-    await bench.compare()
-
-
-@cocotb.test(timeout_time=3, timeout_unit="ms")
-async def an_order_that_names_its_parent_too_late_or_never_is_not_decided_and_holds_nothing_up(dut):
-    """P12: it ends with its message or its frame, whichever comes first, and what was to be applied goes on then."""
-    bench = Bench(dut)
-    await bench.start()
-    dut.parentless.value = 0
-    await bench.load_parent(7, 3, 0, 1000, 40)
-    child = {"lane": 1, "symbol": b"SYM3    ", "sell": 0, "quantity": 100, "price": 7, "parent": 7}
-    for named in (18, JUDGED - 1, JUDGED, JUDGED + 1, 60):
-        for ends in (10, JUDGED - 2, TO_END):
-            at = bench.cycle + QUIET
-            bench.order(at, **child)
-            failed = bench.end(at + TO_END, True)
-            at += TO_END + NEXT
-            bench.order(at, **child, named=named, refused=True)
-            bench.fail(at + 1, failed)  # its entry would begin in p+6
-            bench.end(at + ends, True)
-            over = at + min(ends, JUDGED)
-            bench.reference.forbidden.append((at + 5, over + 2))
-            bench.reference.began = []
-            for cycle in range(at + 1, over):
-                await bench.until(cycle)
-                assert not dut.decided.value
-            await bench.until(over + 20)
-            assert bench.reference.began == [max(over + 3, at + 6)], f"{named=} {ends=}"
-            await bench.settle()
-            assert await bench.bus.read_pair(Reg.PARENT_LEFT + 14) == 1000 | 40 << 32
-            bench.at(bench.cycle + 1, named=1)
-            await bench.until(bench.cycle + 60)
-    await bench.compare()
