@@ -17,6 +17,7 @@ import msgspec
 from hdl.wire.ouch import HIGHEST_PRICE, MOST_SHARES
 from hdl.wire.registers import MOST_CHILDREN, MOST_PARENT_SHARES, PARENTS, SYMBOLS
 from hdl.wire.verdict import FIRST_TRIP, LANES, LAST_TRIP, Reason, Trip
+from host import parents
 from host.errors import UsageError
 
 CYCLES_PER_MS = 125_000
@@ -141,7 +142,7 @@ class Parent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A parent order: its children never have more `shares` between them, open and executed, nor are they more."""
 
     symbol: str
-    side: Literal["buy", "sell"]
+    side: parents.Side
     shares: ParentShares
     children: Children
 
@@ -279,12 +280,12 @@ def _check(limits: Limits, values: dict[str, Any], text: str, name: str) -> None
             if why := _bad_money(price) or (f"{price} dollars, at most {MOST_PRICE}" if price > MOST_PRICE else None):
                 raise refuse(f'symbols."{symbol}"', f"{bound}: {why}")
 
-    numbers: dict[str, str] = {}
+    numbers: dict[int, str] = {}
     for parent, entry in limits.parents.items():
         path = f'parents."{parent}"'
-        if not re.fullmatch(r"[A-Z][01][0-9A-F]{2}", parent):
+        if not re.fullmatch(parents.NAME, parent):
             raise refuse(path, f"a name is a capital letter and three hexadecimal digits, 000 to {PARENTS - 1:X}")
-        if (number := parent[1:]) in numbers:
+        if (number := parents.number_of(parent)) in numbers:
             raise refuse(path, f"its number is that of {numbers[number]}")
         numbers[number] = parent
         if entry.symbol not in limits.symbols:

@@ -8,11 +8,12 @@ from hdl.wire import control, registers
 from hdl.wire.control import Op, Status
 from hdl.wire.digest import map_hash
 from hdl.wire.event import EVENT, Contradiction, Kind, Loss
-from hdl.wire.registers import LETTER, SELLS, Count, Reg
+from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import FIRM, LANES, Reason, Refusal, Source
 from host import cobs
 from host.errors import HostError, LinkError, NoBoard, VerificationError
 from host.link import Link
+from host.parents import Terms, unpack
 
 ALL_LANES = (1 << LANES) - 1
 TRIES = 3  # for requests that may be repeated without harm
@@ -55,15 +56,12 @@ class State:
 
 @dataclass(frozen=True)
 class Parent:
-    """A parent order as the board has it: its symbol by number; shares and children that it has `left`.
+    """A parent order as the board has it, with the shares and the children that it has left.
 
-    Below 0, more was executed of its children than they were for.
+    With shares below 0 more was executed of its children than they were for.
     """
 
-    name: str
-    symbol: int
-    side: str
-    shares: int
+    terms: Terms
     left: int
     children: int
 
@@ -332,13 +330,10 @@ class Device:
         """Return the parents that are there, and what they have left."""
         words, left = (self.read(register, 2 * registers.PARENTS) for register in (Reg.PARENT, Reg.PARENT_LEFT))
         found = []
-        for number, (shares, high) in enumerate(zip(words[::2], words[1::2], strict=True)):
-            if letter := high >> LETTER & 31:
-                name = f"{chr(ord('A') + letter - 1)}{number:03X}"
-                side = "sell" if high >> SELLS & 1 else "buy"
-                has, children = left[2 * number : 2 * number + 2]
-                has -= has >> 31 << 32
-                found.append(Parent(name, high & registers.SYMBOLS - 1, side, shares, has, children))
+        for number in range(registers.PARENTS):
+            at = 2 * number
+            if terms := unpack(number, *words[at : at + 2]):
+                found.append(Parent(terms, left[at] - (left[at] >> 31 << 32), left[at + 1]))
         return found
 
 

@@ -14,7 +14,6 @@ cleared.
 Facts, and which figure stands for what, are the reference's; rates and order flow are a model.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,13 +21,14 @@ from pathlib import Path
 import msgspec
 
 from hdl.wire.event import Kind
-from hdl.wire.registers import MOST_CHILDREN, MOST_PARENT_SHARES, PARENTS, Count, Reg
-from hdl.wire.verdict import LANES, Reason, Refusal, Source
+from hdl.wire.registers import PARENTS, Count, Reg
+from hdl.wire.verdict import FIRST_TRIP, LANES, LAST_TRIP, Reason, Refusal, Source
 from host import loader, router
 from host.book import Holding
-from host.config import CYCLES_PER_S, Limits, Parent
+from host.config import CYCLES_PER_S, Limits
 from host.datagrams import Datagrams
 from host.device import ALL_LANES, ArmRefused, Captures, Device, Event, name_reason
+from host.entered import entered
 from host.errors import HostError, NoBoard, UsageError, VerificationError
 from host.outcome import BAD, Killed, Outcome, Script, clock
 from host.reconcile import differing
@@ -42,7 +42,6 @@ DAY_NS = 1_343_793_600_000_000_000  # 1 August 2012, 00:00 in New York
 PROGRESS_S = 10.0
 EVENTS_FILE, LOG_FILE = "events.jsonl", "drill.log"
 QUIET_S = 0.25  # in which all that is on its way has arrived
-BESIDE = 40  # cycles: no other verdict is so near
 
 Say = Callable[[str], None]
 
@@ -203,12 +202,7 @@ class Drill:
         self._cleared = self.streams.holdings() if self.streams else {}
         self._settle()
         if self._needs_parents:  # a clear forgets them
-            entered = [
-                dataclasses.replace(parent, quantity=parent.quantity - parent.executed)
-                for parent in self._parents
-                if parent.executed < parent.quantity
-            ]
-            self.image = self._build([*entered, *self._more])
+            self.image = self._build([*self._parents, *self._more])
             loader.load(self.device, self.image)
         self.image = loader.tag(self.device, self.image, dict.fromkeys(self.outcome.builds, build))
         self.say(f"server {BAD} repaired; each of the eight servers, asked itself, runs {build}: no lane takes another")
@@ -241,25 +235,10 @@ class Drill:
         return any(lane.needs_parent for lane in self._limits.lane)
 
     def _build(self, parents: list[router.Parent]) -> loader.Image:
-        """Return the configuration; if lanes need parents, it has these and the accounts, and no others."""
+        """Return the configuration; if lanes need parents, it has what was entered, and no others."""
         if not self._needs_parents:
             return loader.build(self._limits)
-        entered = {
-            router.name_of(parent.number): Parent(
-                symbol=parent.symbol,
-                side="buy" if parent.buy else "sell",
-                shares=parent.quantity,
-                children=-(-parent.quantity // router.LOT),
-            )
-            for parent in parents
-        }
-        entered |= {
-            name: Parent(
-                symbol=symbol, side="buy" if buy else "sell", shares=MOST_PARENT_SHARES, children=MOST_CHILDREN
-            )
-            for (symbol, buy), name in self._accounts.items()
-        }
-        return loader.build(msgspec.structs.replace(self._limits, parents=entered))
+        return loader.build(msgspec.structs.replace(self._limits, parents=entered(parents, self._accounts)))
 
     def rig_now(self) -> int:
         """Record what happened until now and return the cycle."""
@@ -415,7 +394,7 @@ class Drill:
         self._captures = captures
         self._killed = self.device.killed()
 
-    def _note_kill(self, event: Event, captures: Captures, why: int) -> None:
+    def _note_kill(self, event: Event, captures: Captures, why: str) -> None:
         source = Source(event.reason)
         first = not self._captures or not self._captures.kill_at
         edge = captures.kill_at if first else event.at
@@ -425,12 +404,12 @@ class Drill:
         if source == Source.BREACH:
             self.outcome.t_breach.append(captures.breach_after)
         text = event.describe()
-        if source == Source.BREACH:
-            text += f" ({name_reason(why)})"
+        if source == Source.BREACH and why:
+            text += f" ({why})"
         if source == Source.BREACH and event.user_ref == 1 << (BAD - 1):
             gross = self.device.gross()[BAD - 1]
             text += f": ${gross / 10_000:,.2f} gross released"
-            text += ", the next order would have crossed its limit" if why == Reason.LANE_GROSS else ""
+            text += ", the next order would have crossed its limit" if why == name_reason(Reason.LANE_GROSS) else ""
         self.say(text, edge)
 
     def _captures_after_end(self) -> int:
@@ -448,10 +427,15 @@ class Drill:
         ]
 
 
-def _why(kill: Event, events: Sequence[Event]) -> int:
-    """Return the reason of the order that a breach was found in, by its event beside the kill's; 0 if there is none."""
+def _why(kill: Event, events: Sequence[Event]) -> str:
+    """Return for what an order of a killed lane was stopped that can bring about a kill, and nearest to it; or ""."""
     stopped = (Kind.DROP, Kind.NEUTRALISE, Kind.FENCE)
-    return next((one.reason for one in events if one.kind in stopped and abs(one.at - kill.at) < BESIDE), 0)
+    found = [
+        event
+        for event in events
+        if event.kind in stopped and FIRST_TRIP <= event.reason <= LAST_TRIP and kill.user_ref >> event.lane & 1
+    ]
+    return name_reason(min(found, key=lambda event: abs(event.at - kill.at)).reason) if found else ""
 
 
 def protocol_of(limits: Limits) -> str:

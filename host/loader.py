@@ -9,12 +9,13 @@ from decimal import Decimal
 
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
-from hdl.wire.registers import CHILDREN, LETTER, SELLS, SHORTED, TRADED, Reg
+from hdl.wire.registers import SHORTED, TRADED, Reg
 from hdl.wire.verdict import FIRM, FIRST_TRIP, LANES, Action, Reason, Trip
 from host.config import CYCLES_PER_MS, MOST_VALUE, TRIPS, Limits, price_units
 from host.device import ALL_LANES, Device
 from host.directory import Directory, place
 from host.errors import HostError, VerificationError
+from host.parents import CHILDREN_MASK, Terms, number_of, pack
 
 ROWS = FIRM + 1  # of the gross limits: lanes and firm
 
@@ -37,7 +38,7 @@ class Image:
         """What is read of the registers in the end; of a parent, not how many children it may have."""
         held = dict(self.words())
         highs = range(Reg.PARENT + 1, Reg.PARENT + 2 * registers.PARENTS, 2)
-        return held | {address: held[address] & (1 << CHILDREN) - 1 for address in highs if address in held}
+        return held | {address: held[address] & ~CHILDREN_MASK for address in highs if address in held}
 
     @property
     def crc(self) -> int:
@@ -142,12 +143,12 @@ def _need_killed(device: Device) -> None:
 def _need_unused(device: Device, limits: Limits) -> None:
     """Raise HostError when loading would give a parent back what was used of it."""
     for parent in device.parents():
-        given = limits.parents.get(parent.name)
-        children = given.children if given else 0
-        if parent.left != parent.shares or parent.children < children:
+        name, shares = parent.terms.name, parent.terms.shares
+        given = limits.parents[name].children if name in limits.parents else 0
+        if parent.left != shares or parent.children < given:
             raise HostError(
-                f"{device.name}: parent {parent.name} has {parent.left:,} of {parent.shares:,} shares and "
-                f"{parent.children:,} children left, and loading gives it all anew; cancel what rests and try --anew"
+                f"{device.name}: parent {name} has {parent.left:,} of {shares:,} shares and {parent.children:,} "
+                "children left, and loading gives it all anew; cancel what rests and try --anew"
             )
 
 
@@ -174,9 +175,8 @@ def _parents(limits: Limits, directory: Directory) -> tuple[int, ...]:
     """Return the words of PARENT."""
     words = [0] * (2 * registers.PARENTS)
     for name, parent in limits.parents.items():
-        letter, number = ord(name[0]) - ord("A") + 1, int(name[1:], 16)
-        high = directory.index(parent.symbol) | (parent.side == "sell") << SELLS | letter << LETTER
-        words[2 * number : 2 * number + 2] = parent.shares, high | parent.children << CHILDREN
+        number, terms = number_of(name), Terms(name, directory.index(parent.symbol), parent.side, parent.shares)
+        words[2 * number : 2 * number + 2] = pack(terms, parent.children)
     return tuple(words)
 
 

@@ -14,9 +14,9 @@ import msgspec
 
 from hdl.wire import registers
 from hdl.wire.lane import LANE_KEY
-from hdl.wire.registers import LETTER, SELLS, SHORTED, TRADED, Reg
+from hdl.wire.registers import SHORTED, TRADED, Reg
 from hdl.wire.verdict import FIRM, LANES, Action, Trip
-from host import directory
+from host import directory, parents
 from host.config import CYCLES_PER_MS, PRICE_UNIT, TRIPS
 from host.device import Device, name_lanes
 from host.loader import Image
@@ -172,11 +172,10 @@ def _shares(values: Sequence[int]) -> str:
 
 
 def _parent(values: Sequence[int]) -> str:
-    shares, high = values
-    if not (letter := high >> LETTER & 31):
+    terms = parents.unpack(0, *values)
+    if terms is None:
         return "nothing"
-    side = "sell" if high >> SELLS & 1 else "buy"
-    return f"{chr(ord('A') + letter - 1)}, to {side} {shares:,} shares of symbol number {high & registers.SYMBOLS - 1}"
+    return f"{terms.name[0]}, to {terms.side} {terms.shares:,} shares of symbol number {terms.symbol}"
 
 
 # The directory comes before the limits of symbols: when it differs, their numbers stand for other symbols.

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from host.errors import VerificationError
+from host.parents import ACCOUNT, name_of
 
 NEW_BUILD, OLD_BUILD = "RLP1", "PEG0"
-CUSTOMER, ACCOUNT = "P", "D"  # letters of parents: a customer's order; the other flow, one for each symbol and side
 LOTS = (99, 99, 99, 100)  # 3 : 1, as in the totals of the day
 LOT = 100
 BACKGROUND_PER_S = 5.0  # orders of the other flow, per server
@@ -203,11 +203,6 @@ class Server:
         name = name_of(parent) if parent else self.accounts.get((symbol, buy), name_of(0))
         order_id = self.build + name
         return Sent(at_s, What.ENTER, self.number, self._drafts, symbol, buy, quantity, price, parent, order_id)
-
-
-def name_of(parent: int, letter: str = CUSTOMER) -> str:
-    """Return how an order names its parent, behind the build."""
-    return f"{letter}{parent:03X}"
 
 
 class CopyFailed(Exception):

@@ -15,11 +15,12 @@ import msgspec
 
 from hdl.wire import ouch
 from hdl.wire.verdict import LANES, Source
-from host import config, results, router
+from host import config, results
 from host.config import CYCLES_PER_S, Limits
 from host.device import name_source
 from host.drill import Drill, Say
 from host.outcome import BAD, Script
+from host.parents import CUSTOMER
 from host.rig import Rig
 from host.stats import table
 
@@ -135,7 +136,7 @@ def _children(drill: Drill, lanes: Sequence[int]) -> list[Child]:
     """Return the children of customers' orders that left."""
     passed = [one.message for one in drill.recorder.watch.seen.passed if one.is_order and one.lane in lanes]
     made = [Child(_parent(one), _number(one, "quantity"), _number(one, "price")) for one in passed]
-    return [child for child in made if child.parent.startswith(router.CUSTOMER)]
+    return [child for child in made if child.parent.startswith(CUSTOMER)]
 
 
 def _parent(message: bytes) -> str:
@@ -173,11 +174,10 @@ def _wrong(stop: Stop, drill: Drill, found: Found) -> list[str]:
         lines.append(f"{late} orders completed on killed lanes")
     if found.others_stopped and not stop.shared:
         lines.append(f"{found.others_stopped} orders of the other lanes were stopped")
-    if stop.limits is parent_budget:
-        children: Counter[str] = Counter()
-        for child in _children(drill, range(1, LANES + 1)):
-            children[child.parent] += child.quantity
-        for name, shares in sorted(children.items()):
-            if shares > drill.image.limits.parents[name].shares:
-                lines.append(f"the children of {name} had {shares} shares")
+    children: Counter[str] = Counter()
+    for child in _children(drill, range(1, LANES + 1)):
+        children[child.parent] += child.quantity
+    for name, parent in drill.image.limits.parents.items():
+        if children[name] > parent.shares:
+            lines.append(f"the children of {name} had {children[name]:,} of its {parent.shares:,} shares")
     return lines

@@ -91,8 +91,9 @@ def orders(device: Device, held: Held) -> Iterator[Row]:
 def parents(device: Device, held: Held) -> Iterator[Row]:
     """Shares of each parent, and the children that it has left."""
     for parent in device.parents():
-        yield _row("parent", parent.name, "budget", parent.shares - parent.left, parent.shares, unit="shares")
-        yield _row("parent", parent.name, "children left", None, parent.children, unit="orders")
+        name, shares = parent.terms.name, parent.terms.shares
+        yield _row("parent", name, "budget", shares - parent.left, shares, unit="shares")
+        yield _row("parent", name, "children left", None, parent.children, unit="orders")
 
 
 KINDS: tuple[Callable[[Device, Held], Iterator[Row]], ...] = (gross, positions, orders, parents)

@@ -87,7 +87,7 @@ class Line:
         desk.user_ref += 1
         symbol, side = random.choice(desk.symbols), random.choice((b"B", b"B", b"S", b"T"))
         quantity, price = random.randrange(1, desk.order_size + 1), random.randrange(1, 1_000_000)
-        name = desk.name(symbol, side)
+        name = desk.parent_name(symbol, side)
         if self.older:
             return packets.enter42(self._token(desk.user_ref, name), symbol, quantity, price, side)
         return packets.enter(desk.user_ref, symbol, quantity, price, side, order_id=packets.TAG_OF_ORDERS + name)

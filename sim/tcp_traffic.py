@@ -170,7 +170,7 @@ class Client:
                 quantity, price = random.randrange(1, traffic.order_size + 1), random.randrange(1, 1_999_999_901)
             elif flaw == 5:
                 traffic.user_ref -= 1
-        order_id = packets.TAG_OF_ORDERS + traffic.name(symbol, side)
+        order_id = packets.TAG_OF_ORDERS + traffic.parent_name(symbol, side)
         if self.dialect42:
             token = order_id + b"%06X" % traffic.user_ref
             return packets.enter42(token, symbol, quantity, price, side)

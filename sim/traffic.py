@@ -97,7 +97,7 @@ class Traffic:
         children = random.choice((*[MOST_CHILDREN] * 5, 3))
         return number, Parent(random.choice("APZ"), index, buy, shares, children)
 
-    def name(self, symbol: bytes, side: bytes) -> bytes:
+    def parent_name(self, symbol: bytes, side: bytes) -> bytes:
         """Return the name of a parent of this symbol and side, or of another, or what is none."""
         random = self.random
         names = self.names.get((symbol, side == b"B"), [])
@@ -219,7 +219,7 @@ class Traffic:
                 number -= random.choice((1, 2, 30))
             else:
                 order_id = self.tag()
-        order_id += self.name(symbol, side)
+        order_id += self.parent_name(symbol, side)
         return packets.enter(max(number, 0), symbol, quantity, price, side, appendage, order_id)
 
     def tag(self) -> bytes:
@@ -290,7 +290,7 @@ class Traffic:
         """A long frame, as a rule one that passes."""
         self.user_ref += 1
         symbol = self.random.choice(self.symbols)
-        order_id = packets.TAG_OF_ORDERS + self.name(symbol, b"B")
+        order_id = packets.TAG_OF_ORDERS + self.parent_name(symbol, b"B")
         order = packets.enter(self.user_ref, symbol, 1, 10_000, order_id=order_id)
         others = [packets.cancel(self.random.getrandbits(32)) for _ in range(self.random.randrange(60, 117))]
         return packets.datagram(self.servers[1], order, *others)

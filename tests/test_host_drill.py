@@ -13,6 +13,7 @@ from hdl.wire.board import Side
 from hdl.wire.registers import Count, Reg
 from hdl.wire.verdict import Reason, Source
 from host import config, outcome, results, router, runs
+from host.device import Device
 from host.drill import Drill
 from host.errors import HostError, NoBoard, UsageError, VerificationError
 from host.frames import close_frame, enter_template
@@ -154,7 +155,7 @@ def test_the_story_is_told_in_plain_lines(played):
         *["8 of 8 servers are logged in, over TCP"] * (played[1]["protocol"] == "tcp"),
         "armed, as on the day",
         "lane 8: Power Peg sends its first child order",
-        "killed lane 8 by breach",
+        "killed lane 8 by breach (lane gross): $",
         "killed lanes 1, 2, 3, 4, 5, 6, 7 by serial",
         "arm refused (LOOP_OPEN)",
         "smars-8 runs PEG0, the other 7 run RLP1",
@@ -165,6 +166,26 @@ def test_the_story_is_told_in_plain_lines(played):
     places = [log.index(line) for line in story]
     assert places == sorted(places)
     assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3}  \S", line) for line in log.splitlines())
+
+
+@pytest.mark.parametrize("limits", [TCP, UDP], ids=["tcp", "udp"])
+def test_lanes_that_need_parents_get_those_that_were_entered(tmp_path, limits):
+    """At first 212; behind the clear what is left of them, with 40 more; and accounts from number 253 on."""
+    lanes = [msgspec.structs.replace(lane, needs_parent=True) for lane in limits.lane]
+    rig, (_, _, wrong) = play(tmp_path, msgspec.structs.replace(limits, lane=lanes))
+    assert wrong == []
+    found = {parent.terms.name: parent for parent in Device(rig.control).parents()}
+    accounts = [name for name in found if name[0] == "D"]
+    assert accounts[0] == "D0FD" and accounts[-1] == "D1FE" and len(accounts) == 258
+    customers = {name: parent for name, parent in found.items() if name[0] == "P"}
+    assert {f"P{number:03X}" for number in range(213, 253)} <= customers.keys()
+    assert 60 < len(customers) < 252  # the eighth's are done many times over
+    prices = router.prices_of(sorted(limits.symbols), 1)
+    entered = {f"P{order.number:03X}": order.quantity for order in router.parents_of(212, prices, 1)}
+    left = {name: parent.terms.shares for name, parent in customers.items() if name in entered}
+    assert all(0 < shares <= entered[name] for name, shares in left.items())
+    assert any(shares < entered[name] for name, shares in left.items())
+    assert all(parent.left == parent.terms.shares for parent in found.values())
 
 
 def test_both_sides_are_recorded(played):

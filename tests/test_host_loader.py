@@ -144,7 +144,7 @@ def test_parents_are_read_back_but_for_their_children():
     image = loader.build(config.parse(GOOD + PARENTS))
     loader.load(device, image)
     assert board.crc == image.crc and loader.verify(device, image) == 8285
-    assert [(parent.name, parent.symbol, parent.side, parent.shares, parent.left) for parent in device.parents()] == [
+    assert [(*parent.terms, parent.left) for parent in device.parents()] == [
         ("A000", 0, "buy", 1000, 1000), ("Z1FF", 1, "sell", 2_097_151, 2_097_151),
     ]  # fmt: skip
     assert [parent.children for parent in device.parents()] == [12, 16_383]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
@@ -64,6 +65,18 @@ def test_a_control_that_does_not_stop_it_is_told(monkeypatch, tmp_path):
     assert first == "gross limit: the lane was killed by serial, not by breach"
     assert re.fullmatch(r"gross limit: [4-9]\d\d orders completed on killed lanes", second)
     assert json.loads((tmp_path / "stops.json").read_text())["wrong"] == wrong
+
+
+@pytest.mark.parametrize(("more", "lines"), [(0, []), (1, ["the children of P001 had 101 of its 100 shares"])])
+def test_children_of_more_than_their_parent_are_told(monkeypatch, more, lines):
+    """Told from what left: exactly as many shares as were entered are right."""
+    parents = {"P001": config.Parent(symbol="BABU", side="buy", shares=100, children=9)}
+    drill = SimpleNamespace(outcome=None, recorder=None, image=SimpleNamespace(limits=SimpleNamespace(parents=parents)))
+    children = [stops.Child("P001", 60, 1), stops.Child("P002", 500, 1), stops.Child("P001", 40 + more, 1)]
+    monkeypatch.setattr(stops, "_children", lambda drill, lanes: children)
+    monkeypatch.setattr(results, "completed_after_kill", lambda outcome, recorder: 0)
+    found = stops.Found("parent budget", "breach", 0.1, 3, 600, 1.0, 0, 0)
+    assert stops._wrong(stops.STOPS[0], drill, found) == lines
 
 
 @pytest.mark.parametrize(("wrong", "code"), [([], 0), (["operator: 3 orders completed on killed lanes"], 4)])
