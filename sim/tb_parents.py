@@ -119,6 +119,26 @@ async def what_is_reported_gives_back_to_the_parent_what_was_not_executed(dut):
 
 
 @cocotb.test(timeout_time=3, timeout_unit="ms")
+async def an_order_that_needs_no_parent_is_none_of_the_one_that_it_names(dut):
+    """Charged, canceled by the exchange, or undone, it takes nothing from the parent and gives it nothing."""
+    bench = await begin(dut, (7, 3, 0, 1000, 40))
+    dut.heard.value = dut.parentless.value = 1 << 1
+    for ref in (7, 8):
+        bench.at(bench.cycle + 1, user_ref=ref)
+        frame, at = kept(bench, **CHILD, parent=7)
+        bench.decided.clear()
+        await bench.until(at)
+        bench.reference.left[7] = [1000, 40]  # it takes the order for a child
+        assert len(bench.decided) == 1 and await left(bench, 7) == (1000, 40)
+    bench.report(bench.cycle + 2, "C", 7, 100, lane=1)
+    bench.fail(bench.cycle + 3, frame)
+    await bench.until(bench.cycle + 100)
+    await bench.settle()
+    assert await bench.bus.read_pair(Reg.EXPOSURE + 4 * 3) == 0
+    assert await left(bench, 7) == (1000, 40) and not dut.fault.value
+
+
+@cocotb.test(timeout_time=3, timeout_unit="ms")
 async def parents_are_loaded_when_a_clear_is_over_and_gone_behind_the_next(dut):
     """What was charged before a clear gives nothing back. Of a parent all is read but its children."""
     bench = await begin(dut)
