@@ -96,9 +96,9 @@ def parser() -> Parser:
     instead.add_argument("--symbol", metavar="SYMBOL", help="load nothing, show a symbol's limits and position")
     instead.add_argument("--show", action="store_true", help="load nothing, show use against limits, and tell whether "
                          "the board holds FILE")  # fmt: skip
+    instead.add_argument("--anew", action="store_true", help="clear positions, exposure, gross notional and parents "
+                         "before, as for a new day; cancel what rests first")  # fmt: skip
     command.add_argument("--all", action="store_true", help="--show, with the symbols that have no use too")
-    command.add_argument("--anew", action="store_true", help="clear positions, exposure, gross notional and "
-                         "parents before, as for a new day; cancel what rests first")  # fmt: skip
     command = add_operating("arm", operate.arm)
     command.add_argument("file", type=Path, metavar="FILE.toml", help="the limits that the board must hold")
     command.add_argument("--lanes", type=lanes, default=ALL_LANES, metavar="1,2", help="which (all)")

@@ -94,6 +94,9 @@ def limits(device: Device, args: argparse.Namespace) -> None:
         f"watchdog {image.limits.watchdog.timeout_ms} ms, {len(image.limits.symbols)} symbols, "
         f"{len(image.limits.parents)} parents"
     )
+    needing = sum(lane.needs_parent << lane.number - 1 for lane in image.limits.lane)
+    if needing and not image.limits.parents:
+        print(f"no order of {name_lanes(needing)} passes: it needs a parent; add [parents], or needs_parent = false")
 
 
 def _symbol(device: Device, image: loader.Image, args: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ import tty
 import pytest
 
 from hdl.wire.event import Kind
+from hdl.wire.registers import Reg
 from host import places
 from host.cli import main
 from tests.fake_board import FakeBoard
@@ -71,6 +72,8 @@ def test_a_board_from_power_up_to_kill(port, capfd):
     assert "8285 words read back, CRC 0x" in out and "confirmed" in out
     assert "2     two     100   10.1.0.2:26002  10.9.0.1:9001      2,000,000" in out
     assert "firm gross limit $5,000,000.25, largest order 1,000 shares, watchdog 500 ms, 2 symbols" in out
+    last = out.splitlines()[-1]
+    assert last == "no order of lanes 1, 2 passes: it needs a parent; add [parents], or needs_parent = false"
     code, out, _ = breakwire(capfd, "arm", port.limits, *rig)
     assert code == 0 and ": all lanes open, no lane killed;" in out
     code, out, _ = breakwire(capfd, "kill", "--lanes", "1,8", *rig)
@@ -82,6 +85,21 @@ def test_a_board_from_power_up_to_kill(port, capfd):
     assert code == 0 and "loop closed" in out and "firm gross notional, open and executed: $0.00" in out
     code, out, _ = breakwire(capfd, "events", *rig)
     assert code == 0 and out.splitlines()[-1].endswith("killed lanes 1, 8 by serial")
+
+
+def test_a_board_with_a_parent_in_use_is_loaded_anew(port, capfd):
+    """Refused without --anew, which clears; a file whose lanes have parents says nothing more of them."""
+    port.limits.write_text(
+        port.limits.read_text() + '[parents]\nP001 = { symbol = "AAA", side = "buy", shares = 9, children = 2 }\n'
+    )
+    code, out, _ = breakwire(capfd, "limits", port.limits, "--rig", port.rig)
+    assert code == 0 and out.splitlines()[-1].endswith(", 2 symbols, 1 parents")
+    port.board.memory[Reg.PARENT_LEFT + 2] = 5
+    code, _, err = breakwire(capfd, "limits", port.limits, "--rig", port.rig)
+    assert code == 1 and "parent P001 has 5 of 9 shares and 2 children left" in err
+    assert breakwire(capfd, "limits", port.limits, "--anew", "--rig", port.rig)[0] == 0
+    assert port.board.memory[Reg.PARENT_LEFT + 2] == 9
+    assert breakwire(capfd, "limits", port.limits, "--anew", "--show", "--rig", port.rig)[0] == 2
 
 
 def test_events_as_json(port, capfd):
