@@ -4,8 +4,6 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 
-LIVE = 2**21 - 1  # the largest total of a chain
-
 
 class Event(IntEnum):
     """What the host is told of a report; of several the highest."""
@@ -13,8 +11,8 @@ class Event(IntEnum):
     NONE = 0
     TRADE = 1  # a trade was broken or corrected: nothing here changes by it
     UNKNOWN = 2  # of an order that is unknown; a kill if it has been at the exchange
-    OUT_OF_TURN = 3  # of a Replace that was not said to have replaced; a Replaced of one that is not pending
-    ABOVE = 4  # of more shares than are reserved
+    ABOVE = 3  # of more shares than are open; a Replaced of more than were asked for changes nothing
+    OUT_OF_TURN = 4  # of a Replace that was not said to have replaced; a Replaced of one that is not pending
     SATURATED = 5  # a sum
 
 
@@ -51,8 +49,10 @@ class Pending(NamedTuple):
 
 @dataclass
 class Chain:
-    """ref: the newest order that is known to have replaced, or the Enter. live: the total that the exchange is known to
-    allow. px: the highest price of the chain, but for the pending Replace's.
+    """ref: the newest order that is known to have replaced, or the Enter; px: its price. live: the total that the
+    exchange is known to allow; exe: shares executed of it. While a Replace is pending, both orders' notional counts.
+
+    An Enter that did not leave, neither did its pending Replace: that stays by itself until it is withdrawn as well.
     """
 
     lane: int
@@ -76,53 +76,87 @@ class Chain:
     @property
     def refs(self) -> tuple[int, ...]:
         """The numbers by which it is known."""
-        return () if self.dead else (self.ref, self.pending.ref) if self.pending else (self.ref,)
+        order = (self.ref,) if self.left else ()
+        return () if self.dead else (*order, self.pending.ref) if self.pending else order
+
+    @property
+    def left(self) -> int:
+        """Shares that are open."""
+        return 0 if self.dead else self.live - self.exe
+
+    @property
+    def spare(self) -> int:
+        """Shares by which the pending Replace's total is above what is allowed."""
+        return max(0, self.pending.total - self.live) if self.pending and not self.dead else 0
 
     @property
     def reserved(self) -> int:
         """Shares that may still be executed, whatever becomes of a pending Replace."""
-        total = self.pending.total if self.pending else 0
-        return 0 if self.dead else max(0, max(self.live, total) - self.exe)
+        return self.left + self.spare
 
     @property
     def notional(self) -> int:
-        return self.reserved * max(self.px, self.pending.price if self.pending else 0)
+        asked = self.pending.total * self.pending.price if self.pending and not self.dead else 0
+        return self.left * self.px + asked
 
     def ask(self, order: Replace) -> None:
-        self.pending = Pending(order.ref, order.quantity, order.price)
+        """A Replace is charged, even of an Enter that has just been withdrawn."""
+        self.pending, self.dead = Pending(order.ref, order.quantity, order.price), False
+
+    def asks(self, ref: int) -> bool:
+        """Tell whether this is the number of the pending Replace."""
+        return self.pending is not None and self.pending.ref == ref
 
     def withdraw(self, ref: int) -> None:
         """An order of this number did not leave."""
-        if ref == self.ref:
-            self.dead = True
-        elif not self.dead:
-            assert self.pending and self.pending.ref == ref
-            self.pending = None
+        if self.dead:
+            return
+        if self.asks(ref):
+            self._lapse()
+        else:
+            assert ref == self.ref
+            self.exe, self.dead = self.live, self.pending is None
 
     def hear(self, letter: str, ref: int, quantity: int, dead: bool) -> Event:
-        """Apply a report: it is dead when nothing of it is open any more."""
-        asked = self.pending is not None and self.pending.ref == ref
-        event = Event.NONE
-        if letter != "J" and asked != (letter == "U"):
-            event = Event.OUT_OF_TURN
-        if letter != "J" and quantity > self.reserved:
-            event = Event.ABOVE
+        """Apply a report: it is dead when nothing of it is open any more.
+
+        One that is out of turn changes nothing; but what was executed of a pending Replace was executed of its order.
+        """
+        asks = self.asks(ref)
+        if letter == "J":
+            if asks:
+                self._lapse()
+            else:
+                self.dead = True
+            return Event.NONE
+        if asks != (letter == "U") or (asks and not self.left):
+            if letter == "E" and self.left:
+                self._reduce(letter, quantity, dead)
+            return Event.OUT_OF_TURN
+        above = quantity > (max(0, self.pending.total - self.exe) if asks else self.left)
+        if not asks:
+            self._reduce(letter, quantity, dead)
+        elif not above:
+            self._replaced(quantity, dead)
+        return Event.ABOVE if above else Event.NONE
+
+    def _reduce(self, letter, quantity, dead):
         match letter:
-            case "J":
-                dead = not asked
-            case "U":
-                self.live = min(LIVE, self.exe + quantity)
             case "E":
                 self.exe += quantity
             case "C" | "D":
-                self.live = max(0, self.live - quantity)
+                self.live -= min(quantity, self.left)
             case "M":
                 self.live = min(self.live, self.exe + quantity)
-        if asked and letter in "JU":
-            self._settle(ref if letter == "U" else self.ref)
-        self.dead = bool(dead) or (letter not in "AJ" and self.live <= self.exe)
-        return event
+        self.dead = bool(dead) or self.live <= self.exe
 
-    def _settle(self, ref: int) -> None:
-        """The pending Replace has been answered; the price never falls."""
-        self.ref, self.px, self.pending = ref, max(self.px, self.pending.price), None
+    def _replaced(self, outstanding, dead):
+        self.dead = bool(dead) or not outstanding
+        if not self.dead:
+            self.ref, self.px, self.live = self.pending.ref, self.pending.price, self.exe + outstanding
+            self.pending = None
+
+    def _lapse(self):
+        """The pending Replace comes to nothing."""
+        self.dead = not self.left
+        self.pending = None

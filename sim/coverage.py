@@ -5,10 +5,16 @@ from collections import Counter
 from hdl.wire.event import Contradiction, Kind, Loss
 from hdl.wire.registers import Count
 from hdl.wire.verdict import Action, Reason
+from sim.chain import Chain
 from sim.model import Model
 from sim.session import BODY, OLD_ORDER
 
 R = Reason
+# Why a Replace of a lane that may send some is overwritten.
+STOPS = (
+    R.KILLED, R.REPLACE, R.PEGGED, R.CHANNEL, R.TAG, R.DUPLICATE, R.QUANTITY, R.ORDER_SIZE, R.PRICE, R.MARKET, R.PARENT,
+    R.POSITION, R.FULL,
+)  # fmt: skip
 # Requirements, as in the table of the protocol reference, and what shows that each was exercised: a verdict on what was
 # sent as (tag, reason), a reason of any frame, or a name that `Coverage.look` counts.
 ROWS = {
@@ -47,6 +53,11 @@ ROWS = {
     "exact positions": [
         "released by A", "released by C", "released by D", "released by E", "released by J", "UNKNOWN", "ABOVE", R.FULL,
     ],
+    "Replace": [
+        "a Replace let go", "a Replace in two segments let go", "an order and its Replace let go in a segment",
+        *(f"a Replace stopped: {reason.name}" for reason in STOPS), R.BUSY, "released by U", "released by W",
+        "a Replace answered with U", "a Replace answered with J", "an order gone with its pending Replace",
+    ],
     "parents": [R.PARENT, R.CHILDREN, "given back to a parent"],
 }  # fmt: skip
 
@@ -59,10 +70,13 @@ class Coverage:
         self.reasons: Counter = Counter()
         self._seen: Counter = Counter()
         self._verdicts = self._left = 0
+        self._let_go: set[tuple[int, int]] = set()  # Replaces, by lane and number
+        self._asked: list[tuple[Chain, int]] = []  # with a Replace pending, and its number
 
     def begin(self) -> None:
         """A new model."""
         self._verdicts = self._left = 0
+        self._let_go, self._asked = set(), []
 
     def look(self, model: Model, carriers, tags: list[str]) -> None:
         """A round was played: `carriers`, meant as `tags`."""
@@ -79,6 +93,10 @@ class Coverage:
         for left in model.left[self._left :]:
             self._look(model, left)
         self._left = len(model.left)
+        for chain, ref in self._asked:
+            seen["an order gone with its pending Replace"] += chain.dead and chain.asks(ref)
+        orders = model.budget.evidence.orders
+        self._asked = [(chain, ref) for (_, ref), chain in orders.items() if chain.asks(ref)]
 
     def end(self, model: Model) -> None:
         """The last round of a model was played."""
@@ -90,6 +108,9 @@ class Coverage:
         self._seen["discarded"] -= judged[R.KILLED]
         for replies, session in zip(model.replies, model.sessions, strict=True):
             self._seen["applied, OUCH 4.2" if replies.older else "applied"] += len(replies.applied)
+            for report in replies.applied:
+                if (report.lane, report.user_ref) in self._let_go:
+                    self._seen[f"a Replace answered with {chr(report.kind)}"] += 1
             self._seen["had been applied"] += replies.repeated
             self._seen["whole again"] += replies.made_good
             self._seen["overlap"] += session.overlaps
@@ -138,6 +159,24 @@ class Coverage:
         seen["overwritten by a late kill"] += flow.late
         seen["NEUTRALISE"] += flow.stopped > 0
         seen["OUCH 4.2"] += flow.stopped > 0 and model.config.modes[kept.lane] & 2 > 0
+        self._replaces(kept.lane, flow, orders)
+
+    def _replaces(self, lane, flow, orders):
+        """Count the Replaces that left, and the reason for the first order that was stopped, if it is one."""
+        seen, stopped = self._seen, [item.message for item in orders if item.run in flow.stops]
+        if stopped and stopped[0].replaces:
+            seen[f"a Replace stopped: {Reason(flow.why).name}"] += 1
+        if flow.everything or flow.late:
+            return
+        beside = set()  # numbers of orders
+        for message, run in orders:
+            if run not in flow.stops and message.whole:
+                beside.add(message.user_ref)
+                if message.replaces:
+                    self._let_go.add((lane, message.user_ref))
+                    seen["a Replace let go"] += 1
+                    seen["a Replace in two segments let go"] += message.continued
+                    seen["an order and its Replace let go in a segment"] += message.original in beside
 
     def rows(self) -> dict[str, dict[str, int]]:
         """Return, by requirement, how often each thing was reached that shows it."""

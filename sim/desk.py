@@ -1,4 +1,4 @@
-"""A trading day that goes well: eight lanes of TCP whose orders, cancels and replaces are right, and their exchange.
+"""A trading day that goes well: eight lanes of TCP whose messages are right, most of the time, and their exchange.
 
 Every segment is whole and in its turn, every ACK and every report comes, some of them late; what a kill stops is
 repeated. So positions can be compared with the exchange's books at its end, share by share.
@@ -15,6 +15,7 @@ from sim.traffic import Carrier, Traffic
 
 LARGEST = 1400  # octets of a segment
 APART = 40  # cycles from a frame to the next one, at the least
+DEAREST = 1_000_000  # price
 ANSWERS = 4_000  # cycles from a frame's begin until the exchange has it
 LOGIN = packets.packet(b"%-10d" % 7 + b"%20d" % 1, b"A")
 
@@ -31,6 +32,7 @@ class Line:
         self.edges = [len(self.stream)]  # where the server's packets end
         self.place = self.acked = self.heard = 0  # of the server: sent, known to have been taken, and heard
         self.had = self.spoken = 0  # of the exchange: what it has, and what it has said
+        self.orders: dict[int, tuple[int, int, bytes]] = {}  # shares, price and parent's name of each one sent
 
     def segment(self, begin: int, end: int, *, flags: int = ACK | PSH, isn: int | None = None) -> bytes:
         sequence = self.isn + 1 + begin if isn is None else isn
@@ -65,32 +67,57 @@ class Line:
 
     def message(self) -> bytes:
         random, desk = self.random, self.desk
-        rests, draw = list(desk.floor.market.book[self.lane]), random.random()
-        if draw < 0.62 or not rests:
+        book, draw = desk.floor.market.book[self.lane], random.random()
+        rests = list(book)
+        if draw < (0.05 if self.older else 0.25) and self.orders:
+            return self._replace(book)
+        if draw < 0.7 or not rests:
             return self._enter()
-        ref, size = random.choice(rests), random.choice((0, 0, random.randrange(desk.order_size)))
-        if draw < 0.8:
-            return packets.cancel42(self._token(ref), size) if self.older else packets.cancel(ref, size)
-        if draw < 0.9:
+        if draw < 0.97:
+            ref, size = random.choice(rests), random.choice((0, 0, random.randrange(desk.order_size)))
+            if draw < 0.85:
+                return packets.cancel42(self._token(ref), size) if self.older else packets.cancel(ref, size)
             return packets.modify42(self._token(ref), size) if self.older else packets.modify(ref, size)
+        if self.older:
+            return self._replace(book)
         desk.user_ref += 1
-        new, price = desk.user_ref, random.randrange(1, 1_000_000)
-        if draw < 0.97 or self.older:  # it is stopped
-            size += 1
-            if self.older:
-                return packets.replace42(self._token(ref), self._token(new), size, price)
-            return packets.replace(ref, new, size, price)
-        return packets.mass_cancel(new, random.choice(desk.symbols))
+        return packets.mass_cancel(desk.user_ref, random.choice(desk.symbols))
 
     def _enter(self):
         random, desk = self.random, self.desk
         desk.user_ref += 1
         symbol, side = random.choice(desk.symbols), random.choice((b"B", b"B", b"S", b"T"))
-        quantity, price = random.randrange(1, desk.order_size + 1), random.randrange(1, 1_000_000)
+        quantity, price = random.randrange(1, desk.order_size + 1), random.randrange(1, DEAREST)
         name = desk.parent_name(symbol, side)
+        self.orders[desk.user_ref] = quantity, price, name
         if self.older:
             return packets.enter42(self._token(desk.user_ref, name), symbol, quantity, price, side)
         return packets.enter(desk.user_ref, symbol, quantity, price, side, order_id=packets.TAG_OF_ORDERS + name)
+
+    def _replace(self, book):
+        """Return a Replace of an order that rests, rather one of which less is left than was ordered; or of one that
+        was sent last, whatever became of it; or of any number.
+        """
+        random, desk = self.random, self.desk
+        sent, draw = list(self.orders), random.random()
+        original = random.choice(sent[-1:] if draw < 0.2 else sent[-8:])
+        if draw > 0.4 and book:
+            few = random.sample(list(book), min(3, len(book)))
+            original = max(few, key=lambda ref: 2 * book[ref].prevented + book[ref].filled)
+        desk.user_ref += 1
+        ref = desk.user_ref
+        if draw > 0.97:
+            original, ref = random.choice(((random.choice(sent), ref), (ref, ref), (original, original)))
+        shares, price, name = self.orders.get(original, (1, 1, b"A000"))
+        if random.random() < 0.05:
+            name = desk.parent_name(random.choice(desk.symbols), b"B")
+        shares = random.choice((shares, 2 * shares, shares // 2, random.randrange(1, desk.order_size + 1)))
+        price = random.choice((price, 2 * price, price // 2, random.randrange(1, DEAREST)))
+        shares, price = min(max(shares, 1), desk.order_size), min(max(price, 1), DEAREST)
+        self.orders[ref] = shares, price, name
+        if self.older:
+            return packets.replace42(self._token(original), self._token(ref, name), shares, price)
+        return packets.replace(original, ref, shares, price, order_id=packets.TAG_OF_ORDERS + name)
 
     def _token(self, ref, name=bytes(4)):
         return packets.TAG_OF_ORDERS + name + bytes(2) + ref.to_bytes(4, "big")
@@ -108,9 +135,10 @@ class Desk(Traffic):
         config.enabled, config.order_value, config.trips = 0xFF, 1 << 51, {}
         config.rates = [ANY_RATE] * LANES
         config.terms = dict.fromkeys(config.terms, (TRADED, 0xFFFFFFFF))
-        # Positions come to their limits, and back; gross notional, which only grows, does at last.
-        config.limits = {row: random.randrange(self.order_size, 40 * self.order_size) for row in config.limits}
-        config.gross_limits = [1 << 40] * LANES + [1 << 43]
+        # Positions come to their limits, and back; gross notional, which hardly falls, does at last.
+        config.limits = {row: random.randrange(self.order_size, 12 * self.order_size) for row in config.limits}
+        plenty = 20 * self.order_size * DEAREST
+        config.gross_limits = [random.choice((plenty, 3 * plenty)) for _ in range(LANES)] + [8 * plenty]
         self.floor = Floor(random, config, wrong=0)
         self.lines = [Line(self, lane) for lane in range(LANES)]
         self.steps = 0
@@ -128,7 +156,7 @@ class Desk(Traffic):
 
         `model` is at rest.
         """
-        self.floor.take(model)
+        self.floor.take(model, everything=last)
         for line in self.lines:
             line.settle(model.sessions[line.lane])
         rests = sum(map(len, self.floor.market.book))

@@ -18,13 +18,12 @@ MOST = 999_999  # shares of a chain
 
 @dataclass
 class Order:
-    """A live order. highest: of the prices in its chain. filled, prevented: shares of its chain, ever."""
+    """A live order. filled, prevented: shares of its chain, ever."""
 
     index: int
     buy: bool
     tag: int | None
     price: int
-    highest: int
     open: int
     filled: int = 0
     prevented: int = 0
@@ -55,7 +54,7 @@ class Market:
         accepted = self._say("A", lane, ref, quantity=quantity, dead=dead)
         if dead:
             return [accepted]
-        self.book[lane][ref] = Order(index, buy, tag, price, price, quantity)
+        self.book[lane][ref] = Order(index, buy, tag, price, quantity)
         return [accepted, *(self.fill(lane, ref) if self._now(0.25) else [])]
 
     def replace(self, lane, original, ref, quantity, price) -> list[Report]:
@@ -67,8 +66,7 @@ class Market:
         if (left <= 0 and self._now(0.5)) or self._now(0.06):
             return self._note("invalid", self._reduce("C", lane, original, order.open))
         self._used[lane] = ref
-        order.highest = max(order.highest, price)
-        if self._now(0.08):
+        if self._now(0.12):
             return self._note("rejected", [self._say("J", lane, ref)])
         del self.book[lane][original]
         order = replace(order, price=price, open=max(0, left))

@@ -26,8 +26,8 @@ _MESSAGE = int(Reason.MESSAGE)
 NEVER = 1 << 32  # octets
 
 
-def shape(octets: bytes) -> int:
-    """Return why an OUCH 5.0 message as such is wrong or refused: MESSAGE, REPLACE, PEGGED, CHANNEL, or 0."""
+def shape_replaceable(octets: bytes) -> int:
+    """Return why an OUCH 5.0 message as such is wrong or refused: MESSAGE, PEGGED, CHANNEL, or 0."""
     kind, length = octets[0], len(octets)
     if kind not in _LENGTHS:
         return _MESSAGE
@@ -47,7 +47,13 @@ def shape(octets: bytes) -> int:
             if known[1] and (not refused or known[1] < refused):
                 refused = int(known[1])
             at += 1 + size
-    return int(Reason.REPLACE) if kind == _REPLACE else refused
+    return refused
+
+
+def shape(octets: bytes) -> int:
+    """The same where no order can be replaced: a Replace that is not wrong is refused for REPLACE."""
+    reason = shape_replaceable(octets)
+    return int(Reason.REPLACE) if octets[0] == _REPLACE and reason != _MESSAGE else reason
 
 
 def shape42(octets: bytes) -> int:
@@ -57,52 +63,53 @@ def shape42(octets: bytes) -> int:
     return int(Reason.REPLACE) if octets[0] == _REPLACE else 0
 
 
+class Places(NamedTuple):
+    """Where an Enter and a Replace have what both have."""
+
+    tag: slice
+    parent: slice
+    quantity: slice
+    price: slice
+
+
 class Dialect(NamedTuple):
-    """Where an Enter has its fields, and what is an order. ENTER and REPLACE have the same letters in both."""
+    """Where orders have their fields, and what is one. ENTER and REPLACE have the same letters in both."""
 
     shape: Callable[[bytes], int]
     orders: frozenset[int]
     numbered: frozenset[int]  # whose number must rise
-    tag: slice
-    parent: slice
+    enter: Places
     side: int
-    quantity: slice
     symbol: slice
-    price: slice
     named: int  # place of the `user_ref`; and in a Replace
     replaced: int
     waits: int  # cycles from an Enter's price until the budgets are asked: the symbol may come just before it
-
-    @property
-    def complete(self) -> int:
-        """Octets of an Enter up to its price."""
-        return self.price.stop
+    replace: Places | None = None  # of a Replace, where orders can be replaced
 
 
+ORIGINAL = slice(1, 5)  # of a Replace that may be let go: the number of the order to be replaced
 OUCH50 = Dialect(
     shape,
     frozenset(b"OUE"),
     frozenset(b"OUECD"),
-    slice(31, 35),
-    slice(35, 39),
+    Places(slice(31, 35), slice(35, 39), slice(6, 10), slice(18, 26)),
     5,
-    slice(6, 10),
     slice(10, 18),
-    slice(18, 26),
     1,
     5,
     0,
+)
+REPLACEABLE = OUCH50._replace(
+    shape=shape_replaceable,
+    replace=Places(slice(24, 28), slice(28, 32), slice(9, 13), slice(13, 21)),
 )
 OUCH42 = Dialect(
     shape42,
     frozenset(b"OU"),
     frozenset(b"OU"),
-    slice(1, 5),
-    slice(5, 9),
+    Places(slice(1, 5), slice(5, 9), slice(16, 20), slice(28, 32)),
     15,
-    slice(16, 20),
     slice(20, 28),
-    slice(28, 32),
     11,
     25,
     1,
@@ -114,12 +121,13 @@ class Decoded:
 
     at: number of its type octet in the frame; below 0 or wrong for one that began in an earlier frame, for which
     `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: why it is wrong or
-    refused as such, 0 if it is not. malformed: that is MESSAGE, or no field is told. priced: an Enter with its price,
-    in place `complete`, of which the budgets are asked when `ready`. failure: the lowest one of its fields by
-    themselves; tag, number and symbol have something to be compared with. index: None when it is not in the directory.
-    user_ref, tag: of OUCH 4.2, the last and the first four octets of the token. parent: the four octets behind the tag;
-    in place `named` all of
-    them are there, or NEVER.
+    refused as such, 0 if it is not. malformed: that is MESSAGE, or no field is told. replaces: it is a Replace that may
+    be let go. original: number of the order that this is to replace, None if it is not there or the message too short.
+    enter: that, or an Enter. priced: so, and with its price, in place `complete`, of which the budgets are asked when
+    `ready`. failure: the lowest one of its fields by themselves; tag, number and symbol have something to be compared
+    with. index: None when it is not in the directory, or of a Replace as long as what it replaces is not known;
+    likewise `buy`. user_ref, tag: of OUCH 4.2, the last and the first four octets of the token. parent: the four octets
+    behind the tag; in place `named` all of them are there, or NEVER.
     """
 
     __slots__ = (
@@ -135,12 +143,14 @@ class Decoded:
         "named",
         "numbered",
         "order",
+        "original",
         "parent",
         "price",
         "priced",
         "quantity",
         "ready",
         "reason",
+        "replaces",
         "short",
         "tag",
         "user_ref",
@@ -151,33 +161,43 @@ class Decoded:
         kind = octets[0]
         self.at, self.length, self.continued = at, length, continued
         self.whole = len(octets) == length
-        self.enter, self.order = kind == _ENTER, kind in dialect.orders
+        self.replaces, self.order = kind == _REPLACE and dialect.replace is not None, kind in dialect.orders
+        self.enter = self.replaces or kind == _ENTER
         self.numbered = kind in dialect.numbered
         self.index, self.buy, self.short, self.failure, self.tag, self.parent = None, False, False, 0, b"", b""
         self.user_ref = self.quantity = self.price = 0
-        self.complete = dialect.price.stop
-        self.named = dialect.parent.stop if len(octets) >= dialect.parent.stop else NEVER
+        there, places = len(octets), dialect.replace if self.replaces else dialect.enter
+        self.original = None
+        if self.replaces and there >= ORIGINAL.stop and length >= _LENGTHS[_REPLACE][0]:
+            self.original = int.from_bytes(octets[ORIGINAL], "big")
+        self.complete = places.price.stop
+        self.named = places.parent.stop if there >= places.parent.stop else NEVER
         self.ready = self.complete + dialect.waits
         self.reason = dialect.shape(octets) if self.whole else _MESSAGE
         self.malformed = self.reason == _MESSAGE
         if not self.malformed:
             first = dialect.replaced if kind == _REPLACE else dialect.named
             self.user_ref = int.from_bytes(octets[first : first + 4], "big")
-        self.priced = self.enter and len(octets) >= self.complete
+        self.priced = self.enter and there >= self.complete
         if self.priced:
-            self._fields(octets, config, dialect)
+            self._fields(octets, config, places)
+        if self.priced and not self.replaces:
+            self._of_enter(octets, config, dialect)
 
-    def _fields(self, octets, config, dialect):
+    def _of_enter(self, octets, config, dialect):
         """Take what only an Enter has."""
-        quantity, price = int.from_bytes(octets[dialect.quantity], "big"), int.from_bytes(octets[dialect.price], "big")
         side = octets[dialect.side]
         self.buy, self.short = side == _BUY, side in b"TE"
-        self.quantity, self.price = quantity, price
         self.index = config.symbols.get(octets[dialect.symbol])
-        self.tag, self.parent = octets[dialect.tag], octets[dialect.parent]
         if side not in _SIDES:
             self.failure = int(Reason.SIDE)
-        elif not 0 < quantity <= MOST_SHARES:
+
+    def _fields(self, octets, config, places):
+        """Take what an Enter and a Replace have."""
+        quantity, price = int.from_bytes(octets[places.quantity], "big"), int.from_bytes(octets[places.price], "big")
+        self.quantity, self.price = quantity, price
+        self.tag, self.parent = octets[places.tag], octets[places.parent]
+        if not 0 < quantity <= MOST_SHARES:
             self.failure = int(Reason.QUANTITY)
         elif quantity > config.order_size:
             self.failure = int(Reason.ORDER_SIZE)

@@ -30,6 +30,7 @@ from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Source, Trip
 from sim.budget import CHARGED, CHECKED, CYCLES_EACH, DECIDED, FOUND, JUDGED, LOOKED, PROBED, QUIET, READS, Budget
 from sim.egress import ACCOUNTED, EVERY_LANE, Egress, Kept, Kills
 from sim.ledger import Event, Ledger
+from sim.messages import ORIGINAL
 from sim.parse import Config, Parsed, Segment
 from sim.replies import Replies
 from sim.ruling import BLOCKED, BUSY, KILLED, MOST_RUNS, rule
@@ -44,6 +45,7 @@ UNDOES = 6  # cycles from the verdict of a frame that is dropped to the first un
 VERDICT = 3  # cycles from a frame's last octet to its verdict
 STORED = 2  # cycles from a frame's first octet to its place in the buffer
 DECODED = 4  # cycles from an octet on the pins to the decoder
+SOUGHT = 6  # cycles from a Replace's type octet at the decoder until its original is looked up
 LIFTED = 13  # a lift up to here after the price is there counts for the check
 
 # TCP. PORT: place of the destination port's low octet. SAMPLED: cycles from it to the sampling of its session.
@@ -426,6 +428,9 @@ class Model:
             message = item.message
             reason = message.reason if message.whole else 0
             price, named, told = self._times(start, message)
+            sought, late = None, message.replaces and start + message.at + ORIGINAL.stop <= first
+            if message.original is not None and not late:
+                sought = self._seek(message, lane, start + message.at + DECODED + SOUGHT, verdict)
             if message.priced:
                 if start + message.at + message.complete <= first:
                     held = samples + HELD
@@ -434,7 +439,7 @@ class Model:
                     price, told = samples + CONTINUED, max(told, held)
                 if start + message.at + message.named <= first:
                     named = 0
-                found = self._check(message, lane, price, named, told, verdict)
+                found = self._check(message, lane, price, named, told, verdict, sought, late)
                 reason = found if message.whole else 0
                 if told >= verdict and message.whole:
                     reason, message.malformed = BUSY, True  # its fields are not told
@@ -444,7 +449,9 @@ class Model:
             elif crowded:
                 reason = reason or BUSY
             if message.priced:
-                entries += self._settle(message, lane, price, named, told, verdict, not reason)
+                entries += self._settle(message, lane, price, named, told, verdict, not reason, sought)
+            if message.replaces:
+                self.budget.evidence.release(told if message.whole and told < verdict else verdict + 1)
             if message.whole and not reason:
                 self.standing.passed(message)
             if not breach and self._trips(reason, message):
@@ -478,12 +485,28 @@ class Model:
 
     @staticmethod
     def _times(start, message):
-        """Return when an Enter's price is there, when its parent is named, and when it is judged."""
+        """Return when an order's price is there, when its parent is named, and when it is judged."""
         begins = start + message.at + DECODED
         return begins + message.ready, begins + message.named + 1, begins + message.length + 1
 
-    def _check(self, message, lane, price, named, told, verdict):
-        """Return why an Enter fails, 0 if it does not: its price is there in cycle `price`, it is judged in `told`."""
+    def _seek(self, message, lane, cycle, verdict):
+        """Return the chain that a Replace is to go on with, as it shows in `cycle`; None if there is none."""
+        if cycle > verdict + 1:
+            return None
+        budget = self.budget
+        if self._news or not self.egress.idle or budget.next is not None:
+            self._advance(min(cycle - 2, verdict))
+        budget.settle(cycle)
+        sought = budget.evidence.seek(cycle, lane, message.original)
+        if sought:
+            message.index, message.buy = sought.shown.index, sought.shown.buy
+        return sought
+
+    def _check(self, message, lane, price, named, told, verdict, sought=None, late=False):
+        """Return why an order fails, 0 if it does not: its price is there in cycle `price`, it is judged in `told`.
+
+        A Replace is of what was `sought`, or that was too `late`.
+        """
         budget = self.budget
         reads = max(price + READS, self._undone)
         if self._news or not self.egress.idle or budget.next is not None:
@@ -495,15 +518,17 @@ class Model:
         found = [message.reason, message.failure, *self.standing.failures(message)]
         if message.tag != self.config.tags[lane]:
             found.append(TAG)
-        if max(reads + DECIDED - READS, named + FOUND) > told:
+        if late or max(reads + DECIDED - READS, named + FOUND) > told:
             found.append(BUSY)
             message.index = None  # it is not told
+        elif message.index is None and not message.replaces:
+            found.append(SYMBOL)
         else:
-            found.append(SYMBOL if message.index is None else budget.check(message, lane, price + PROBED))
+            found.append(budget.check(message, lane, price + PROBED, sought))
         return min((reason for reason in found if reason), default=0)
 
-    def _settle(self, message, lane, price, named, told, verdict, passes):
-        """An Enter has been judged in cycle `told`, if that is before the verdict; return its reservations."""
+    def _settle(self, message, lane, price, named, told, verdict, passes, sought=None):
+        """An order has been judged in cycle `told`, if that is before the verdict; return its reservations."""
         judged, reads = message.whole and told < verdict, max(price + READS, self._undone)
         checked, breaks = max(reads + CHECKED, named + LOOKED), told + JUDGED if judged else verdict + 3
         self.budget.quiet(price + QUIET, min(checked, breaks))
@@ -511,7 +536,7 @@ class Model:
             return []
         self.budget.quiet(told + CHARGED[0], told + CHARGED[1])
         self.standing.charged()
-        return [self.budget.reserve(message, lane, told)]
+        return [self.budget.reserve(message, lane, told, sought)]
 
     def _lift(self, cycle):
         while self._lifts and self._lifts[0] <= cycle:

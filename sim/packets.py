@@ -55,10 +55,17 @@ def enter(
     return head + b"0YPNN" + order_id.ljust(14) + pack(">H", len(appendage)) + appendage
 
 
-def replace(original: int, user_ref: int, quantity: int, price: int, appendage: bytes = b"") -> bytes:
-    """Return an OUCH 5.0 Replace."""
+def replace(
+    original: int,
+    user_ref: int,
+    quantity: int,
+    price: int,
+    appendage: bytes = b"",
+    order_id: bytes = TAG_OF_ORDERS,
+) -> bytes:
+    """Return an OUCH 5.0 Replace; `order_id` is padded."""
     head = pack(">cIIIQ", b"U", original, user_ref, quantity, price)
-    return head + b"0YN" + TAG_OF_ORDERS.ljust(14) + pack(">H", len(appendage)) + appendage
+    return head + b"0YN" + order_id.ljust(14) + pack(">H", len(appendage)) + appendage
 
 
 def cancel(user_ref: int, quantity: int = 0, appendage: bytes | None = None) -> bytes:

@@ -38,23 +38,26 @@ class Parents:
         self._parents = dict(parents)
         self.left = {number: [parent.shares, parent.children] for number, parent in parents.items()}
 
-    def check(self, name: bytes, order) -> int:
-        """Return why an order may not be a child of the parent that it names, 0 if it may."""
+    def check(self, name: bytes, order, shares: int) -> int:
+        """Return why an order may not take so many shares of the parent that it names, 0 if it may.
+
+        A Replace is no further child.
+        """
         number = number_in(name)
         parent = self._parents.get(number)
         if parent is None or name[:1] != parent.letter.encode() or (order.index, order.buy) != parent[1:3]:
             return PARENT
-        shares, children = self.left[number]
-        if order.quantity > shares:
+        left, children = self.left[number]
+        if shares > left:
             return PARENT
-        return 0 if children else CHILDREN
+        return 0 if children or order.replaces else CHILDREN
 
-    def take(self, number: int | None, shares: int) -> None:
+    def take(self, number: int | None, shares: int, children: int) -> None:
         """An order is charged."""
-        self.give(number, -shares, -1)
+        self.give(number, -shares, -children)
 
     def give(self, number: int | None, shares: int, children: int = 0) -> None:
-        """Something comes back: of what was canceled shares only, of what did not leave a child as well."""
+        """Something comes back: of an Enter that did not leave a child as well, else shares only."""
         if number is not None:
             self.back += shares > 0
             self.left[number][0] += shares

@@ -27,7 +27,7 @@ from hdl.wire.ethernet import (
 from hdl.wire.registers import TRADED
 from hdl.wire.ufo import FIXED, Packet
 from hdl.wire.verdict import LANES, NO_LANE, Action, Reason, Trip
-from sim.messages import OUCH42, OUCH50, Decoded, Dialect
+from sim.messages import OUCH42, OUCH50, REPLACEABLE, Decoded, Dialect
 from sim.parents import Parent
 
 GOOD_FCS = 0x2144DF1C  # crc32 over a frame with its FCS, low octet first
@@ -66,7 +66,9 @@ class Config:
         return bool(self.modes[lane] & 1)
 
     def dialect(self, lane: int) -> Dialect:
-        return OUCH42 if self.modes[lane] & 2 else OUCH50
+        if self.modes[lane] & 2:
+            return OUCH42
+        return REPLACEABLE if self.heard(lane) else OUCH50
 
     def ordered(self, lane: int) -> bool:
         """Tell whether the numbers of its orders must rise."""

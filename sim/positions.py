@@ -25,14 +25,12 @@ OPEN = 2**40 - 1
 GROSS = 2**64 - 1
 
 
-# Why an order is stopped. UNKNOWN, beside the reasons that the filter has: it replaces an order that is unknown, never
-# there, replaced already, or dead. FULL is also that a Replace of the chain is pending, PARENT that it is not the
-# chain's.
-UNKNOWN = 64
-DUPLICATE, PARENT, CHILDREN, POSITION, LANE_GROSS, FIRM_GROSS, FULL = (
-    Reason[name] for name in ("DUPLICATE", "PARENT", "CHILDREN", "POSITION", "LANE_GROSS", "FIRM_GROSS", "FULL")
+# Why an order is stopped. REPLACE: it replaces an order that is unknown, never there, replaced already, or dead. FULL
+# is also that a Replace of the chain is pending, PARENT that it is not the chain's.
+REPLACE, DUPLICATE, PARENT, CHILDREN, POSITION, LANE_GROSS, FIRM_GROSS, FULL = (
+    Reason[name]
+    for name in ("REPLACE", "DUPLICATE", "PARENT", "CHILDREN", "POSITION", "LANE_GROSS", "FIRM_GROSS", "FULL")
 )
-assert max(Reason) < UNKNOWN
 
 
 class Parent(NamedTuple):
@@ -109,7 +107,7 @@ class Positions:
         """Return why an order may not be released, 0 if it may."""
         lane, was = order.lane, self._original(order)
         if isinstance(order, Replace) and was is None:
-            return UNKNOWN
+            return REPLACE
         if order.ref <= self.hi[lane]:
             return DUPLICATE
         if (was and was.pending) or (lane not in self.unheard and not self.room(lane, order.ref)):
@@ -140,7 +138,7 @@ class Positions:
         return Token(chain, order.ref)
 
     def undo(self, token: Token) -> None:
-        """Take back an order whose frame did not leave. Its chain may have died, or be undone, by now."""
+        """Take back an order whose frame did not leave. Its chain may have died by now."""
         chain, was = token.chain, token.chain.copy()
         chain.withdraw(token.ref)
         if token.ref == chain.ref and chain.parent is not None:
@@ -159,8 +157,9 @@ class Positions:
             return Heard(letter in "AUECDMG", Event.UNKNOWN)
         if letter in "PITR":
             return Heard()
-        was, executed = chain.copy(), quantity if letter in "EG" else 0
+        was = chain.copy()
         event = chain.hear("E" if letter == "G" else letter, user_ref, quantity, dead)
+        executed = chain.exe - was.exe
         if self._book(chain, was, executed, executed * price):
             event = Event.SATURATED
         return Heard(event > Event.TRADE, event)

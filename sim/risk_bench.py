@@ -71,6 +71,8 @@ class Bench:
             "report",
             "older",
             "parent",
+            "seek",
+            "replaces",
         ):
             getattr(dut, name).value = 0
         dut.parentless.value, dut.named.value = 0xFF, 1

@@ -16,9 +16,10 @@ from sim import packets
 from sim.duel import ALL, FREE, LEAVE, LOOP_CYCLES, SERIAL_CYCLES, Duel, request
 from sim.engine import Carrier as Wire
 from sim.model import Config
-from sim.packets import PREAMBLE, cancel, datagram, enter, packet
+from sim.packets import PREAMBLE, cancel, datagram, enter, packet, replace
 from sim.parents import Parent
 from sim.parse import lenient
+from sim.talk import Talk
 from sim.traffic import Carrier, Traffic, place
 
 SERVERS = packets.servers()
@@ -244,6 +245,102 @@ def a_parent_has_no_more_children_than_it_may(engine):
     duel.play((), kills=[(100, ALL)])
     duel.load_parents()
     play((b"A008", 500, passes), (b"A008", 1, stops))
+
+
+def a_replace_holds_the_worse_of_old_and_new(engine):
+    """P5: shares up to the position's limit and the parent's, notional of both orders, until the exchange answers."""
+    stand = Stand()
+    stand.config.modes = [Talk.HEARD, Talk.HEARD | 64, *[80] * 6]
+    stand.config.trips = {}
+    stand.config.limits[300, True] = stand.config.limits[7, True] = 1_000
+    stand.config.parents = {8: Parent("A", 300, True, 1_000, 1), 9: Parent("A", 300, True, 1_000, 1)}
+    stand.config.gross_limits[1] = 18_000
+    duel = Duel(stand, engine)
+    duel.arm()
+    child, free = Talk(duel, 0), Talk(duel, 1)
+
+    def ask(original, ref, quantity, price, name=b"A008"):
+        return child.send(replace(original, ref, quantity, price, order_id=packets.TAG_OF_ORDERS + name))
+
+    # What is open already is not asked for again.
+    assert child.send(enter(1, SYMBOL, 1_000, 10, order_id=b"BLD1A008")) == 0
+    assert ask(1, 2, 1_001, 10) == Reason.PARENT
+    assert ask(1, 2, 1_000, 10, b"A009") == ask(1, 2, 1_000, 10, b"") == Reason.PARENT
+    assert ask(7, 2, 1_000, 10) == Reason.REPLACE
+    assert ask(1, 1, 1_000, 10) == Reason.DUPLICATE
+    assert ask(1, 2, 1_000, 20) == 0
+    assert child.books(300) == (0, 1_000, 30_000)
+    assert ask(1, 3, 1_000, 30) == ask(2, 3, 1_000, 30) == Reason.FULL
+    child.report("A", 1, 1_000)
+    child.report("U", 2, 1_000, original=1)
+    assert child.books(300) == (0, 1_000, 20_000)
+    assert ask(1, 3, 1_000, 30) == Reason.REPLACE
+    # A smaller one reserves nothing, and gives back what it takes away when it is there.
+    assert ask(2, 3, 300, 5) == 0
+    assert child.books(300) == (0, 1_000, 21_500)
+    child.report("U", 3, 300, original=2)
+    assert child.books(300) == (0, 300, 1_500)
+    assert duel.model.budget.parents.left == {8: [700, 0], 9: [1_000, 1]}
+
+    # More than is open: to the share, to the price step; in the segment of the order that it replaces, too.
+    assert free.send(enter(1, OTHER, 600, 10), replace(1, 2, 1_001, 1)) == Reason.POSITION
+    assert free.send(replace(1, 2, 12_001, 1)) == Reason.POSITION
+    assert free.send(replace(1, 2, 1_000, 13)) == Reason.LANE_GROSS
+    assert free.send(replace(1, 2, 1_000, 12)) == 0
+    assert free.books(7) == (0, 1_000, 18_000)
+    assert free.send(enter(3, OTHER, 1, 1)) == Reason.POSITION
+    duel.audit()
+
+
+def a_replace_ends_in_every_way(engine):
+    """P5: Replaced, rejected, never left, or gone with its order; what is executed and canceled before and behind."""
+    stand = Stand()
+    stand.config.modes = [Talk.HEARD | 64, *[80] * 7]
+    duel = Duel(stand, engine)
+    duel.arm()
+    lane, ref = Talk(duel, 0), 0
+    # 600 at 10, to be replaced with 1,000 at 12: reports, each with net position, open and gross notional behind it,
+    # beside what there was before; of order 0, the old one, or 1, the new one.
+    before, replaced = (0, 1_000, 18_000), (("U", 1, 1_000), (0, 1_000, 12_000))
+    gone = (0, 0, 0)
+    ways = [
+        [replaced, (("C", 1, 1_000), gone)],
+        [replaced, (("D", 1, 400), (0, 600, 7_200)), (("J", 1), gone)],
+        [(("J", 1), (0, 600, 6_000)), (("C", 0, 600), gone)],
+        [(("C", 0, 600), gone)],
+        [(("J", 0), gone)],
+        [(("U", 1, 0), gone)],
+        [(("U", 1, 1_000, 0, 0, 1), gone)],
+        [(("C", 0, 200), (0, 1_000, 16_000)), replaced, (("M", 1, 50), (0, 50, 600)), (("C", 1, 50), gone)],
+        [(("D", 0, 200), (0, 1_000, 16_000)), (("U", 1, 800), (0, 800, 9_600)), (("C", 1, 800), gone)],
+        [(("M", 0, 100), (0, 1_000, 13_000)), (("J", 1), (0, 100, 1_000)), (("C", 0, 100), gone)],
+        [(("E", 0, 600, 9), (600, 0, 5_400))],
+        [(("E", 0, 100, 9), (100, 900, 17_900)), (("U", 1, 900), (100, 900, 11_700)), (("C", 1, 900), (100, 0, 900))],
+        [(("E", 0, 100, 9), (100, 900, 17_900)), (("J", 1), (100, 500, 5_900)), (("C", 0, 500), (100, 0, 900))],
+        [replaced, (("E", 1, 1_000, 11), (1_000, 0, 11_000))],
+    ]
+    for way in ways:
+        old, ref = ref + 1, ref + 2
+        net, opened, gross = lane.books(300)
+        assert lane.send(enter(old, SYMBOL, 600, 10)) == 0
+        lane.report("A", old, 600)
+        assert lane.send(replace(old, ref, 1_000, 12)) == 0
+        for report, then in ((None, before), *way):
+            if report:
+                letter, number, *fields = report
+                lane.report(letter, old + number, *fields)
+            assert lane.books(300) == (net + then[0], opened + then[1], gross + then[2]), (way, report)
+        assert not duel.model.budget.evidence.orders, "an order is still there"
+    duel.audit()
+
+    # The loop opens while it waits behind a long frame.
+    net, opened, gross = lane.books(300)
+    assert lane.send(enter(ref + 1, SYMBOL, 600, 10)) == 0
+    lane.send(replace(ref + 1, ref + 2, 1_000, 12), behind=idle(3, 1_500), loop=[(2_000, 1)])
+    assert lane.books(300) == (net, opened + 600, gross + 6_000)
+    duel.arm()
+    assert lane.send(replace(ref + 1, ref + 3, 1_000, 12)) == 0
+    duel.audit()
 
 
 def reset_in_mid_frame(engine):
@@ -497,6 +594,8 @@ SCENES = (
     unset_configuration_passes_nothing,
     missing_limits_are_zero,
     a_parent_has_no_more_children_than_it_may,
+    a_replace_holds_the_worse_of_old_and_new,
+    a_replace_ends_in_every_way,
     reset_in_mid_frame,
     every_size_leaves_as_it_came,
     mixed_sizes_queue,

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from random import Random
 
+from hdl.wire.event import Kind
 from hdl.wire.registers import Count, drops
 from hdl.wire.verdict import Reason
 from sim.desk import Desk
@@ -49,6 +50,8 @@ def trade(seed: int, *, steps: int = STEPS_A_ROUND, engine=None, alone: bool = F
     _settle(desk, duel)
     duel.audit()
     receive(duel.model)
+    told = [event for event in duel.model.ledger.events if event.kind == Kind.CONTRADICTION]
+    assert not told, f"the exchange says nothing that contradicts: {told}"
     return desk, duel
 
 
@@ -80,7 +83,7 @@ def main(arguments=None) -> int:
     options = parser.parse_args(arguments)
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
-    begun, steps, edges, orders, reports = time.monotonic(), 0, 0, Counter(), Counter()
+    begun, steps, edges, orders, reports, exchange = time.monotonic(), 0, 0, Counter(), Counter(), Counter()
     while steps < options.steps:
         try:
             desk, duel = trade(seed, alone=options.model)
@@ -94,10 +97,11 @@ def main(arguments=None) -> int:
             orders["let go"] += cells[Count.ORDERS_OUT]
             orders.update({Reason(reason).name: count for reason, count in drops(cells, Count.ORDER_DROP).items()})
         reports.update(chr(report.kind) for replies in model.replies for report in replies.applied)
+        exchange.update(desk.floor.market.seen)
         rate = steps / (time.monotonic() - begun)
         print(f"{steps} steps, {edges} kills, no difference; {rate:,.0f} steps/s; seed {seed}", flush=True)
         seed += 1
-    for what, counts in (("orders", orders), ("reports", reports)):
+    for what, counts in (("orders", orders), ("reports", reports), ("exchange", exchange)):
         print(f"{what}: " + ", ".join(f"{name} {count}" for name, count in counts.most_common() if count))
     return 0
 

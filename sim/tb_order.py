@@ -50,6 +50,14 @@ def enter(**fields):
     return head + b"0YPNN" + values["order_id"] + b"\0\0"
 
 
+def replace(**fields):
+    """A Replace with some fields changed."""
+    values = {"quantity": 300, "price": 1234500, "order_id": b"ORDER-ID-00001"} | fields
+    return struct.pack(">cIIIQ", b"U", 0x01020304, 0x05060708, values["quantity"], values["price"]) + (
+        b"0YN" + values["order_id"] + b"\0\0"
+    )
+
+
 def tag(number, size):
     return bytes([1 + size, number]) + bytes(size)
 
@@ -71,7 +79,7 @@ def rows(message, *, gap=3, noise=lambda: 0):
     return table + [{**idle, "message_octet": noise(), "message_left": noise()} for _ in range(gap)]
 
 
-async def decode(dut, messages, *, order_size=1000, dialect=0, tag=0, **options):
+async def decode(dut, messages, *, order_size=1000, dialect=0, tag=0, replaceable=0, **options):
     """Return for each message the outputs in every cycle from its type octet on, to two cycles behind its end."""
     table, starts = [], []
     for message in messages:
@@ -81,6 +89,7 @@ async def decode(dut, messages, *, order_size=1000, dialect=0, tag=0, **options)
         "order_size": order_size,
         "dialect": dialect,
         "tag": tag,
+        "replaceable": replaceable,
         "load": 0,
         "word": 0,
         "message_gone": 0,
@@ -131,7 +140,7 @@ async def the_documents_samples_are_right(dut):
     windows = await decode(dut, SAMPLES, noise=lambda: rng.randrange(256))
     results = {message: (late(window), window[-1]) for message, window in zip(SAMPLES, windows, strict=True)}
     for message, (flags, row) in results.items():
-        expected = {ENTER_TAGS: {"channel"}, REPLACE: {"replace"}, REPLACE_TAG: {"replace"}}
+        expected = {ENTER_TAGS: {"channel"}, REPLACE: {"replace"}, REPLACE_TAG: {"replace", "pegged"}}
         assert flags == expected.get(message, set()), message
         assert row["is_order"] == (message[:1] in b"OUE"), message
         assert row["numbered"] == (message[:1] in b"OUECD"), message
@@ -142,6 +151,59 @@ async def the_documents_samples_are_right(dut):
     for message, window in zip(SAMPLES, windows, strict=True):
         some = any(row["symbol_valid"] or row["price_ready"] for row in window)
         assert some == (message[:1] == b"O"), message
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_fields_of_a_replace_come_in_time(dut):
+    """Its order in s0 + 6, price_ready in s0 + 21, checks from s0 + 22, tag and parent from s0 + 30 and 33 on."""
+    await reset(dut)
+    message = replace(order_id=b"TAG1P1A7      ")
+    options = {"tag": int.from_bytes(b"TAG1", "big"), "replaceable": 1}
+    _, window = await decode(dut, [enter(side=b"T", order_id=b"TAG2X000      "), message], **options)
+    assert [n for n, row in enumerate(window) if row["seek"]] == [6]
+    assert window[6]["user_ref"] == 0x01020304
+    assert [n for n, row in enumerate(window) if row["price_ready"]] == [21]
+    assert [n for n, row in enumerate(window) if row["message_end"]] == [40]
+    for row in window[21:]:
+        assert (row["user_ref"], row["quantity"], row["price"], row["is_order"]) == (0x05060708, 300, 1234500, 1)
+        assert (row["replaces"], row["is_enter"]) == (1, 0)
+    assert not any(row[name] for row in window[22:] for name in CHECKS)
+    assert window[26]["bad_tag"] and not any(row["bad_tag"] for row in window[30:])
+    assert [n for n, row in enumerate(window) if n and row["named"]][:1] == [33]
+    assert window[33]["parent"] == 16 << 9 | 0x1A7
+    assert late(window) == set()
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def the_checks_of_a_replace_are_those_of_an_enter(dut):
+    """One field wrong at a time; tags that are refused, Side among them; and what is refused on other lanes."""
+    await reset(dut)
+    right = replace(order_id=b"TAG1P1A7      ")
+    options = {"tag": int.from_bytes(b"TAG1", "big"), "replaceable": 1}
+    cases = {
+        right: set(),
+        replace(quantity=0): {"bad_quantity"},
+        replace(quantity=1000): set(),
+        replace(quantity=1001): {"over_size"},
+        replace(price=0): {"zero_price"},
+        replace(price=1_999_999_901): {"market"},
+        replace(price=1 << 32 | 5): {"market"},
+    }
+    windows = await decode(dut, list(cases), **options)
+    for (message, checks), window in zip(cases.items(), windows, strict=True):
+        assert {name for name in CHECKS if window[-1][name]} == checks, message
+        assert window[-1]["bad_tag"] == (message is not right), message
+        assert late(window) == set()
+    tags = {27: "pegged", 6: "pegged", 9: "pegged", 28: "channel", 25: None}
+    with_tags = [right[:-2] + struct.pack(">H", 2 + TAGS[number][0]) + tag(number, TAGS[number][0]) for number in tags]
+    windows = await decode(dut, with_tags, **options)
+    for refused, window in zip(tags.values(), windows, strict=True):
+        assert late(window) == ({refused} if refused else set())
+    for refused in ({"dialect": 0}, {"dialect": 1, "replaceable": 1}):
+        message = REPLACE_42 if refused["dialect"] else right
+        (window,) = await decode(dut, [message], **refused)
+        assert late(window) == {"replace"}
+        assert not any(row["replaces"] or row["seek"] for row in window)
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
@@ -264,9 +326,9 @@ async def each_tag_in_each_message(dut):
         right = number in TAGS and size == TAGS[number][0] and kind in TAGS[number][1]
         assert ("bad_message" in flags) == (not right), (number, kind, size)
         assert ("replace" in flags) == (kind == "U")
-        if right and kind != "U":
-            assert ("pegged" in flags) == (number in (6, 7, 9, 10, 11)), (number, kind)
-            assert ("channel" in flags) == (number == 28 and kind in "OE"), (number, kind)
+        if right:
+            assert ("pegged" in flags) == (number in (6, 7, 9, 10, 11) or (number, kind) == (27, "U")), (number, kind)
+            assert ("channel" in flags) == (number == 28 and kind in "OUE"), (number, kind)
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
+from hdl.wire.ouch import HIGHEST_PRICE, TAG_VALUES
 from hdl.wire.registers import TRADED
 from hdl.wire.verdict import Action
 from sim import packets
@@ -22,6 +23,8 @@ from sim.venue import Venue
 
 MASK = (1 << 32) - 1
 ANSWER = 150, 700  # cycles from a SYN's end to its answer's begin
+RECENT = 12  # orders of a lane, the last ones: they are replaced, and so is what rests
+REFUSED = 27, 28, 6  # option tags of a Replace: its side, a channel, a pegged price
 NO_OPTIONS, STAMPS = b"", b"\1\1\x08\x0a" + bytes(8)
 
 
@@ -61,6 +64,10 @@ class Client:
         self.address = traffic.servers[lane]
         self.dialect42 = bool(traffic.config.modes[lane] & 2)
         self.action = traffic.config.action(lane)
+        # What is replaced too early or too late ends a session, unless it is overwritten.
+        replaces = 0.4 if self.action == Action.NEUTRALISE else 0.04
+        self._replaces = replaces if traffic.config.heard(lane) and not self.dialect42 else 0
+        self._orders: dict[int, bytes] = {}  # parents' names, by number
         self.streams: dict[int, list[Stream]] = {}
         self.answers: list[tuple[int, bytes]] = []  # of this round: (cycle, frame)
         self.stream: Stream | None = None
@@ -134,7 +141,8 @@ class Client:
         draw = random.random()
         careful = random.random() < (1 if traffic.calm else 0.3 if self.action == Action.NEUTRALISE else 0.95)
         if draw < 0.6 or traffic.calm:
-            return packets.packet(self._order(careful))
+            replaces = self._orders and random.random() < self._replaces
+            return packets.packet(self._replace(careful) if replaces else self._order(careful))
         if draw < 0.8:
             return packets.packet(self._other(careful))
         if draw < 0.9:
@@ -152,7 +160,9 @@ class Client:
     def _order(self, careful: bool) -> bytes:
         random, traffic = self.random, self.traffic
         if not careful and not self.dialect42:
-            return traffic.order()
+            order = traffic.order()
+            self._orders[int.from_bytes(order[1:5], "big")] = order[35:39]
+            return order
         traffic.user_ref += 1
         symbol, side = random.choice(traffic.symbols), random.choice((b"B", b"S", b"T", b"E"))
         quantity, price = random.randrange(1, traffic.order_size // 8 + 1), random.choice((1, 10_000, 1_000_000))
@@ -170,11 +180,45 @@ class Client:
                 quantity, price = random.randrange(1, traffic.order_size + 1), random.randrange(1, 1_999_999_901)
             elif flaw == 5:
                 traffic.user_ref -= 1
-        order_id = packets.TAG_OF_ORDERS + traffic.parent_name(symbol, side)
+        name = traffic.parent_name(symbol, side)
+        order_id = packets.TAG_OF_ORDERS + name
+        self._orders[traffic.user_ref] = name
         if self.dialect42:
             token = order_id + b"%06X" % traffic.user_ref
             return packets.enter42(token, symbol, quantity, price, side)
         return packets.enter(traffic.user_ref, symbol, quantity, price, side, order_id=order_id)
+
+    def _replace(self, careful: bool) -> bytes:
+        """Return a Replace of an order that rests or of one of the last ones, right but for what is drawn here."""
+        random, traffic = self.random, self.traffic
+        traffic.user_ref += 1
+        sent, rests = list(self._orders), list(traffic.floor.market.book[self.lane])
+        original = random.choice(random.choice((sent[-1:], sent[-RECENT:], *[rests] * 5)) or sent)
+        ref, name = traffic.user_ref, self._orders[original]
+        quantity, price = random.randrange(1, traffic.order_size // 8 + 1), random.choice((1, 10_000, 1_000_000))
+        appendage, tag = random.choice((b"", b"", packets.tag_value(12, b"N"))), packets.TAG_OF_ORDERS
+        flaw = random.randrange(20 if traffic.calm else 60 if careful else 12)
+        if flaw == 0:
+            original = random.choice((ref, original ^ 1, random.getrandbits(32)))
+        elif flaw == 1:
+            ref = random.choice((original, max(ref - 30, 0)))
+        elif flaw == 2:
+            quantity = random.choice((0, 1_000_000, traffic.order_size + 1, traffic.order_size + 1))
+        elif flaw == 3:
+            price = random.choice((0, 0, HIGHEST_PRICE + 1, 1 << 63 | 1))
+        elif flaw == 4:
+            number = random.choice(REFUSED)
+            appendage += packets.tag_value(number, random.randbytes(TAG_VALUES[number].size))
+        elif flaw == 5:
+            name = traffic.parent_name(random.choice(traffic.symbols), random.choice((b"B", b"S")))
+        elif flaw == 6:
+            tag = traffic.tag()
+        elif flaw < 9:
+            quantity = traffic.order_size
+        elif flaw == 9 and not careful:
+            appendage = traffic.appendage()
+        self._orders[ref] = name
+        return packets.replace(original, ref, quantity, price, appendage, tag + name)
 
     def _other(self, careful: bool) -> bytes:
         """Return a message that is no Enter; a right one, mostly."""
@@ -533,6 +577,10 @@ class TcpTraffic(Traffic):
     def message(self) -> bytes:
         """Return any other message, right or wrong."""
         return self._other()
+
+    def appendage(self) -> bytes:
+        """Return TagValues, right or wrong."""
+        return self._appendage()
 
     def round(self, model, count: int) -> tuple[list[Carrier], list[Carrier]]:
         """Return `count` carriers of each server's next doings, and those of the exchange meanwhile.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from hdl.wire.verdict import Reason
 from sim.market import HIGHEST, LANES, MOST, Market
-from sim.positions import SYMBOLS, UNKNOWN, Enter, Parent, Positions, Replace, Token
+from sim.positions import SYMBOLS, Enter, Parent, Positions, Replace, Token
 from sim.truth import Truth
 
 PLENTY = 10**18
@@ -24,7 +24,7 @@ R = Reason
 # What runs are to reach; of Enter and Replace, decisions.
 ROWS = {
     "Enter": ["passed", R.DUPLICATE, R.FULL, R.PARENT, R.CHILDREN, R.POSITION, R.LANE_GROSS, R.FIRM_GROSS],
-    "Replace": ["passed", UNKNOWN, R.DUPLICATE, R.FULL, R.PARENT, R.POSITION, R.LANE_GROSS, R.FIRM_GROSS],
+    "Replace": ["passed", R.REPLACE, R.DUPLICATE, R.FULL, R.PARENT, R.POSITION, R.LANE_GROSS, R.FIRM_GROSS],
     "Replace of": ["live", "pending", "dead", "to be undone", "never there"],
     "outcome": [
         "replaced", "replaced and canceled", "invalid", "rejected", "of an order that is dead", "after executions",
@@ -33,7 +33,7 @@ ROWS = {
     "heard": [*"AUCDEGBFJPITMRXKQS", "A dead", "U dead", "while a Replace was pending", "and took a Replace along"],
     "told": ["TRADE", "UNKNOWN", "ABOVE"],
     "undone": [
-        "enter", "replace", "replace of a dead chain", "replace of what is undone",
+        "enter", "replace", "replace of a dead chain", "replace of what did not leave", "enter before its replace",
         "with its frame", "a number came again",
     ],
     "lanes": ["killed", "unheard", "evidence lost", "mass cancel", "overfilled"],
@@ -60,7 +60,6 @@ class Lane:
     waiting: deque[Sent] = field(default_factory=deque)  # to leave
     out: deque[Sent] = field(default_factory=deque)  # has left
     owed: list[Sent] = field(default_factory=list)  # did not leave, and is to be undone
-    moot: list[Sent] = field(default_factory=list)  # Replaces that the exchange took, of what is owed
     back: deque = field(default_factory=deque)
     known: dict[int, tuple] = field(default_factory=dict)  # total, price and parent of orders that passed
 
@@ -156,11 +155,17 @@ class Trading:
                     lane.ref = first
                 return
             frame.append(Sent(kind.lower(), tuple(order), self.positions.commit(order)))
+            self.truth.undone.pop((number, order.ref), None)
             if kind == "Enter":
                 self.truth.committed(order)
+        owed = {sent.token.ref for sent in lane.owed}
         for sent in frame:
-            lane.waiting.append(sent)
             lane.known[sent.token.ref] = sent.fields[-3:]
+            if sent.kind == "replace" and sent.fields[1] in owed:  # nor does it leave
+                self.seen["replace of what did not leave"] += 1
+                lane.owed.append(sent)
+            else:
+                lane.waiting.append(sent)
 
     def _number(self, lane) -> int:
         if self._now(0.05):
@@ -210,9 +215,7 @@ class Trading:
     def _asked(self, number):
         """Return the orders that the exchange has not taken, as `Truth` wants them."""
         lane = self.lanes[number]
-        owed = {sent.token.ref for sent in lane.owed}
-        moot = [sent for sent in lane.moot if sent.fields[1] in owed]
-        return [(s.token.ref, s.kind, s.fields) for s in (*lane.owed, *moot, *lane.out, *lane.waiting) if s.token]
+        return [(s.token.ref, s.kind, s.fields) for s in (*lane.owed, *lane.out, *lane.waiting) if s.token]
 
     def _leave(self, lane):
         if lane.waiting:
@@ -223,11 +226,8 @@ class Trading:
         lane = self.lanes[number]
         if lane.out:
             sent = lane.out.popleft()
-            replaces = sent.kind == "replace"
-            self._send(getattr(self.market, sent.kind)(*(sent.fields[:-1] if replaces else sent.fields)))
-            if replaces and any(owed.token.ref == sent.fields[1] for owed in lane.owed):
-                self.seen["replace of what is undone"] += 1
-                lane.moot.append(sent)
+            fields = sent.fields[:-1] if sent.kind == "replace" else sent.fields
+            self._send(getattr(self.market, sent.kind)(*fields))
 
     def _send(self, reports):
         for report in reports:
@@ -262,6 +262,7 @@ class Trading:
         self.seen["replace of a dead chain"] += sent.token.chain.dead
         self.seen[sent.kind] += 1
         self.positions.undo(sent.token)
+        self.seen["enter before its replace"] += sent.kind == "enter" and not sent.token.chain.dead
         if sent.kind == "enter":
             self.truth.committed(sent.fields, -1)
 
@@ -316,7 +317,7 @@ def _key(row, what):
 
 
 def _name(what) -> str:
-    return what if isinstance(what, str) else "UNKNOWN" if what == UNKNOWN else what.name
+    return what if isinstance(what, str) else what.name
 
 
 def main():

@@ -11,19 +11,22 @@ class Truth:
     """Compares positions with the truth. Its methods raise `AssertionError` where they differ.
 
     asked: gives a lane's orders that were committed, and neither taken by the exchange nor undone, in any order, as
-    (number, "enter" or "replace", its fields); and taken Replaces of what is not yet undone. unheard: lanes without
-    evidence. enters: Enters committed on those, and not undone. children: by parent.
+    (number, "enter" or "replace", its fields). unheard: lanes without evidence. enters: Enters committed on those, and
+    not undone. undone: Enters that were, by lane and number, until that is used again. children: by parent.
     """
 
     def __init__(self, positions: Positions, market: Market, asked, unheard):
         self.positions, self.market, self.asked, self.unheard = positions, market, asked, unheard
         self.enters: list[tuple] = []
+        self.undone: dict[tuple[int, int], tuple] = {}
         self.children: Counter = Counter()
 
     def committed(self, fields, sign: int = 1) -> None:
         """An Enter was committed; with -1, undone."""
-        lane, *_, parent = fields
+        lane, ref, *_, parent = fields
         self.children[parent] += sign
+        if sign < 0:
+            self.undone[lane, ref] = fields
         if sign < 0 and fields in self.enters:
             self.enters.remove(fields)
         elif sign > 0 and lane in self.unheard:
@@ -33,7 +36,7 @@ class Truth:
         """P5: whatever happens to what is on its way, no symbol comes to lie beyond its limits."""
         opened = Counter()
         for lane in range(LANES):
-            for shares, _, _, index, buy, _ in self._possible(lane):
+            for shares, _, index, buy, _ in self._possible(lane):
                 opened[index, buy] += shares
         held = self._held(range(LANES))
         for (index, buy), limit in self.positions.limits.items():
@@ -46,10 +49,10 @@ class Truth:
         opened, used, gross, chains = Counter(), Counter(), [0] * LANES, 0
         for lane in heard:
             gross[lane] = market.turnover[lane]
-            for shares, _, highest, index, buy, tag in self._possible(lane):
+            for shares, notional, index, buy, tag in self._possible(lane):
                 opened[index, buy] += shares
                 used[tag] += shares
-                gross[lane] += shares * highest
+                gross[lane] += notional
                 chains += 1
         for (tag, lane), shares in market.executed.items():
             used[tag] += shares * (lane in heard)
@@ -98,17 +101,22 @@ class Truth:
         return held
 
     def _possible(self, lane) -> list[list]:
-        """Return each chain of a lane as [open, filled, highest price, index, buy, tag]: the most that may be of it."""
-        chains = {
-            ref: [order.open, order.filled, order.highest, order.index, order.buy, order.tag]
-            for ref, order in self.market.book[lane].items()
-        }
+        """Return what may be of each chain of a lane as [shares, notional, index, buy, tag]: the most, and the sum."""
+        chains, totals = {}, {}
+        for ref, order in self.market.book[lane].items():
+            chains[ref] = [order.open, order.open * order.price, order.index, order.buy, order.tag]
+            totals[ref] = order.open + order.filled
         for ref, kind, fields in sorted(self.asked(lane)):
             if kind == "enter":
                 _, _, index, buy, quantity, price, parent = fields
-                chains[ref] = [quantity, 0, price, index, buy, parent]
-            elif fields[1] in chains:
-                quantity, price = fields[3:5]
-                chain = chains[ref] = chains.pop(fields[1])
-                chain[0], chain[2] = max(chain[0], quantity - chain[1]), max(chain[2], price)
+                chains[ref], totals[ref] = [quantity, quantity * price, index, buy, parent], quantity
+        for _, kind, fields in self.asked(lane):
+            if kind == "replace":
+                _, original, _, quantity, price, _ = fields
+                if (lane, original) in self.undone:
+                    _, _, index, buy, totals[original], _, parent = self.undone[lane, original]
+                    chains[original] = [0, 0, index, buy, parent]
+                if original in chains:
+                    chains[original][0] += max(0, quantity - totals[original])
+                    chains[original][1] += quantity * price
         return list(chains.values())

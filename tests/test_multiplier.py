@@ -50,7 +50,7 @@ def test_a_start_in_the_middle_begins_anew():
 
 
 def test_a_difference_of_prices_may_be_negative():
-    """The product is ready in its cycle, and not before."""
+    """The product is there in its cycle, and told the cycle before."""
     multiplier, rng = Multiplier(differences=True), random.Random(3)
     most = 2**32 - 1
     pairs = [(0, 0), (1, -1), (999_999, most), (999_999, -most), (2**20 - 1, -(2**32)), (1, most), (3, -5)]
@@ -59,11 +59,11 @@ def test_a_difference_of_prices_may_be_negative():
     async def bench(ctx):
         for quantity, price in pairs:
             await start(ctx, multiplier, quantity, price, rng)
-            for _ in range(11):
-                assert not ctx.get(multiplier.ready)
+            for cycle in range(11):
+                assert ctx.get(multiplier.soon) == (cycle == 10)
                 await ctx.tick()
-            assert ctx.get(multiplier.ready) and ctx.get(multiplier.product) == quantity * price
+            assert ctx.get(multiplier.product) == quantity * price
             await ctx.tick().repeat(rng.randrange(1, 5))
-            assert ctx.get(multiplier.ready) and ctx.get(multiplier.product) == quantity * price
+            assert ctx.get(multiplier.soon) and ctx.get(multiplier.product) == quantity * price
 
     simulate(multiplier, bench)

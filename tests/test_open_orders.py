@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from hdl.filter.open_orders import PLACES, OpenOrders
+from hdl.filter.hearing import REPORTS, WITHDRAWALS
+from hdl.filter.open_orders import OpenOrders
 from hdl.wire.event import Contradiction
 from sim.evidence import BUCKET, Change, Evidence, bucket
 from sim.replies import Report
@@ -13,6 +14,7 @@ from tests.cycles import simulate
 
 ALL = 0xFF
 LOOKUP = 12  # cycles from a probe to its result
+SEEN = 17  # from a seek to what it has found
 LIMIT = 1000
 
 
@@ -37,20 +39,44 @@ class Bench:
         ctx.set(parts.clearing, 0)
         ctx.set(parts.clear, 0)
 
-    async def tick(self, *, probe=None, enter=None, forget=None, report=None):
-        """One cycle. enter: (lane, ref, row, quantity, price, parent), probed before; forget: (lane, ref, slot)."""
+    async def tick(
+        self, *, probe=None, enter=None, forget=None, report=None, seek=None, ask=None, release=False, withdraw=None
+    ):
+        """One cycle. enter: (lane, ref, row, quantity, price, parent), probed before; forget: (lane, ref, slot); ask:
+        (ref, total, price), probed before, of what was sought last."""
         ctx, parts, model, now = self.ctx, self.parts, self.evidence, self.cycle
-        for name, value in (("probe", probe), ("enter", enter), ("forget", forget), ("report_valid", report)):
+        probes, enters = seek or probe, enter or ask
+        for name, value in (("probe", probes), ("enter", enters), ("forget", forget), ("report_valid", report)):
             ctx.set(getattr(parts, name), value is not None)
+        for name, value in (("seek", seek), ("asks", ask), ("withdraw", withdraw)):
+            ctx.set(getattr(parts, name), value is not None)
+        ctx.set(parts.release, release)
+        if probes:
+            ctx.set(parts.probe_lane, probes[0])
+            ctx.set(parts.probe_ref, probes[1])
         if probe:
-            ctx.set(parts.probe_lane, probe[0])
-            ctx.set(parts.probe_ref, probe[1])
             model.probe(now)
+        if seek:
+            model.run(now)
+            self.sought = model.seek(now, *seek)
+        if release:
+            model.release(now)
+        if withdraw:
+            ctx.set(parts.withdrawn, {"lane": withdraw[0], "user_ref": withdraw[1]})
+            model.withdraw(now, *withdraw)
         if enter:
             _, _, row, quantity, price, parent = enter
             family = {"parent": parent or 0, "child": parent is not None}
-            ctx.set(parts.order, {"index": row >> 1, "sell": row & 1, "price": price, "quantity": quantity} | family)
+            order = {"index": row >> 1, "sell": row & 1, "price": price, "quantity": quantity, "pending": 0}
+            ctx.set(parts.order, order | family | {"total": quantity})
             model.enter(now, *enter)
+        if ask:
+            _, total, price = ask
+            shown = self.sought.shown
+            order = {"index": shown.index, "sell": not shown.buy, "price": price, "quantity": total, "pending": 1}
+            family = {"parent": shown.parent or 0, "child": shown.parent is not None}
+            ctx.set(parts.order, order | family | {"total": total - shown.live})
+            model.ask(now, self.sought, *ask)
         if forget:
             ctx.set(parts.forget_slot, forget[2])
             model.forget(now, *forget[:2])
@@ -109,6 +135,40 @@ class Bench:
             return None
         await self.tick(enter=(lane, ref, row, quantity, price, parent))
         return slot
+
+    async def seek(self, lane, original):
+        """Look up what is to be replaced; return whether it is there, and can be."""
+        await self.tick(seek=(lane, original))
+        for _ in range(SEEN - 1):
+            await self.tick()
+        shown, seen = self.sought and self.sought.shown, self.ctx.get(self.parts.original)
+        found = shown is not None and bool(shown.left or shown.asks(original))
+        assert self.ctx.get(self.parts.open) == found
+        if not found:
+            return False
+        if shown.asks(original):
+            assert seen.pending
+            return False
+        told = (seen.index, seen.sell, seen.quantity, seen.total, seen.parent if seen.child else None, seen.pending)
+        assert told == (shown.index, not shown.buy, shown.left, shown.live, shown.parent, 0)
+        assert seen.asked == (shown.pending is not None)
+        return not seen.asked
+
+    async def replace(self, lane, original, ref, total, price=11_000):
+        """Let a Replace go; return whether there was an order, and room."""
+        if not await self.seek(lane, original):
+            await self.tick(release=True)
+            return False
+        await self.tick(probe=(lane, ref))
+        for _ in range(LOOKUP):
+            await self.tick()
+        room = self.ctx.get(self.parts.room)
+        await self.tick(release=True)
+        await self.tick()
+        if room:
+            await self.tick(ask=(ref, total, price))
+            await self.tick()
+        return bool(room)
 
 
 def bench(scene, **lanes):
@@ -322,6 +382,121 @@ def test_random_reports_change_what_the_golden_model_says_in_its_cycle(seed):
     bench(scene)
 
 
+@pytest.mark.parametrize("behind", range(1, 24))
+def test_a_replace_that_is_cut_holds_nothing_up(behind):
+    """P12: its frame ends so many cycles behind the seek."""
+
+    async def scene(one):
+        await one.enter(3, 7)
+        await one.tick(seek=(3, 7), report=says("C", 7, 40))
+        for cycle in range(1, 60):
+            await one.tick(release=cycle == behind)
+        assert len(one.changes) == 1
+
+    bench(scene)
+
+
+class Chains:
+    """Orders, Replaces of them and reports at random, as an exchange could send them; some Replaces do not leave."""
+
+    def __init__(self, one, random):
+        self.one, self.random, self.seen = one, random, Counter()
+        self.number, self.plan, self.withdrawn, self.next_report = 0, [], [], 0
+        one.ready = lambda: random.random() < self.pace
+        self.pace = 0.5
+
+    def choose(self):
+        """Return the next things to do, with the cycles between them."""
+        self.number += self.random.choice((1, 64, 64))
+        live = list(self.one.evidence.orders)
+        lane, original = self.random.choice(live) if live and self.random.random() < 0.9 else (0, 2**31)
+        if self.random.random() < 0.3:
+            lane = self.random.randrange(8)
+            return [("probe", (lane, self.number), LOOKUP + 1), ("enter", (lane, self.number), 4)]
+        steps = [("seek", (lane, original), SEEN), ("probe", (lane, self.number), LOOKUP + 1)]
+        return [*steps, ("release", None, 2), ("ask", (lane, original), 3)]
+
+    async def step(self):
+        one, random, events = self.one, self.random, {}
+        if not self.plan:
+            self.plan, self.at = self.choose(), one.cycle + random.choice((5, 20, 60))
+        if one.cycle == self.at:
+            kind, what, wait = self.plan.pop(0)
+            self.at += wait + (random.choice((0, 0, 3)) if kind != "release" else 0)
+            if kind in ("probe", "seek"):
+                events[kind] = what
+                self.probed = one.cycle
+            elif kind == "release":
+                events["release"] = True
+            else:
+                self.enter(kind, what, events)
+        if self.withdrawn and random.random() < 0.02:
+            events["withdraw"] = self.withdrawn.pop(0)
+        if one.cycle >= self.next_report and random.random() < 0.5 and (report := self.report()):
+            events["report"] = report
+            self.next_report = one.cycle + random.choice((23, 40, 100))
+        await one.tick(**events)
+
+    def enter(self, kind, what, events):
+        one, random, lane = self.one, self.random, what[0]
+        room = one.evidence.room(lane, self.number, self.probed)
+        assert one.ctx.get(one.parts.room) == room
+        if kind == "enter" and room:
+            quantity, price = random.choice((1, 100, random.randrange(1, 1_000_000))), random.randrange(1, 2**31)
+            parent = random.choice((None, random.randrange(512)))
+            events["enter"] = lane, self.number, random.randrange(1024), quantity, price, parent
+        elif kind == "ask":
+            shown = one.sought and one.sought.shown
+            can = shown is not None and shown.left and not shown.pending
+            assert one.ctx.get(one.parts.open) == bool(shown and (shown.left or shown.asks(what[1])))
+            self.seen["sought" if can else "none"] += 1
+            if can:
+                seen = one.ctx.get(one.parts.original)
+                assert (seen.quantity, seen.total, seen.asked, seen.pending) == (shown.left, shown.live, 0, 0)
+            if can and room and random.random() < 0.9:
+                total = random.choice((shown.live, random.randrange(1, 1_000_000), max(1, shown.exe)))
+                events["ask"] = self.number, total, random.randrange(1, 2**31)
+                self.seen["asked"] += 1
+                if random.random() < 0.2:
+                    self.withdrawn.append((lane, self.number))
+
+    def report(self):
+        """Return what an exchange could say, mostly: it does not know of Replaces that did not leave."""
+        random, orders = self.random, self.one.evidence.orders
+        if not orders or random.random() < 0.02:
+            return says("E", 2**31 + 1, 1, 1)
+        lane, ref = random.choice(list(orders))
+        chain = orders[lane, ref]
+        if chain.asks(ref):
+            if (lane, ref) in self.withdrawn:
+                return None
+            kind, most = random.choice("UUUUJ" + "ECA" * (random.random() < 0.05)), chain.pending.total - chain.exe
+        else:
+            kind, most = random.choice("AEEECDMJ" + "U" * (random.random() < 0.05)), chain.left
+        most = max(0, most)
+        quantity = random.choice((most, random.randint(0, most), random.randint(0, most)))
+        if random.random() < 0.02:
+            quantity = random.choice((most + 1, 2**20 - 1, 2**32 - 1))
+        dead = kind in "AU" and random.random() < 0.1
+        self.seen[kind + "-" * chain.asks(ref)] += 1
+        return Report(lane, ord(kind), ref, 0, quantity * (kind != "J"), random.randrange(2**32), int(dead))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_reports_of_chains_change_what_the_golden_model_says_in_its_cycle(seed):
+    async def scene(one):
+        play = Chains(one, Random(seed))
+        for number in range(20_000):
+            if number % 1000 == 0:
+                play.pace = play.random.choice((1.0, 0.5, 0.1))
+            await play.step()
+        assert min(play.seen[what] for what in ("sought", "none", "asked", "U-", "J-", "E", "C")) > 4, play.seen
+        assert set(one.told) == set(Contradiction), one.told
+        assert one.evidence.seen["W"] > 5
+
+    bench(scene)
+
+
 @pytest.mark.parametrize("behind", range(-9, 10))
 def test_a_place_that_is_free_in_the_cycle_of_a_probe_counts_for_it(behind):
     """The last share of one of eight orders is canceled: so many cycles before a probe, or behind it."""
@@ -341,16 +516,169 @@ def test_a_place_that_is_free_in_the_cycle_of_a_probe_counts_for_it(behind):
     bench(scene)
 
 
+ASKED = {  # by hand: an order of 100 shares at one dollar, its Replace of so many at 1.10, reports, changes, told
+    "replaced by more": (150, [says("U", 9, 150)], [(0, 0, -1_000_000)], []),
+    "and executed": (
+        150,
+        [says("U", 9, 150), says("E", 9, 150, 10_000)],
+        [(0, 0, -1_000_000), (150, 150, -150_000)],
+        [],
+    ),
+    "replaced by less": (60, [says("U", 9, 60)], [(40, 0, -1_000_000)], []),
+    "at another price alone": (100, [says("U", 9, 100)], [(0, 0, -1_000_000)], []),
+    "executed before it": (
+        150,
+        [says("E", 7, 30, 10_000), says("U", 9, 120)],
+        [(30, 30, 0), (0, 0, -700_000), (0, 0, -330_000)],
+        [],
+    ),
+    "canceled before it": (150, [says("C", 7, 30), says("U", 9, 150)], [(0, 0, -300_000), (0, 0, -700_000)], []),
+    "less, and canceled before it": (
+        90,
+        [says("C", 7, 30), says("U", 9, 90)],
+        [(10, 0, -300_000), (0, 0, -700_000)],
+        [],
+    ),
+    "less than was executed": (
+        30,
+        [says("E", 7, 40, 10_000), says("U", 9, 0, dead=1)],
+        [(40, 40, 0), (60, 0, -600_000), (0, 0, -330_000)],
+        [],
+    ),
+    "replaced and dead": (150, [says("U", 9, 150, dead=1)], [(100, 0, -1_000_000), (50, 0, -1_650_000)], []),
+    "rejected": (150, [says("J", 9), says("E", 7, 100, 10_000)], [(50, 0, -1_650_000), (100, 100, 0)], []),
+    "its order is executed": (150, [says("E", 7, 100, 10_000)], [(100, 100, 0), (50, 0, -1_650_000)], []),
+    "its order is canceled": (80, [says("C", 7, 100)], [(100, 0, -1_000_000), (0, 0, -880_000)], []),
+    "executed above": (
+        150,
+        [says("E", 7, 120, 10_000)],
+        [(100, 100, 0), (0, 20, 200_000), (50, 0, -1_650_000)],
+        ["ABOVE"],
+    ),
+    "replaced by too many": (150, [says("U", 9, 151)], [], ["ABOVE"]),
+    "executed out of turn": (150, [says("E", 9, 10, 10_000)], [(10, 10, 0)], ["OUT_OF_TURN"]),
+    "executed out of turn and above": (
+        150,
+        [says("E", 9, 120, 10_000)],
+        [(100, 100, 0), (0, 20, 200_000), (50, 0, -1_650_000)],
+        ["OUT_OF_TURN"],
+    ),
+    "canceled out of turn": (150, [says("C", 9, 10)], [], ["OUT_OF_TURN"]),
+    "replaced by name of its order": (150, [says("U", 7, 150)], [], ["OUT_OF_TURN"]),
+    "its order again": (150, [says("U", 9, 150), says("E", 7, 1, 1)], [(0, 0, -1_000_000)], ["UNKNOWN"]),
+}
+
+
+@pytest.mark.parametrize("parent", [None, 300])
+@pytest.mark.parametrize("name", ASKED)
+def test_what_a_report_changes_of_a_chain(name, parent):
+    total, reports, changes, told = ASKED[name]
+
+    async def scene(one):
+        await one.enter(3, 7, parent=parent)
+        assert await one.replace(3, 7, 9, total)
+        for report in reports:
+            await one.tick(report=report)
+            await one.rest()
+        assert [(*change[2:5], change.parent) for change in one.changes] == [(*change, parent) for change in changes]
+        assert [what.name for what in one.told] == told
+
+    bench(scene)
+
+
+def test_what_can_be_replaced():
+    """An order that is open, once; not one that is over or has a Replace, nor that Replace, nor another lane's."""
+
+    async def scene(one):
+        await one.enter(3, 7)
+        assert not await one.replace(4, 7, 9, 150)
+        assert not await one.replace(3, 8, 9, 150)
+        assert await one.replace(3, 7, 9, 150)
+        assert not await one.replace(3, 7, 10, 150)
+        assert not await one.replace(3, 9, 10, 150)
+        await one.tick(report=says("U", 9, 150))
+        await one.rest()
+        assert not await one.replace(3, 7, 10, 150)
+        assert await one.replace(3, 9, 10, 150)
+        await one.tick(withdraw=(3, 10))
+        await one.rest()
+        assert await one.replace(3, 9, 11, 150)
+        await one.tick(report=says("C", 9, 150))
+        await one.rest()
+        assert not await one.replace(3, 9, 12, 150) and not await one.replace(3, 11, 12, 150)
+        assert not one.told
+
+    bench(scene)
+
+
+def test_a_replace_whose_order_did_not_leave_is_withdrawn_by_itself():
+    """The order is forgotten, and another one has its slot: nothing of that changes."""
+
+    async def scene(one):
+        refs = [ref for ref in range(1, 4000) if bucket(ref) == 5][:2]
+        slot = await one.enter(3, refs[0])
+        assert await one.replace(3, refs[0], 9, 150)
+        await one.tick(forget=(3, refs[0], slot))
+        assert await one.enter(4, refs[1], row=20, quantity=7) == slot
+        await one.tick(withdraw=(3, 9))
+        await one.tick(withdraw=(3, 9))
+        await one.rest()
+        assert one.changes == [Change(10, 3, 50, 0, -1_650_000, None)] and not one.told
+        await one.tick(report=says("C", refs[1], 7, lane=4))
+        await one.rest()
+        assert one.changes[1:] == [Change(20, 4, 7, 0, -70_000, None)]
+
+    bench(scene)
+
+
+@pytest.mark.parametrize("after", range(45))
+def test_a_report_counts_before_a_replace_or_behind_it(after):
+    """Shares are canceled so many cycles behind a seek, or before: the Replace sees all of it or waits with it."""
+
+    async def scene(one):
+        await one.enter(3, 7)
+        start = one.cycle + 30
+        report = start - 20 + after
+        for _ in range(60):
+            sought, said = one.cycle == start, one.cycle == report
+            await one.tick(seek=(3, 7) if sought else None, report=says("C", 7, 40) if said else None)
+        left = one.sought.shown.left
+        assert (one.ctx.get(one.parts.original).quantity, left) in ((100, 100), (60, 60))
+        await one.tick(probe=(3, 9))
+        for _ in range(LOOKUP):
+            await one.tick()
+        await one.tick(release=True)
+        await one.tick()
+        await one.tick(ask=(9, 150, 11_000))
+        await one.rest()
+        assert [change[2:5] for change in one.changes] == [(0 if left == 100 else 40, 0, -400_000)]
+
+    bench(scene)
+
+
 def test_a_report_too_many_is_a_fault():
     async def scene(one):
         ctx, parts = one.ctx, one.parts
         ctx.set(parts.report_valid, 1)
         ctx.set(parts.report, says("C", 7, 1)._asdict())
         faults = []
-        for _ in range(PLACES + 8):
+        for _ in range(REPORTS + 8):
             await ctx.tick()
             faults.append(ctx.get(parts.fault))
-        assert not any(faults[:PLACES]) and any(faults)
+        assert not any(faults[:REPORTS]) and any(faults)
+
+    bench(scene)
+
+
+def test_a_withdrawal_too_many_is_a_fault():
+    async def scene(one):
+        ctx, parts = one.ctx, one.parts
+        ctx.set(parts.withdraw, 1)
+        faults = []
+        for _ in range(WITHDRAWALS + 8):
+            await ctx.tick()
+            faults.append(ctx.get(parts.fault))
+        assert not any(faults[: WITHDRAWALS - 1]) and any(faults)
 
     bench(scene)
 
@@ -361,13 +689,13 @@ def test_the_reports_that_wait_are_bounded():
     async def scene(one):
         await one.enter(3, 7, quantity=1000)
         one.ready = False
-        for _ in range(PLACES - 1):
+        for _ in range(REPORTS - 1):
             await one.tick(report=says("C", 7, 1))
             for _ in range(20):
                 await one.tick()
         one.ready = True
         await one.rest()
-        assert len(one.changes) == PLACES - 1
+        assert len(one.changes) == REPORTS - 1
 
     bench(scene)
 

@@ -76,10 +76,10 @@ def test_the_last_share_and_the_last_child_pass_and_one_more_does_not():
         await load(ctx, parents, 511, word(MOST_PARENT_SHARES, MOST_CHILDREN, index=511, sell=0, letter=26))
         assert await ask(ctx, parents, 5, quantity=1000) == (0, 0)
         assert await ask(ctx, parents, 5, quantity=1001) == (1, 0)
-        await run(ctx, parents, [(CHARGE, 5, 999, 0)])
+        await run(ctx, parents, [(CHARGE, 5, 999, 1)])
         assert await ask(ctx, parents, 5, quantity=1) == (0, 0)
         assert await ask(ctx, parents, 5, quantity=2) == (1, 0)
-        await run(ctx, parents, [(CHARGE, 5, 1, 0)])
+        await run(ctx, parents, [(CHARGE, 5, 1, 1)])
         assert await ask(ctx, parents, 5, quantity=1) == (1, 1)
         await run(ctx, parents, [(BACK, 5, 1, 1)])
         assert await ask(ctx, parents, 5, quantity=1) == (0, 0)
@@ -144,7 +144,7 @@ def test_operations_at_every_distance_and_of_every_kind(seed):
                 if kind == CHARGE:
                     shares = rng.randrange(1, 4000)
                     has[number][0] -= shares
-                    has[number][1] -= 1
+                    has[number][1] -= whole
                 elif kind == BACK:
                     shares = rng.randrange(-3000, 5000)
                     has[number][0] += shares

@@ -3,8 +3,8 @@
 import pytest
 
 from hdl.wire.verdict import FIRM, Reason
-from sim.chain import LIVE, Enter, Event, Replace
-from sim.positions import GROSS, NET, OPEN, UNKNOWN, Heard, Parent, Positions
+from sim.chain import Enter, Event, Replace
+from sim.positions import GROSS, NET, OPEN, Heard, Parent, Positions
 from sim.replies import Report
 
 INDEX, BUYS, SELLS = 5, 10, 11
@@ -50,7 +50,10 @@ def everything(positions: Positions):
 
 
 def test_the_worked_example():
-    """Protocol reference, 7.5: enter 500, executed 100; replaced with 500, with 600; 500 outstanding; canceled."""
+    """Protocol reference, 7.5: enter 500, executed 100; replaced with 500, with 600; 500 outstanding; canceled.
+
+    What is asked for counts whole beside what is open, until the exchange has answered.
+    """
     positions = made()
     assert enter(positions, 1, 500, 100) == 0
     assert state(positions) == (0, 500, 0, 50_000)
@@ -58,11 +61,11 @@ def test_the_worked_example():
     assert hear(positions, "E", 1, 100, 90) == Heard()
     assert state(positions) == (100, 400, 0, 49_000)
     assert replace(positions, 1, 2, 500, 100) == 0
-    assert state(positions) == (100, 400, 0, 49_000)
+    assert state(positions) == (100, 400, 0, 99_000)
     assert hear(positions, "U", 2, 400, original=1) == Heard()
     assert state(positions) == (100, 400, 0, 49_000)
     assert replace(positions, 2, 3, 600, 100) == 0
-    assert state(positions) == (100, 500, 0, 59_000)
+    assert state(positions) == (100, 500, 0, 109_000)
     assert hear(positions, "U", 3, 500, original=2) == Heard()
     assert state(positions) == (100, 500, 0, 59_000)
     assert hear(positions, "C", 3, 500) == Heard()
@@ -117,27 +120,30 @@ def test_lanes_have_their_own_gross_notional_and_numbers():
     assert positions.hi == [7, 0, 0, 0, 0, 0, 0, 1]
 
 
-def test_a_replace_is_charged_what_it_adds():
-    """At the highest price of its chain: 100 at 10, to 150 at 4 and to 100 at 20."""
+def test_a_replace_is_charged_the_shares_that_it_adds_and_all_of_its_notional():
+    """100 at 10, to 150 at 4 and to 100 at 20; of a limit of 2000."""
     positions = made(150, lane=2000)
     enter(positions, 1, 100, 10)
     assert replace(positions, 1, 2, 151, 4) == Reason.POSITION
-    assert replace(positions, 1, 2, 100, 21) == Reason.LANE_GROSS
-    assert replace(positions, 1, 2, 150, 4) == 0
-    assert state(positions) == (0, 150, 0, 1500)
-    hear(positions, "U", 2, 150, original=1)
-    assert replace(positions, 2, 3, 100, 20) == Reason.LANE_GROSS
-    positions.gross_limits[0] = 3000
-    assert replace(positions, 2, 3, 100, 20) == 0
-    assert state(positions) == (0, 150, 0, 3000)
-    hear(positions, "U", 3, 100, original=2)
-    assert state(positions) == (0, 100, 0, 2000)
+    assert replace(positions, 1, 2, 143, 7) == Reason.LANE_GROSS
+    assert replace(positions, 1, 2, 125, 8) == 0
+    assert state(positions) == (0, 125, 0, 2000)
+    hear(positions, "J", 2)
+    assert replace(positions, 1, 3, 150, 4) == 0
+    assert state(positions) == (0, 150, 0, 1600)
+    hear(positions, "U", 3, 150, original=1)
+    assert state(positions) == (0, 150, 0, 600)
+    assert replace(positions, 3, 4, 100, 15) == Reason.LANE_GROSS
+    assert replace(positions, 3, 4, 100, 14) == 0
+    assert state(positions) == (0, 150, 0, 2000)
+    hear(positions, "U", 4, 100, original=3)
+    assert state(positions) == (0, 100, 0, 1400)
 
 
-def test_a_replace_that_adds_nothing_passes_beyond_the_limit():
+def test_a_replace_that_adds_nothing_passes_beyond_the_limit_of_its_symbol():
     positions = made()
     enter(positions, 1, 1000)
-    positions.limits[INDEX, True] = positions.gross_limits[0] = 0
+    positions.limits[INDEX, True] = 0
     assert replace(positions, 1, 2, 1001) == Reason.POSITION
     assert replace(positions, 1, 2, 1000) == 0
 
@@ -145,16 +151,16 @@ def test_a_replace_that_adds_nothing_passes_beyond_the_limit():
 def test_a_replace_needs_an_order_that_is_live():
     positions = made()
     enter(positions, 1, 100)
-    assert replace(positions, 2, 3, 100) == UNKNOWN
-    assert replace(positions, 1, 2, 100, lane=1) == UNKNOWN
+    assert replace(positions, 2, 3, 100) == Reason.REPLACE
+    assert replace(positions, 1, 2, 100, lane=1) == Reason.REPLACE
     assert replace(positions, 1, 2, 100) == 0
     assert replace(positions, 1, 3, 100) == Reason.FULL
     assert replace(positions, 2, 3, 100) == Reason.FULL
     hear(positions, "U", 2, 100, original=1)
-    assert replace(positions, 1, 3, 100) == UNKNOWN
+    assert replace(positions, 1, 3, 100) == Reason.REPLACE
     assert replace(positions, 2, 3, 100) == 0
     hear(positions, "C", 2, 100)
-    assert replace(positions, 2, 4, 100) == replace(positions, 3, 4, 100) == UNKNOWN
+    assert replace(positions, 2, 4, 100) == replace(positions, 3, 4, 100) == Reason.REPLACE
 
 
 def test_numbers_rise():
@@ -248,8 +254,8 @@ def test_of_several_reasons_the_first_is_told():
         told.append(positions.check(Enter(0, 9, INDEX, True, 1, 1, 7)))
         better()
     assert told == [
-        UNKNOWN, Reason.DUPLICATE, Reason.FULL, Reason.PARENT, Reason.CHILDREN, Reason.POSITION, Reason.LANE_GROSS,
-        Reason.FIRM_GROSS,
+        Reason.REPLACE, Reason.DUPLICATE, Reason.FULL, Reason.PARENT, Reason.CHILDREN, Reason.POSITION,
+        Reason.LANE_GROSS, Reason.FIRM_GROSS,
     ]  # fmt: skip
     assert positions.check(Enter(0, 9, INDEX, True, 1, 1, 7)) == 0
 
@@ -276,24 +282,42 @@ def test_an_enter_is_undone_whole():
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_an_enter_and_its_replace_are_undone_in_any_order(first):
+    """Each gives back what it was charged: 100 shares at 1 dollar, and 50 more, 150 at 2."""
     positions = made(parents={7: Parent(INDEX, True, 300, 2)})
     before = everything(positions)
     tokens = [
         positions.commit(Enter(0, 1, INDEX, True, 100, PRICE, 7)),
         positions.commit(Replace(0, 1, 2, 150, 2 * PRICE, 7)),
     ]
-    for token in (tokens[first], tokens[1 - first]):
-        positions.undo(token)
+    assert state(positions) == (0, 150, 0, 1_000_000 + 3_000_000)
+    positions.undo(tokens[first])
+    assert state(positions) == ((0, 100, 0, 1_000_000) if first else (0, 50, 0, 3_000_000))
+    assert positions.used == {7: 100 if first else 50} and positions.children == {7: first}
+    positions.undo(tokens[1 - first])
     assert everything(positions) == before
 
 
-def test_an_undone_replace_leaves_the_price():
+def test_a_replace_whose_enter_was_undone_is_rejected_or_waits_for_its_own_end():
+    """What is said of it contradicts otherwise, and changes nothing."""
+    positions = made()
+    token = positions.commit(Enter(0, 1, INDEX, True, 100, 10))
+    replace(positions, 1, 2, 150, 20)
+    positions.undo(token)
+    assert replace(positions, 1, 3, 150) == Reason.REPLACE and replace(positions, 2, 3, 150) == Reason.FULL
+    for kind in "AUECDM":
+        assert hear(positions, kind, 2, 1, 10, original=kind == "U") == Heard(KILL, Event.OUT_OF_TURN)
+    assert state(positions) == (0, 50, 0, 3000)
+    assert hear(positions, "J", 2) == Heard()
+    assert state(positions) == (0, 0, 0, 0) and positions.index == {}
+
+
+def test_an_undone_replace_leaves_the_order():
     positions = made()
     enter(positions, 1, 100, 10)
     token = positions.commit(Replace(0, 1, 2, 200, 25))
-    assert state(positions) == (0, 200, 0, 5000)
+    assert state(positions) == (0, 200, 0, 6000)
     hear(positions, "E", 1, 40, 10)
-    assert state(positions) == (40, 160, 0, 4400)
+    assert state(positions) == (40, 160, 0, 6000)
     positions.undo(token)
     assert state(positions) == (40, 60, 0, 1000)
     assert replace(positions, 1, 2, 100) == Reason.DUPLICATE
@@ -323,12 +347,12 @@ def test_a_rejected_or_dead_enter_is_released():
         assert state(positions) == (0, 0, 0, 0) and positions.index == {}
 
 
-def test_a_rejected_replace_leaves_the_old_order_at_the_higher_price():
+def test_a_rejected_replace_leaves_the_old_order():
     positions = made()
     enter(positions, 1, 100, 10)
     replace(positions, 1, 2, 150, 20)
     assert hear(positions, "J", 2) == Heard()
-    assert state(positions) == (0, 100, 0, 2000)
+    assert state(positions) == (0, 100, 0, 1000)
     assert hear(positions, "J", 2) == Heard(False, Event.UNKNOWN)
     assert replace(positions, 1, 3, 100, 5) == 0
 
@@ -343,6 +367,29 @@ def test_a_fill_that_overtakes_a_replace():
         assert state(positions)[:2] == (300, 200)
         assert hear(positions, answer, 2, 100 if answer == "U" else 0, original=1) == Heard()
         assert state(positions)[:2] == (300, opened)
+
+
+def test_a_replaced_of_nothing_behind_more_executions_than_it_asked_for_is_none_of_too_many():
+    """450 of 500 executed while 400 is asked for: nothing of that is left."""
+    positions = made()
+    enter(positions, 1, 500)
+    replace(positions, 1, 2, 400)
+    hear(positions, "E", 1, 450, PRICE)
+    assert hear(positions, "U", 2, 0, original=1, dead=1) == Heard()
+    assert state(positions)[:3] == (450, 0, 0) and positions.index == {}
+
+
+def test_decrements_of_a_chain_release_only_what_its_replace_does_not_ask_for():
+    """500 are open and 450 asked for: of 150 that are canceled 50, and none of 250 more."""
+    positions = made()
+    enter(positions, 1, 500, 10)
+    replace(positions, 1, 2, 450, 20)
+    assert hear(positions, "C", 1, 150) == Heard()
+    assert state(positions) == (0, 450, 0, 350 * 10 + 450 * 20)
+    assert hear(positions, "M", 1, 100) == Heard()
+    assert state(positions) == (0, 450, 0, 100 * 10 + 450 * 20)
+    assert hear(positions, "U", 2, 450, original=1) == Heard()
+    assert state(positions) == (0, 450, 0, 450 * 20)
 
 
 def test_an_order_that_is_executed_takes_its_pending_replace_along():
@@ -388,24 +435,42 @@ def test_an_overfill_is_booked_and_kills():
     assert state(positions)[0] == 1000
 
 
-@pytest.mark.parametrize(("kind", "reserved"), [("A", 0), ("C", 0), ("D", 0), ("M", 0), ("U", 151)])
-def test_a_report_of_more_shares_than_are_reserved_kills(kind, reserved):
-    """And 150 of them do not. What a Replaced says is booked even so."""
+@pytest.mark.parametrize("kind", "ACDMU")
+def test_a_report_of_more_shares_than_there_are_kills(kind):
+    """And 150 of them do not. A Replaced of more changes nothing."""
     for more in (0, 1):
         positions = made()
         enter(positions, 1, 150 if kind != "U" else 100)
         if kind == "U":
             replace(positions, 1, 2, 150)
+        before = everything(positions)
         heard = hear(positions, kind, 2 if kind == "U" else 1, 150 + more, original=kind == "U")
         assert heard == (Heard(KILL, Event.ABOVE) if more else Heard())
-    assert state(positions)[1] == (150 if kind in "AM" else reserved)
+    assert state(positions)[1] == (150 if kind in "AMU" else 0)
+    assert kind != "U" or everything(positions) == before
+
+
+def test_shares_that_a_pending_replace_adds_are_not_open():
+    """100 are, and 50 more reserved: the exchange may execute those when it has replaced."""
+    for kind in "ACDM":
+        positions = made()
+        enter(positions, 1, 100)
+        replace(positions, 1, 2, 150)
+        assert hear(positions, kind, 1, 101) == Heard(KILL, Event.ABOVE)
 
 
 def test_a_report_out_of_turn_kills():
-    """Of a Replace that has not been said to have replaced; or a Replaced that comes again."""
+    """Of a Replace that has not been said to have replaced, booked if it was executed; or a Replaced that comes again.
+
+    That is told even if it is of too many shares.
+    """
     positions = made()
     enter(positions, 1, 100)
     replace(positions, 1, 2, 200)
+    for kind in "ACDM":
+        assert hear(positions, kind, 2, 201) == Heard(KILL, Event.OUT_OF_TURN)
+    assert hear(positions, "U", 1, 201) == Heard(KILL, Event.OUT_OF_TURN)
+    assert state(positions)[:2] == (0, 200)
     assert hear(positions, "E", 2, 10, PRICE) == Heard(KILL, Event.OUT_OF_TURN)
     assert state(positions)[:2] == (10, 190)
     assert hear(positions, "U", 2, 190, original=1) == Heard()
@@ -450,7 +515,7 @@ def test_an_executed_with_reference_price_is_an_executed_in_4_2_only():
 def test_orders_of_an_unheard_lane_are_charged_for_good():
     positions = made(unheard={0}, entries=0, parents={7: Parent(INDEX, True, 500, 9)})
     assert enter(positions, 1, 300, 10, parent=7) == 0
-    assert replace(positions, 1, 2, 300, 10, parent=7) == UNKNOWN
+    assert replace(positions, 1, 2, 300, 10, parent=7) == Reason.REPLACE
     assert hear(positions, "E", 1, 300, 10) == hear(positions, "E", 9, 300, 10) == Heard()
     assert state(positions) == (0, 300, 0, 3000)
     assert enter(positions, 1, 1, 10, parent=7) == Reason.DUPLICATE
@@ -464,7 +529,7 @@ def test_chains_of_a_lane_that_becomes_unheard_stay_charged():
     positions = made()
     enter(positions, 1, 300)
     positions.unheard.add(0)
-    assert replace(positions, 1, 2, 300) == UNKNOWN
+    assert replace(positions, 1, 2, 300) == Reason.REPLACE
     assert hear(positions, "C", 1, 300) == Heard()
     assert state(positions)[1] == 300
 
@@ -509,11 +574,3 @@ def test_open_shares_stay_below_their_end():
     positions.open[BUYS] = OPEN - 2
     assert enter(positions, 1, 2, 1) == Reason.POSITION
     assert enter(positions, 1, 1, 1) == 0
-
-
-def test_a_chain_is_no_larger_than_its_word():
-    positions = made()
-    enter(positions, 1, 100)
-    replace(positions, 1, 2, 100)
-    assert hear(positions, "U", 2, 2**32 - 1, original=1) == Heard(KILL, Event.ABOVE)
-    assert state(positions)[1] == LIVE == 2**21 - 1

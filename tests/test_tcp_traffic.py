@@ -36,7 +36,7 @@ def test_what_leaves_is_the_stream_with_orders_overwritten():
         orders = receive(solo.model)
         whole, stopped = whole + orders[0], stopped + orders[1]
     assert whole > 1000 and stopped > 200
-    rare = {"keep-alive, window probe", "commit point", "neutralise", "ARP, ICMP, other", "exact positions"}
+    rare = {"keep-alive, window probe", "commit point", "neutralise", "ARP, ICMP, other", "exact positions", "Replace"}
     assert {missing.split(":")[0] for missing in coverage.missing()} <= rare
 
 
@@ -49,6 +49,9 @@ def test_positions_stay_within_their_limits_whatever_is_executed():
     reached = coverage.rows()["exact positions"]
     assert stopped > 50 and reached.pop("ABOVE") < 10
     assert min(reached.values()) > 5, reached
+    replaces = coverage.rows()["Replace"]
+    often = ("a Replace let go", "an order and its Replace let go in a segment", "released by U", "released by W")
+    assert min(replaces[what] for what in often) > 5, replaces
 
 
 def test_what_is_executed_and_not_held_is_noticed(monkeypatch):

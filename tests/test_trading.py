@@ -71,12 +71,29 @@ class FromNothing(Chain):
         return event
 
 
-class Falling(Chain):
-    """Lets the price fall."""
+class Dearest(Chain):
+    """Lets the price never fall."""
 
-    def _settle(self, ref):
-        self.px = self.pending.price
-        super()._settle(ref)
+    def _replaced(self, outstanding, dead):
+        highest = max(self.px, self.pending.price)
+        super()._replaced(outstanding, dead)
+        self.px = highest
+
+
+class Cheapest(Chain):
+    """Counts the old order's notional or the Replace's, whichever is more."""
+
+    @property
+    def notional(self):
+        return max(self.left * self.px, super().notional - self.left * self.px)
+
+
+class Inseparable(Chain):
+    """Takes a pending Replace for undone with its Enter."""
+
+    def withdraw(self, ref):
+        super().withdraw(ref)
+        self.dead |= ref == self.ref
 
 
 class Jumpy(Chain):
@@ -265,8 +282,8 @@ class Hopeful(Positions):
 
 
 CHAINS = (
-    Summed, NewOnly, OldOnly, FromNothing, Falling, Jumpy, Hasty, Undying, Deaf, Unmodified, Waiting, Costly,
-    Forgetful,
+    Summed, NewOnly, OldOnly, FromNothing, Dearest, Cheapest, Inseparable, Jumpy, Hasty, Undying, Deaf, Unmodified,
+    Waiting, Costly, Forgetful,
 )  # fmt: skip
 BROKEN = [
     *map(of, CHAINS), Obliging, Believing, Unbilled, Childless, Spent, Netting, Unopened, Lax, Cheap, Again, Crammed,

@@ -10,7 +10,7 @@ from sim.parse import BREACHES
 from tests.cycles import simulate
 
 TERMS = ("restricted", "unborrowed", "off_collar", "over_value")
-ENTER, CANCEL = {"is_order": 1, "is_enter": 1}, {}
+ENTER, CANCEL, REPLACE = {"is_order": 1, "is_enter": 1}, {}, {"is_order": 1, "replaces": 1}
 LANE = 2
 
 
@@ -33,7 +33,7 @@ async def judge(
         await ctx.tick()
     stops, charges = [], []
     for number, message in enumerate(messages):
-        for name in ("is_order", "is_enter", "bad_message", "replace", "pegged", "channel"):
+        for name in ("is_order", "is_enter", "replaces", "bad_message", "replace", "pegged", "channel"):
             ctx.set(getattr(verdict, name), message.get(name, 0))
         for name in FIELD_CHECKS:
             ctx.set(getattr(verdict, name), message.get(name, 0))
@@ -58,7 +58,7 @@ async def judge(
         ctx.set(verdict.index, 40 + number)
         if ctx.get(verdict.judged_order):
             stops.append(ctx.get(verdict.stop))
-        assert ctx.get(verdict.checked) == message.get("is_enter", 0)
+        assert ctx.get(verdict.checked) == message.get("is_enter", message.get("replaces", 0))
         await ctx.tick()
         charges.append(ctx.get(verdict.charge))
         await ctx.tick().repeat(2)  # messages end at least four cycles apart
@@ -182,6 +182,19 @@ CASES = {
         {},
         {"reason": Reason.RATE, "breach": 0},
     ),
+    "a Replace is held to what an Enter is": (
+        [REPLACE, REPLACE | {"over_position": 1}],
+        {},
+        {"reason": Reason.POSITION, "blocked": 41, "user_ref": 101},
+    ),
+    "what a Replace is to replace is missing": (
+        [REPLACE | {"missing": 1, "bad_tag": 1, "pegged": 1}],
+        {},
+        {"reason": Reason.REPLACE, "breach": 0, "symbol": NO_SYMBOL},
+    ),
+    "a malformed Replace": ([REPLACE | {"missing": 1, "bad_message": 1}], {}, {"reason": Reason.MESSAGE}),
+    "the tags of a Replace": ([REPLACE | {"pegged": 1, "bad_tag": 1}], {}, {"reason": Reason.PEGGED}),
+    "a Replace that is undecided": ([REPLACE | {"undecided": 1}], {}, {"reason": Reason.BUSY, "symbol": NO_SYMBOL}),
     "only an Enter has them": ([CANCEL | {"repeated": 1, "over_rate": 1, "bad_tag": 1}], {}, {"keep": 1}),
     "a malformed message has no fields": (
         [CANCEL | {"bad_message": 1}],

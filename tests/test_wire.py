@@ -96,9 +96,9 @@ def test_limits_of_an_order():
 
 
 def test_what_is_refused():
-    """Price type, peg offset, discretion: pegged. UserRefIdx: a channel."""
+    """Price type, peg offset, discretion, and another side: pegged. UserRefIdx: a channel."""
     refused = {number: tag.refused for number, tag in ouch.TAG_VALUES.items() if tag.refused}
-    assert refused == {6: "pegged", 7: "pegged", 9: "pegged", 10: "pegged", 11: "pegged", 28: "channel"}
+    assert refused == {6: "pegged", 7: "pegged", 9: "pegged", 10: "pegged", 11: "pegged", 27: "pegged", 28: "channel"}
 
 
 def test_ufo_packets():

@@ -308,11 +308,12 @@ class Filter(wiring.Component):
         follow(m, p.headers, p.session, *located)
         follow(m, p.headers, p.history, "payload_octet", "payload_valid", "soon")
         follow(m, p.session, p.history, "old_left")
-        begin, dialect, soup, fresh = (Signal() for _ in range(4))  # fresh: payload to be parsed
+        begin, dialect, replaceable, soup, fresh = (Signal() for _ in range(5))  # fresh: payload to be parsed
         m.d.sync += [
             soup.eq(p.session.segment),
             begin.eq(p.headers.located),
             dialect.eq(p.settings.dialect_lanes.bit_select(lane[:3], 1)),
+            replaceable.eq(p.risk.heard.bit_select(lane[:3], 1)),
             fresh.eq(p.headers.payload_follows & ~p.session.mute & ~(p.session.segment & p.history.still)),
         ]
         m.d.comb += [
@@ -335,6 +336,7 @@ class Filter(wiring.Component):
             p.framer.soup.eq(soup),
             p.framer.dialect.eq(dialect),
             p.order.dialect.eq(dialect),
+            p.order.replaceable.eq(replaceable),
         ]
         # The framer answers without a clock: the decoder takes its messages one cycle later.
         parts = ("octet", "valid", "first", "last", "left", "gone")
@@ -438,10 +440,10 @@ class Filter(wiring.Component):
         follow(
             m, p.order, p.risk, "symbol_valid", "symbol_first", "price_ready", "quantity", "buy", "is_short", "price"
         )
-        follow(m, p.order, p.risk, "user_ref", "parent", "named")
+        follow(m, p.order, p.risk, "user_ref", "parent", "named", "seek", "replaces")
         follow(m, p.verdict, p.risk, "checked", "charge", "frame_end", "block", "block_index")
         follow(m, p.receiver, p.verdict, "start", "end", "closes")
-        follow(m, p.order, p.verdict, "message_end", "unjudged", "is_order", "is_enter")
+        follow(m, p.order, p.verdict, "message_end", "unjudged", "is_order", "is_enter", "replaces")
         follow(m, p.order, p.verdict, "user_ref", "quantity", "price", "bad_message", "replace", "pegged", "channel")
         follow(m, p.order, p.verdict, "bad_tag", "bad_side", "bad_quantity", "over_size", "zero_price", "market")
         follow(m, p.risk, p.verdict, "index", "missing", "restricted", "blocked", "unborrowed", "off_collar")

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-FLAGS = ("is_enter", "is_order", "numbered", "replace", "bad_message", "pegged", "channel")
+FLAGS = ("is_enter", "is_order", "numbered", "replaces", "replace", "bad_message", "pegged", "channel")
 _AGAIN = 14  # cycles from a price that is shown again to the earliest end of its message
 
 
@@ -22,13 +22,13 @@ class Ending(wiring.Component):
         The last octet of a message is here.
     again : In(1)
         The price of a message that goes on is shown again, in this cycle.
-    flags, user_ref : In(7), In(32)
+    flags, user_ref : In(8), In(32)
         Of the message that comes in, `FLAGS` in their order; right from one cycle after its last octet to the first one
         of the next.
     message_end : Out(1)
     unjudged : Out(1)
         A message is held, or has been until the cycle before.
-    shown_flags, shown_user_ref : Out(7), Out(32)
+    shown_flags, shown_user_ref : Out(8), Out(32)
         What has come in, or what is held. What was held stays for two cycles behind its end, or until another message
         ends: the flags until that cycle, the other through it.
     """

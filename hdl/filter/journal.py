@@ -17,14 +17,16 @@ ERA_BITS = 3
 TAPS = (2, 1)  # x^3 + x^2 + 1 is primitive: an era comes again when all but 0 have come
 MOST = (1 << COUNT_BITS) - 1  # of one frame; the longest frame has 29 orders
 
-# ``kept``: as an open order, in ``slot``. ``child``: of ``parent``.
+# ``kept``: as an open order, in ``slot``. ``child``: of ``parent``. ``asks``: of a Replace, with its number as
+# ``notional``, which has a bit less than a product: no order can be worth more.
 ENTRY = data.StructLayout(
     {
         "index": SYMBOL_BITS,
         "sell": 1,
         "lane": LANE_BITS,
         "quantity": QUANTITY_BITS,
-        "notional": NOTIONAL_BITS,
+        "notional": NOTIONAL_BITS - 1,
+        "asks": 1,
         "slot": SLOT_BITS,
         "kept": 1,
         "parent": PARENT_BITS,
@@ -41,10 +43,10 @@ class Journal(wiring.Component):
     once and their places are used again. A frame that fails later, at the gate, comes back as a ``failed`` item with
     the same two numbers, in any order.
 
-    An entry to be undone is handed out as follows. ``taken`` in a cycle y-1 with ``due`` takes it: it is on ``entry``
-    from y to y+2, and the next one can be taken in y+2. Those of the dropped frame come first, and ``urgent`` says
-    that some are left; then the failed ones, in the order of their items. A drop in cycle c makes ``due`` from c+4,
-    an item accepted in c, if nothing else is left, from c+4 on.
+    An entry to be undone is handed out as follows. ``hurried`` or ``taken`` in a cycle y-1 with ``due`` takes it: it is
+    on ``entry`` from y to y+2, and the next one can be taken in y+2. Those of the dropped frame come first, and
+    ``urgent`` says that some are left; then the failed ones, in the order of their items. A drop in cycle c makes
+    ``due`` from c+4, an item accepted in c, if nothing else is left, from c+4 on.
 
     The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame
     buffer, which are 163 orders; and failed frames' entries are undone before 93 more orders have come in, nine or more
@@ -63,11 +65,13 @@ class Journal(wiring.Component):
         Queued, as `FailureQueue` has it.
     due, urgent, active : Out(1)
         ``active``: some entry is left to be undone.
-    taken : In(1)
-        Only with ``due``; not in the cycle of ``frame_end``, but for an urgent one.
+    hurried, taken : In(1)
+        Only with ``due``: an urgent one; another one, not in the cycle of ``frame_end``.
     entry : Out(ENTRY)
     void : Out(1)
-        ``entry`` was reserved before an ``annul``: undoing it must change nothing.
+        ``entry`` was reserved before an ``annul``, or is a Replace's: undoing it must change nothing by itself.
+    asked : Out(1)
+        It is a Replace's, and was not annulled.
     annul : In(1)
         Annuls all entries; not together with ``reserve``.
     """
@@ -83,9 +87,11 @@ class Journal(wiring.Component):
     due: Out(1)
     urgent: Out(1)
     active: Out(1)
+    hurried: In(1)
     taken: In(1)
     entry: Out(ENTRY)
     void: Out(1)
+    asked: Out(1)
     annul: In(1)
 
     def elaborate(self, platform):
@@ -121,17 +127,16 @@ class Journal(wiring.Component):
         dropped_place, dropped_left = Signal(PLACE_BITS), Signal(COUNT_BITS)
         failed_place, failed_left, holding = Signal(PLACE_BITS), Signal(COUNT_BITS), Signal()
         final = Signal()  # `failed_left` is 1; it has been so or not for a cycle whenever one is taken
-        drop, spent, waits, goes, failure = Signal(), Signal(), Signal(), Signal(), failures.o.payload
+        drop, spent, waits, goes, failure = Signal(), Signal(), Signal(), self.taken, failures.o.payload
         m.d.comb += [
             drop.eq(self.frame_end & ~self.kept & (self.reserve | self.reservations.any())),
             spent.eq(~holding | final),  # the failed one has no other entry than this
             waits.eq(failures.o.valid & ~holding),
-            goes.eq(self.taken & ~self.urgent),  # it is late: here it meets one gate
             failures.o.ready.eq(~holding | (goes & final)),
         ]
         with m.If(drop):
             m.d.sync += [dropped_place.eq(self.base), dropped_left.eq(entries), self.urgent.eq(1)]
-        with m.Elif(self.taken & self.urgent):
+        with m.Elif(self.hurried):
             m.d.sync += [dropped_place.eq(dropped_place + 1), dropped_left.eq(dropped_left - 1)]
             m.d.sync += self.urgent.eq(dropped_left != 1)
         with m.If(goes | waits):
@@ -145,14 +150,16 @@ class Journal(wiring.Component):
         # cycles nothing is due.
         # What was charged in the last cycle of a dropped frame comes first: for one more.
         event, before, dropped = Signal(), Signal(), Signal()
-        m.d.comb += event.eq(drop | dropped | self.taken | (waits & ~self.urgent))
+        asks = data.View(ENTRY, ring.read_data[: ENTRY.size]).asks
+        m.d.comb += event.eq(drop | dropped | self.hurried | self.taken | (waits & ~self.urgent))
         m.d.sync += [
             dropped.eq(drop),
             before.eq(event),
             final.eq(failed_left == 1),
             self.due.eq(~(event | before) & (self.urgent | holding)),
             self.entry.eq(ring.read_data),
-            self.void.eq(ring.read_data[ENTRY.size :] != era),
+            self.void.eq(asks | (ring.read_data[ENTRY.size :] != era)),
+            self.asked.eq(asks & (ring.read_data[ENTRY.size :] == era)),
         ]
         m.d.comb += [
             self.active.eq(self.urgent | holding | failures.o.valid),

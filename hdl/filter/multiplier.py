@@ -24,7 +24,7 @@ class Multiplier(wiring.Component):
     Parameters
     ----------
     differences : bool
-        ``price`` and ``product`` are signed, and have a bit more; and there is ``ready``.
+        ``price`` and ``product`` are signed, and have a bit more; and there is ``soon``.
 
     Members
     -------
@@ -32,15 +32,15 @@ class Multiplier(wiring.Component):
     quantity : In(20)
     price : In(32)
     product : Out(52)
-    ready : Out(1)
-        The product is there; only with ``differences``.
+    soon : Out(1)
+        The product is there in the next cycle, unless this one has a ``start``; only with ``differences``.
     """
 
     def __init__(self, *, differences: bool = False):
         self.differences = differences
         price, product = (Shape(bits + differences, differences) for bits in (PRICE_BITS, NOTIONAL_BITS))
         members = {"start": In(1), "quantity": In(QUANTITY_BITS), "price": In(price), "product": Out(product)}
-        super().__init__(members | ({"ready": Out(1, init=1)} if differences else {}))
+        super().__init__(members | ({"soon": Out(1)} if differences else {}))
 
     def elaborate(self, platform):
         m = Module()
@@ -71,5 +71,5 @@ class Multiplier(wiring.Component):
             m.d.sync += [step.eq(1), price.eq(self.price), low.eq(self.quantity), high.eq(0)]
         m.d.comb += self.product.eq(Cat(low, high))
         if self.differences:
-            m.d.sync += self.ready.eq(~self.start & (self.ready | (step == LATENCY - 1)))
+            m.d.comb += self.soon.eq(step >= LATENCY - 1)
         return m

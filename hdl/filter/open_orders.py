@@ -1,30 +1,26 @@
 """The open orders: what may still be executed of each, and what each report of the exchange changes."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.memory import Memory as SmallMemory
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.filter.blocks import SYMBOL_BITS
 from hdl.filter.gross import LANE_BITS
+from hdl.filter.hearing import WITHDRAWN, Hearing, Says
 from hdl.filter.memory import Memory
 from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Multiplier
 from hdl.filter.order_index import REF_BITS, SLOT_BITS, OrderIndex
-from hdl.filter.parents import PARENT_BITS
+from hdl.filter.outcome import FAMILY, ORDER, PART, ROW, Outcome
 from hdl.filter.report import REPORT
 from hdl.wire.event import Contradiction
 from hdl.wire.verdict import LANES
 
-PLACES = 16  # for reports
-MOST = (1 << QUANTITY_BITS) - 1  # shares of a report; one of more says as many
+SOUGHT, SHOWN = 12, 15  # cycles from a ``seek`` to its slot, and to its row
+APART = 14  # cycles behind a ``seek`` in which nothing passes
+LOCKED = 4  # cycles behind a ``release`` in which nothing of the same order does
 
-# ``child``: of ``parent``.
-_FAMILY = {"parent": PARENT_BITS, "child": 1}
-ORDER = data.StructLayout(
-    {"index": SYMBOL_BITS, "sell": 1, "price": PRICE_BITS - 1, "quantity": QUANTITY_BITS, **_FAMILY}
-)
-# `released`: shares that were open and are not any more. `notional`: what gross notional changes by, signed. `back`:
-# what the parent's shares left change by, signed.
+# `released`: shares that were reserved and are not any more. `notional`: what gross notional changes by, signed.
+# `back`: what the parent's shares left change by, signed.
 CHANGE = data.StructLayout(
     {
         "index": SYMBOL_BITS,
@@ -34,66 +30,73 @@ CHANGE = data.StructLayout(
         "executed": QUANTITY_BITS,
         "notional": NOTIONAL_BITS + 1,
         "back": signed(QUANTITY_BITS + 1),
-        **_FAMILY,
+        **FAMILY,
     }
 )
 CONTRADICTED = data.StructLayout({"lane": LANE_BITS, "what": Contradiction, "user_ref": REF_BITS, "quantity": 32})
-
-
-class _Says(enum.Enum):
-    """What a report says of an order."""
-
-    ACCEPTED = 0
-    EXECUTED = 1
-    REDUCED = 2  # by so many shares
-    LEFT = 3  # so many shares are
-    OVER = 4  # rejected, or accepted and not live
-    REPLACED = 5
-
-
-_HEARD = data.StructLayout(
-    {"lane": LANE_BITS, "says": _Says, "forgives": 1, "user_ref": REF_BITS, "quantity": 32, "price": PRICE_BITS}
-)
+_HARMLESS = (Says.REDUCED, Says.LEFT, Says.DEAD)  # of an order that is not known: nothing more can come of it
+_WHOSE = ("index", "sell", *FAMILY)
 
 
 class OpenOrders(wiring.Component):
-    """Keeps what may still be executed of each order, and tells what a report changes of it.
+    """Keeps what may still be executed of each order and of its Replace, and tells what a report changes of it.
 
     An order is kept from ``enter`` on, in the slot that its ``probe`` found (`OrderIndex`, to which probe cycles and
-    ``room`` belong), until nothing of it is open any more or ``forget``: it did not leave. The ring of reports takes
-    those that name an order of a lane that is ``heard``: Accepted, Executed (of 4.2 also with a reference price),
-    Canceled, AIQ Canceled, Modified, Rejected and Replaced. They are applied in order.
+    ``room`` belong), until nothing of it is open any more or ``forget``: it did not leave. So is a Replace, of the
+    order that was sought: from then on both make a chain. What a chain reserves are the shares that are open, and by
+    how much the total that the Replace asks for is above that of its order. When the exchange says that it has
+    replaced, the order is gone and the Replace is an order; when it is rejected or withdrawn (it did not leave), it is
+    gone alone; with its order it is gone as well.
 
-    With h two cycles behind a report's coming, or the cycle behind the end of the report before it, the index is
-    asked from h on; the words are asked for from h+2 on, or behind those of a probe. Let d be the cycle in which
-    the index is ``done``, h+9 if no probe is in the way. What is released is taken to be multiplied in t = d+5, or
-    in the cycle behind that in which the ``change`` before it is taken; t is d+5 for a report that releases
-    nothing. The order is as the report leaves it from t+4 on, which is the report's end, and the ``change`` is
-    there from t+12 on. A report of an unknown order ends in d+1; one of more shares than are open in t'+1, with t'
-    = t+5, or the cycle behind that in which its first change is taken, and has the second one from t'+12 on.
+    What is said of orders is applied one by one, as `Hearing` has it.
+
+    With h two cycles behind a report's coming, one behind a withdrawal's, or the cycle behind the end of the report
+    before it, the index is asked from h on; the words are asked for from h+2 on, or behind those of a probe. Let d be
+    the cycle in which the index is ``done``, h+9 if no probe is in the way. In d+1, or when it may, the report passes:
+    in y. What it changes is taken to be multiplied in t = y+4, y+9 if the order is one of a chain, or in the cycle
+    behind that in which the ``change`` before it is taken; t is y+4 or y+9 for a report that releases nothing. The
+    order is as the report leaves it in t+4, which is the report's end, and the ``change`` is there from t+12 on. Second
+    and third changes are taken in t' = t+5, or in the cycle behind that in which the one before it is taken: there
+    from t'+12 on, and the report ends in t'+1. A report of an unknown order ends in d+1.
 
     The slot of an order of which nothing is open any more is free from t+2 on, if no order enters or is forgotten in
-    this cycle and none is being looked for by a probe; else behind that. So one that is free in the cycle of a probe
-    counts for it.
+    this cycle or entered in that before, and none is being looked for by a probe; else behind that, and a Replace's
+    that is gone with its order behind that. So one that is free in the cycle of a probe counts for it.
+
+    ``seek`` is a probe for the order that a Replace is to replace, in cycle k. What passed in k or before counts;
+    nothing passes in k+1 to k+14, and then nothing that names the order found, up to four cycles behind ``release``.
+    ``open`` and ``original`` are right from k+17 to the next ``seek``.
 
     A report contradicts what is known, and changes nothing, when there is no such order (a Rejected excepted, which
-    says nothing new then) or when it is a Replaced, since nothing was; also when it is of more shares than are open:
-    then all that are open are released, and every share executed is told, in two changes.
+    says nothing new then), when it is a Replaced of what is not pending, or another one than Rejected of what is; but
+    what was executed of this one was executed of its order. So does one of more shares than are open: then all that are
+    open are released, and every share executed is told, in changes of their own; of a Replaced nothing is changed.
 
     Members
     -------
     probe, probe_lane, probe_ref, room, slot : In(1), In(3), In(32), Out(1), Out(9)
-    enter, order : In(1), In(ORDER)
-        The order of the last ``probe`` is charged; in the cycle behind it its slot is taken.
+    seek : In(1)
+        With ``probe``.
+    open, original : Out(1), Out(ROW)
+        There is an order of that lane and number.
+    release : In(1)
+        The Replace has been judged, or its frame has ended.
+    enter, order, asks : In(1), In(ORDER), In(1)
+        The order of the last ``probe`` is charged; in the cycle behind it its slot is taken. With ``asks`` it is a
+        Replace of the order that was sought, which is one cycle later.
     forget, forget_slot : In(1), In(9)
-        Not together with ``enter``.
+        Not together with ``enter``, nor in the cycle behind it.
+    withdraw, withdrawn : In(1), In(WITHDRAWN)
+        A Replace did not leave. Nothing happens if it is not pending.
+    withdrawing : Out(1)
+        Some waited in the cycle before, of 32 that can.
     heard : In(8)
         Lanes whose orders are kept.
     report_valid, report, older : In(1), In(REPORT), In(1)
         ``older``: the report's lane speaks OUCH 4.2.
     change : Out(stream.Signature(CHANGE))
     contradicted_valid, contradicted : Out(1), Out(CONTRADICTED)
-        Strobe in d+1, or in d+5 when there is such an order.
+        Strobe in d+1, or in y+4 or y+9 when there is such an order.
     contradicts : Out(1)
         With it: there may be more at the exchange than is known. Of an unknown order that holds for a report that it
         lives or was executed, not for one that it has become less.
@@ -104,7 +107,7 @@ class OpenOrders(wiring.Component):
     busy : Out(1)
         Reports wait, or are being applied.
     fault : Out(1)
-        Strobe: a report was lost, since the ring was full.
+        Strobe: a report or a withdrawal was lost, since there was no place.
     """
 
     probe: In(1)
@@ -112,10 +115,18 @@ class OpenOrders(wiring.Component):
     probe_ref: In(REF_BITS)
     room: Out(1)
     slot: Out(SLOT_BITS)
+    seek: In(1)
+    open: Out(1)
+    original: Out(ROW)
+    release: In(1)
     enter: In(1)
     order: In(ORDER)
+    asks: In(1)
     forget: In(1)
     forget_slot: In(SLOT_BITS)
+    withdraw: In(1)
+    withdrawn: In(WITHDRAWN)
+    withdrawing: Out(1)
     heard: In(LANES)
     report_valid: In(1)
     report: In(REPORT)
@@ -133,185 +144,243 @@ class OpenOrders(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.index = index = OrderIndex()
-        m.submodules.rows = rows = Memory(ORDER.size, 1 << SLOT_BITS)
+        m.submodules.rows = rows = Memory(ROW.size, 1 << SLOT_BITS, part=PART)
         m.submodules.multiplier = multiplier = Multiplier(differences=True)
+        m.submodules.hearing = hearing = Hearing()
+        m.submodules.outcome = outcome = Outcome()
         for name in ("probe", "probe_lane", "probe_ref", "clear", "clear_place"):
             m.d.comb += getattr(index, name).eq(getattr(self, name))
-        m.d.comb += [self.room.eq(index.room), self.slot.eq(index.slot)]
-        ends, waits = Signal(), Signal()
-        head = self._listen(m, ends, waits)
-
-        # The first report, step by step: step 0 lasts until the index is done, the order is there from step 3 on. It is
-        # written in steps 6 to 9, of which in one no order enters and none is forgotten.
-        step = Signal(range(12))
-        was, shares, price, executes = Signal(ORDER), Signal(QUANTITY_BITS), Signal(PRICE_BITS), Signal()
-        above, less, difference = Signal(), Signal(QUANTITY_BITS + 1), Signal(signed(PRICE_BITS + 1))
-        released, remaining, excess = Signal(QUANTITY_BITS), Signal(QUANTITY_BITS), Signal(QUANTITY_BITS)
-        changes, writes, deletes, gone = (Signal() for _ in range(4))
-        twice, back = Signal(), Signal()  # it has a second change; a change is on its way
+        for name in ("heard", "report_valid", "report", "older", "withdraw", "withdrawn", "clearing"):
+            m.d.comb += getattr(hearing, name).eq(getattr(self, name))
         m.d.comb += [
-            index.find.eq((step == 0) & waits & ~self.clearing),
-            index.lane.eq(head.lane),
-            index.ref.eq(head.user_ref),
-            executes.eq(head.says == _Says.EXECUTED),
+            self.room.eq(index.room),
+            self.slot.eq(index.slot),
+            self.fault.eq(hearing.fault),
         ]
-        m.d.sync += [
-            shares.eq(Mux(head.quantity[QUANTITY_BITS:].any(), MOST, head.quantity)),
-            price.eq(Mux(executes, head.price, 0)),
-            above.eq(shares > was.quantity),
-            less.eq(was.quantity - shares),
-            difference.eq(price - was.price),
-            remaining.eq(was.quantity - released),
-            excess.eq(-less),
-        ]
-        with m.If(step == 2):
-            m.d.sync += was.eq(rows.read_data)
-        with m.Switch(head.says):
-            with m.Case(_Says.EXECUTED, _Says.REDUCED):
-                m.d.sync += released.eq(Mux(above, was.quantity, shares))
-            with m.Case(_Says.LEFT):
-                m.d.sync += released.eq(Mux(above, 0, less))
-            with m.Case(_Says.OVER):
-                m.d.sync += released.eq(was.quantity)
-            with m.Default():
-                m.d.sync += released.eq(0)
-        m.d.comb += changes.eq(released.any())
+        m.d.sync += self.withdrawing.eq(hearing.withdrawing)
+        said = hearing.said
 
+        # Step by step: step 0 lasts until the index is done. It passes in step 1, and the row is there from step 3 on.
+        # If it is one of a chain, the other one's is asked for then, and there in step 14.
+        step, ends = Signal(range(17)), Signal()
+        was, new, names, linked = Signal(ROW), Signal(ROW), Signal(), Signal()
+        look, sought, waits, locked = self._seek(m, index, rows)
+        m.d.comb += [
+            index.find.eq((step == 0) & hearing.waits & ~self.clearing),
+            index.lane.eq(said.lane),
+            index.ref.eq(said.user_ref),
+            hearing.begins.eq(index.find),
+            hearing.ends.eq(ends),
+            rows.read_addr.eq(Mux(look, sought, Mux(step == 3, was.link, index.found_slot))),
+            outcome.says.eq(said.says),
+            outcome.shares.eq(said.quantity),
+            outcome.was.eq(was),
+            outcome.new.eq(new),
+            outcome.names.eq(names),
+            outcome.back.eq(was.link == index.found_slot),
+        ]
+        other = step == 13
+        with m.If((step == 2) | (other & names)):
+            m.d.sync += was.eq(rows.read_data)
+        with m.If((step == 2) | (other & ~names)):
+            m.d.sync += new.eq(rows.read_data)
+
+        # What is told: of the order; of what was executed of it above that; of its Replace. `on_way`: a change is.
+        first, second, third, on_way = Signal(), Signal(), Signal(), Signal()
+        starts = Signal()
         with m.If(step != 0):
             m.d.sync += step.eq(step + 1)
-        with m.If(~self.enter):
-            m.d.sync += writes.eq(0)
-        m.d.comb += gone.eq(deletes & ~(self.enter | self.forget | index.looks))
-        with m.If(gone):
-            m.d.sync += deletes.eq(0)
         with m.Switch(step):
             with m.Case(0):
+                m.d.sync += [second.eq(0), third.eq(0)]
                 with m.If(index.done):
-                    m.d.sync += [step.eq(Mux(index.found, 1, 9)), twice.eq(0)]
+                    m.d.sync += step.eq(Mux(index.found, 1, 9))
+            with m.Case(1), m.If(waits):
+                m.d.sync += step.eq(1)
+            with m.Case(3):
+                m.d.sync += [
+                    names.eq(was.pending),
+                    linked.eq(was.pending | was.asked),
+                    step.eq(Mux(was.pending | was.asked, 12, 4)),
+                ]
+            with m.Case(16):
+                m.d.sync += step.eq(4)
             with m.Case(5):
-                with m.If(changes & back):
+                with m.If(outcome.moves & on_way):
                     m.d.sync += step.eq(5)
                 with m.Else():
-                    m.d.comb += multiplier.start.eq(changes)
-                    m.d.sync += [writes.eq(1), twice.eq(executes & above)]
-            with m.Case(6):
-                m.d.sync += deletes.eq((head.says == _Says.OVER) | (head.says.matches(*_REDUCES) & (remaining == 0)))
+                    m.d.comb += [first.eq(1), starts.eq(outcome.moves)]
+                    m.d.sync += [
+                        second.eq(outcome.overfills),
+                        third.eq(
+                            outcome.lapses | (outcome.asked & outcome.dies) | (outcome.settles & outcome.rest.any())
+                        ),
+                    ]
             with m.Case(9):
-                m.d.comb += ends.eq(~twice)
+                m.d.comb += ends.eq(~(second | third))
             with m.Case(10):
-                m.d.comb += multiplier.start.eq(~back)
-                with m.If(back):
+                m.d.comb += starts.eq(~on_way)
+                with m.If(on_way | (second & third)):
                     m.d.sync += step.eq(10)
+                with m.If(~on_way):
+                    m.d.sync += second.eq(0)
             with m.Case(11):
                 m.d.comb += ends.eq(1)
-        with m.If(ends):
+        with m.If(ends | self.clearing):
             m.d.sync += step.eq(0)
-        with m.If(self.clearing):
-            m.d.sync += [step.eq(0), writes.eq(0), deletes.eq(0)]
+        m.d.comb += self.busy.eq(hearing.waits | step.any() | on_way)
 
-        # The change, and what of it is told in a second one.
-        change, second = self.change, Signal()
+        # Three of them have one multiplier.
+        change, offers, taken = self.change, Signal(), Signal()
+        price, rise, fall = Signal(PRICE_BITS), Signal(signed(PRICE_BITS + 1)), Signal(signed(PRICE_BITS + 1))
+        alive = outcome.settles & ~outcome.dies
+        m.d.sync += [
+            price.eq(Mux(outcome.executes, said.price, 0)),
+            rise.eq(price - was.price),
+            fall.eq(-new.price),
+        ]
         m.d.comb += [
-            second.eq(step == 10),
-            multiplier.quantity.eq(Mux(second, excess, released)),
-            multiplier.price.eq(Mux(second, price, difference)),
-            change.valid.eq(back & multiplier.ready),
+            multiplier.start.eq(starts),
+            multiplier.quantity.eq(Mux(outcome.settles, was.quantity, outcome.taken)),
+            multiplier.price.eq(rise),
+            taken.eq(offers & change.ready),
+            change.valid.eq(offers),
             change.payload.notional.eq(multiplier.product),
         ]
-        taken = change.valid & change.ready
-        m.d.sync += back.eq(((back & ~taken) | multiplier.start) & ~self.clearing)
-        with m.If(multiplier.start):
-            m.d.sync += [
-                change.payload.index.eq(was.index),
-                change.payload.sell.eq(was.sell),
-                change.payload.lane.eq(head.lane),
-                change.payload.released.eq(Mux(second, 0, released)),
-                change.payload.executed.eq(Mux(executes, multiplier.quantity, 0)),
-                change.payload.back.eq(Mux(second, less, Mux(executes, 0, released)).as_signed()),
-                change.payload.parent.eq(was.parent),
-                change.payload.child.eq(was.child),
-            ]
-
-        unknown, wrong, told = Signal(), Signal(), self.contradicted
-        m.d.comb += [
-            unknown.eq((step == 0) & index.done & ~index.found & ~head.forgives),
-            wrong.eq((step == 4) & (above | (head.says == _Says.REPLACED))),
-        ]
+        released, last = Signal(QUANTITY_BITS), third & ~second
+        m.d.comb += released.eq(outcome.released)
+        with m.If(second):
+            m.d.comb += [multiplier.quantity.eq(outcome.excess), multiplier.price.eq(price), released.eq(0)]
+        with m.Elif(third):
+            m.d.comb += [multiplier.quantity.eq(outcome.rest), multiplier.price.eq(fall)]
+            m.d.comb += released.eq(Mux(alive, 0, outcome.spare))
         m.d.sync += [
-            self.contradicted_valid.eq((unknown | wrong) & ~self.clearing),
-            self.contradicts.eq(((unknown & ~head.says.matches(*_HARMLESS)) | wrong) & ~self.clearing),
-            told.lane.eq(head.lane),
-            told.what.eq(
-                Mux(unknown, Contradiction.UNKNOWN, Mux(above, Contradiction.ABOVE, Contradiction.OUT_OF_TURN))
-            ),
-            told.user_ref.eq(head.user_ref),
-            told.quantity.eq(head.quantity),
+            on_way.eq(((on_way & ~taken) | starts) & ~self.clearing),
+            offers.eq(on_way & ~taken & ~starts & multiplier.soon & ~self.clearing),
         ]
+        with m.If(starts):
+            executed = Mux(outcome.executes & ~last, multiplier.quantity, 0)
+            m.d.sync += [
+                *(change.payload[name].eq(Mux(last, new[name], was[name])) for name in _WHOSE),
+                change.payload.lane.eq(said.lane),
+                change.payload.released.eq(released),
+                change.payload.executed.eq(executed),
+            ]
+        m.d.sync += change.payload.back.eq(change.payload.released - change.payload.executed)  # there is time
 
-        # What is kept: an order that enters comes first, then one that is forgotten.
-        left = Signal(ORDER)
+        # What contradicts.
+        unknown, found, judged, told = Signal(), Signal(), Signal(), self.contradicted
         m.d.comb += [
-            left.eq(was),
-            left.quantity.eq(remaining),
-            index.write.eq(self.enter | self.forget | gone),
-            index.write_slot.eq(Mux(self.enter, index.slot, Mux(self.forget, self.forget_slot, index.found_slot))),
-            index.write_key.eq(Mux(self.enter, index.key.as_value(), 0)),
-            rows.read_addr.eq(index.found_slot),
-            rows.write_en.eq(self.enter | writes),
-            rows.write_addr.eq(Mux(self.enter, index.slot, index.found_slot)),
-            rows.write_data.eq(Mux(self.enter, self.order.as_value(), left.as_value())),
-            self.busy.eq(waits | step.any() | back),
+            found.eq(judged & (outcome.turns | outcome.exceeds) & ~self.clearing),
+            self.contradicted_valid.eq(unknown | found),
+            told.what.eq(
+                Mux(unknown, Contradiction.UNKNOWN, Mux(outcome.turns, Contradiction.OUT_OF_TURN, Contradiction.ABOVE))
+            ),
         ]
+        silent = said.says.matches(Says.REJECTED, Says.WITHDRAWN)
+        harmful = Signal()
+        m.d.sync += [
+            judged.eq(step == 4),
+            unknown.eq((step == 0) & index.done & ~index.found & ~silent & ~self.clearing),
+            harmful.eq(~said.says.matches(*_HARMLESS)),
+            *(told[name].eq(said[name]) for name in ("lane", "user_ref", "quantity")),
+        ]
+        m.d.comb += self.contradicts.eq((unknown & harmful) | found)
+
+        self._keep(m, index, rows, outcome, was, new, names, sought, locked, judged, first)
         return m
 
-    def _listen(self, m, ends, waits):
-        """Keep the reports that say something of an order in a ring; return the first one."""
-        # Look-up tables, read without a clock. One place stays free.
-        m.submodules.ring = ring = SmallMemory(shape=_HEARD, depth=PLACES, init=[], attrs={"ram_style": "distributed"})
-        write, read = ring.write_port(), ring.read_port(domain="comb")
-        into, out_of = Signal(range(PLACES)), Signal(range(PLACES))
-        said, here, names, full = Signal(_HEARD), Signal(), Signal(), Signal()
-        m.d.comb += names.eq(1)
-        with m.Switch(self.report.kind):
-            with m.Case(ord("A")):
-                m.d.comb += said.says.eq(Mux(self.report.dead, _Says.OVER, _Says.ACCEPTED))
-            with m.Case(ord("E")):
-                m.d.comb += said.says.eq(_Says.EXECUTED)
-            with m.Case(ord("G")):  # of 5.0 it names no order
-                m.d.comb += [said.says.eq(_Says.EXECUTED), names.eq(self.older)]
-            with m.Case(ord("C"), ord("D")):
-                m.d.comb += said.says.eq(_Says.REDUCED)
-            with m.Case(ord("M")):
-                m.d.comb += said.says.eq(_Says.LEFT)
-            with m.Case(ord("J")):
-                m.d.comb += [said.says.eq(_Says.OVER), said.forgives.eq(1)]
-            with m.Case(ord("U")):
-                m.d.comb += said.says.eq(_Says.REPLACED)
-            with m.Default():
-                m.d.comb += names.eq(0)
-        is_heard = self.heard.bit_select(self.report.lane, 1)
+    def _seek(self, m, index, rows):
+        """What a Replace is to replace: return when its row is asked for, its slot, who waits, and if it is locked."""
+        since, look, found = Signal(range(SHOWN + 2)), Signal(), Signal()
+        sought, closed, locked, same = Signal(SLOT_BITS), Signal(), Signal(), Signal()
+        released, over = Signal(LOCKED), Signal()  # over: it has been released before its slot was known
+        with m.If(since != 0):
+            m.d.sync += since.eq(since + 1)
+        with m.If(since == SHOWN + 1):
+            m.d.sync += since.eq(0)
+        with m.If(since == SOUGHT):
+            m.d.sync += [sought.eq(index.same_slot), found.eq(index.same), locked.eq(index.same & ~over)]
+        with m.If(since == SHOWN):
+            m.d.sync += self.original.eq(rows.read_data)
         m.d.sync += [
-            write.data.eq(said),
-            here.eq(self.report_valid & names & is_heard & ~self.clearing),
-            full.eq((into + 1)[: len(into)] == out_of),
-            self.fault.eq(here & full),
+            look.eq(since == SOUGHT),
+            released.eq(Cat(self.release, released)),
+            same.eq(index.found_slot == sought),
+            self.open.eq(found & self.original.quantity.any()),
         ]
+        with m.If(self.probe & self.seek):
+            m.d.sync += [since.eq(1), closed.eq(1), locked.eq(0), over.eq(0)]
+        with m.If(since == APART):
+            m.d.sync += closed.eq(0)
+        forgotten = self.forget & (self.forget_slot == sought)
+        with m.If(released[-1]):
+            m.d.sync += over.eq(1)
+        with m.If(released[-1] | forgotten | self.clearing):
+            m.d.sync += locked.eq(0)
+        return look, sought, closed | (locked & same), locked
+
+    def _keep(self, m, index, rows, outcome, was, new, names, sought, locked, judged, first):
+        """What enters is written first, then what is forgotten, then what is left of an order and of its Replace."""
+        entered, asks = Signal(), Signal()  # an order has in the cycle before; its original is told that it is asked
+        m.d.sync += [entered.eq(self.enter), asks.eq(self.enter & self.asks)]
+        over, alive = outcome.settles | outcome.lapses | outcome.dies, outcome.settles & ~outcome.dies
+        order, asked, left, renewed = Signal(ROW), Signal(ROW), Signal(ROW), Signal(ROW)
         m.d.comb += [
-            write.en.eq(here),
-            write.addr.eq(into),
-            read.addr.eq(out_of),
-            waits.eq(into != out_of),
+            *(order[name].eq(self.order[name]) for name in ORDER.members),
+            order.link.eq(sought),
+            asked.total.eq(self.original.total),
+            asked.asked.eq(1),
+            asked.link.eq(index.slot),
+            left.eq(was),
+            left.quantity.eq(Mux(outcome.settles, 0, outcome.remaining)),
+            left.total.eq(outcome.total),
+            left.asked.eq(was.asked & ~over),
+            renewed.eq(new),
+            renewed.pending.eq(~over),
+            renewed.quantity.eq(Mux(alive, outcome.remaining, Mux(over, 0, new.quantity))),
+            renewed.total.eq(Mux(alive, outcome.total, outcome.more)),
         ]
-        with m.If(here):
-            m.d.sync += into.eq(into + 1)
-        with m.If(ends):
-            m.d.sync += out_of.eq(out_of + 1)
+        # Both are written at a fixed time, so that who seeks knows when.
+        writes, deletes, later = Signal(2), Signal(2), Signal()
+        taken = self.enter | asks | self.forget
+        with m.If(judged):
+            m.d.sync += writes.eq(
+                Cat(
+                    outcome.books | outcome.settles | (outcome.lapses & outcome.asked),
+                    outcome.lapses | outcome.settles | (outcome.books & outcome.asked),
+                )
+            )
+        with m.Elif(~taken):
+            m.d.sync += writes.eq(writes & (writes - 1))
+        m.d.sync += later.eq(first)
+        gone = deletes.any() & ~(self.enter | entered | self.forget | index.looks)
+        with m.If(later):
+            m.d.sync += deletes.eq(Cat(outcome.dies | outcome.settles, outcome.lapses | (outcome.dies & outcome.asked)))
+        with m.Elif(gone):
+            m.d.sync += deletes.eq(deletes & (deletes - 1))
         with m.If(self.clearing):
-            m.d.sync += out_of.eq(into)
-        for name in ("lane", "user_ref", "quantity", "price"):
-            m.d.comb += said[name].eq(self.report[name])
-        return read.data
+            m.d.sync += [writes.eq(0), deletes.eq(0), later.eq(0)]
 
-
-_HARMLESS = (_Says.REDUCED, _Says.LEFT, _Says.OVER)  # of an order that is not known: nothing more can come of it
-_REDUCES = (_Says.EXECUTED, _Says.REDUCED, _Says.LEFT)
+        slots = Signal(SLOT_BITS), Signal(SLOT_BITS)
+        whole = self.enter | (writes.any() & ~taken)
+        m.d.comb += [
+            slots[0].eq(Mux(names, new.link, index.found_slot)),
+            slots[1].eq(Mux(names, index.found_slot, was.link)),
+            index.write.eq(self.enter | self.forget | gone),
+            index.write_slot.eq(
+                Mux(self.enter, index.slot, Mux(self.forget, self.forget_slot, Mux(deletes[0], slots[0], slots[1])))
+            ),
+            index.write_key.eq(Mux(self.enter, index.key.as_value(), 0)),
+            rows.write_en.eq(Cat(whole, whole, whole | (asks & locked) | self.forget)),
+        ]
+        with m.If(self.enter):
+            m.d.comb += [rows.write_addr.eq(index.slot), rows.write_data.eq(order)]
+        with m.Elif(asks):
+            m.d.comb += [rows.write_addr.eq(sought), rows.write_data.eq(asked)]
+        with m.Elif(self.forget):
+            m.d.comb += rows.write_addr.eq(self.forget_slot)
+        with m.Elif(writes[0]):
+            m.d.comb += [rows.write_addr.eq(slots[0]), rows.write_data.eq(left)]
+        with m.Else():
+            m.d.comb += [rows.write_addr.eq(slots[1]), rows.write_data.eq(renewed)]

@@ -19,16 +19,22 @@ _REF, _NEW_REF = ENTER["user_ref"], REPLACE["user_ref"]
 _NEW_TOKEN_END = ouch42.REPLACE["token"].offset + ouch42.REPLACE["token"].size - _REF.size - _SHIFT
 _TAG = ENTER["order_id"].offset, (ouch42.ENTER["token"].offset - _SHIFT) % (2 * _LAST_PLACE + 2)
 _PARENT = _TAG[0] + 4, _TAG[1] + 4
+_LEFT = LENGTHS[Message.REPLACE].full - _REF.size  # octets of a Replace from the last one of its `original_ref` on
 _PRICE, _HALF = ENTER["price"].offset, ouch42.ENTER["price"].size
+# A Replace of OUCH 5.0 has its price and its ClOrdID as far from one another and from the end as an Enter, but for the
+# octets in between: behind its quantity, and behind its sweep, its places go on with those of an Enter's.
+_JUMPS = [(REPLACE["price"].offset - 1, _PRICE)]
+_JUMPS.append((REPLACE["order_id"].offset - 1 + _PRICE - REPLACE["price"].offset, ENTER["order_id"].offset))
 
 
 class Order(wiring.Component):
-    """Reads messages octet by octet and keeps the fields of an Enter for the checks that follow.
+    """Reads messages octet by octet and keeps the fields of an Enter or a Replace for the checks that follow.
 
     Let s0 be the cycle in which the type of a message is on the stream, so that its octet i comes in s0 + i. There is
     no backpressure: octets come every cycle, and at least three cycles lie between two messages. A message that
     the end of the frame cuts never has a ``message_end``, unless it goes on in a later one. Of a message that is no
-    Enter, the fields and checks of an Enter have no meaning.
+    Enter, and no Replace that is checked, their fields and checks have no meaning. A Replace is checked if it is of
+    OUCH 5.0 and the lane is ``replaceable``; its octets are where an Enter has them, in square brackets where not.
 
     OUCH 4.2, in parentheses where it differs, has no appendages: its messages have one length each. Its types Enter,
     Replace, Cancel and Modify are known, and its user_ref is the last four octets of the token.
@@ -49,6 +55,8 @@ class Order(wiring.Component):
         What came last of a message is nothing any more; comes before the context is saved.
     dialect : In(1)
         The lane's: OUCH 4.2, else 5.0.
+    replaceable : In(1)
+        Orders of the lane can be replaced; right from s0 on.
     over : In(1)
         The frame is over: a price that comes now is not told any more.
     order_size : In(32)
@@ -63,26 +71,31 @@ class Order(wiring.Component):
         As they come in, complete one cycle after their last octet (``user_ref`` two), until the same field of the next
         message.
         Of a Replace ``user_ref`` is the new one; of a price it is the low half (``market`` covers the high one).
+    seek : Out(1)
+        In s0 + 6 of a Replace that is not too short: ``user_ref`` is that of the order to be replaced.
     symbol_octet, symbol_valid, symbol_first : Out(8), Out(1), Out(1)
         The symbol of an Enter, octet by octet in s0 + 11 to s0 + 18 (s0 + 21 to s0 + 28).
     price_ready : Out(1)
-        In s0 + 26 (s0 + 33, one cycle behind the price) of an Enter that is at least so long.
+        In s0 + 26 (s0 + 33, one cycle behind the price) [s0 + 21] of an Enter or a Replace that is at least so long.
     bad_tag : Out(1)
-        The tag is another; right from s0 + 37 (s0 + 7) to the next message's.
+        The tag is another; right from s0 + 37 (s0 + 7) [s0 + 30] to the next message's.
     parent, named : Out(NAME), Out(1)
         The parent that the octets behind the tag name: a capital letter and three hexadecimal digits (0 to 1FF, capital
-        ones); anything else has letter 0. Right from s0 + 40 (s0 + 10) on, when ``named`` comes up, to ``open`` or the
-        next message's first octet, which takes ``named`` down.
+        ones); anything else has letter 0. Right from s0 + 40 (s0 + 10) [s0 + 33] on, when ``named`` comes up, to
+        ``open`` or the next message's first octet, which takes ``named`` down.
     bad_side, bad_quantity, over_size, zero_price, market : Out(1)
-        The checks on an Enter's fields; right from s0 + 27 (s0 + 33) to the next message's fields.
+        The checks on the fields; right from s0 + 27 (s0 + 33) [s0 + 22] to the next message's fields. A Replace has no
+        side.
     message_end : Out(1)
         One cycle after the message's last octet, whatever is wrong with it.
     unjudged : Out(1)
         From one cycle after the last octet of a message whose end is held to one cycle after its ``message_end``: a
         frame that ends now ends too early for the order to be checked.
+    replaces : Out(1)
+        A Replace that is checked; from s0 + 1 to the next message, and with ``message_end`` and two cycles longer.
     bad_message, replace, pegged, channel : Out(1)
-        Unknown type, wrong length or malformed appendage; a Replace; an Enter or Enable with a tag that is refused.
-        Right with ``message_end`` and two cycles longer; `pegged` and `channel` only if the message is not bad.
+        Unknown type, wrong length or malformed appendage; a Replace that is not checked; an order with a tag that is
+        refused. Right with ``message_end`` and two cycles longer; the last two only if the message is not bad.
     """
 
     message_octet: In(8)
@@ -93,6 +106,7 @@ class Order(wiring.Component):
     open: In(1)
     message_gone: In(1)
     dialect: In(1)
+    replaceable: In(1)
     over: In(1)
     order_size: In(32)
     tag: In(32)
@@ -107,6 +121,7 @@ class Order(wiring.Component):
     buy: Out(1)
     is_short: Out(1)
     price: Out(32)
+    seek: Out(1)
     symbol_octet: Out(8)
     symbol_valid: Out(1)
     symbol_first: Out(1)
@@ -121,6 +136,7 @@ class Order(wiring.Component):
     market: Out(1)
     message_end: Out(1)
     unjudged: Out(1)
+    replaces: Out(1)
     bad_message: Out(1)
     replace: Out(1)
     pegged: Out(1)
@@ -133,11 +149,20 @@ class Order(wiring.Component):
         forget = Signal()
         m.d.comb += forget.eq(self.open | self.message_gone)
 
-        # Number of the octet that is here; it stops at the last one.
+        # Number of the octet that is here; it stops at the last one. What an Enter has and a Replace not is left out.
         place = Signal(range(2 * _LAST_PLACE + 2))
         kinds = Signal(len(Message))  # the type, one bit each; none if unknown
+        kind = {message: kinds[number] for number, message in enumerate(Message)}
+        checked, jumps = Signal(), Signal()
+        m.d.comb += [
+            jumps.eq(kind[Message.REPLACE] & ~self.dialect),
+            checked.eq(kind[Message.ENTER] | (jumps & self.replaceable)),
+        ]
         with m.If(valid & (place != _LAST_PLACE)):
             m.d.sync += place.eq(place + 1)
+            for before, behind in _JUMPS:
+                with m.If(jumps & (place == before)):
+                    m.d.sync += place.eq(behind)
         with m.If(first):
             m.d.sync += place.eq(Mux(self.dialect, 1 - _SHIFT, 1))
             for message, same in zip(Message, kinds, strict=True):
@@ -145,17 +170,17 @@ class Order(wiring.Component):
         with m.If(last | forget):
             m.d.sync += place.eq(0)
 
-        kind = {message: kinds[number] for number, message in enumerate(Message)}
         flags = {name: Signal(name=f"flag_{name}") for name in FLAGS}
         m.d.comb += [
             flags["is_enter"].eq(kind[Message.ENTER]),
             flags["is_order"].eq(Cat(kind[order] for order in ORDERS).any()),
             flags["numbered"].eq(Cat(kind[message] for message in NUMBERED).any()),
-            flags["replace"].eq(kind[Message.REPLACE]),
+            flags["replaces"].eq(jumps & self.replaceable),
+            flags["replace"].eq(kind[Message.REPLACE] & ~(jumps & self.replaceable)),
         ]
-        user_ref, priced, ready_next = self._fields(m, place, kind, forget)
-        zeros = self._checks(m, place)
-        self._order_id(m, place, kind[Message.ENTER], forget)
+        user_ref, priced, ready_next = self._fields(m, place, kind, checked, flags["replaces"], forget)
+        zeros = self._checks(m, place, kind[Message.ENTER])
+        self._order_id(m, place, checked, forget)
         m.submodules.appendage = appendage = Appendage()
         length = self._length(m, place, kind, flags, appendage, forget)
 
@@ -187,20 +212,24 @@ class Order(wiring.Component):
         m.d.comb += self.context.eq(keep(m, self, words) | name | appendage.context)
         return m
 
-    def _fields(self, m, place, kind, forget):
+    def _fields(self, m, place, kind, checked, replaces, forget):
         octet, valid = self.message_octet, self.message_valid
         user_ref, enter = Signal(32), kind[Message.ENTER]
         new_ref = Mux(self.dialect, within(place, _NEW_TOKEN_END, _REF.size), within(place, _NEW_REF.offset, _REF.size))
         # It is told with the message's end: there is time to take it a cycle later.
-        taken, taking, beginning = Signal(8), Signal(), Signal()
+        taken, taking, beginning, sought = Signal(8), Signal(), Signal(), Signal()
         m.d.sync += [
             taken.eq(octet),
             taking.eq(valid & (within(place, _REF.offset, _REF.size) | (kind[Message.REPLACE] & new_ref))),
             beginning.eq(self.message_first),
+            sought.eq(valid & replaces & (place == _REF.offset + _REF.size - 1) & (self.message_left >= _LEFT)),
+            self.seek.eq(sought),
         ]
         with m.If(taking):
             m.d.sync += user_ref.eq(Cat(taken, user_ref))
-        with m.If(valid & within(place, ENTER["quantity"].offset, ENTER["quantity"].size)):
+        in_quantity = within(place, ENTER["quantity"].offset, ENTER["quantity"].size)
+        in_quantity |= kind[Message.REPLACE] & within(place, REPLACE["quantity"].offset, REPLACE["quantity"].size)
+        with m.If(valid & in_quantity):
             m.d.sync += self.quantity.eq(Cat(octet, self.quantity))
         with m.If(valid & self._in_price(place)):
             m.d.sync += self.price.eq(Cat(octet, self.price))
@@ -216,7 +245,7 @@ class Order(wiring.Component):
         # The price of 4.2 follows its symbol at once: it is ready a cycle later, when the directory is.
         price_last, priced, later, ready_next = Signal(), Signal(), Signal(), Signal()
         final = Mux(self.dialect, place == _PRICE + _HALF - 1, place == _PRICE + ENTER["price"].size - 1)
-        m.d.comb += price_last.eq(valid & enter & final)
+        m.d.comb += price_last.eq(valid & checked & final)
         m.d.sync += later.eq(price_last)
         m.d.comb += ready_next.eq(Mux(self.dialect, later, price_last) & ~self.over)
         with m.If(price_last):
@@ -228,10 +257,10 @@ class Order(wiring.Component):
     def _in_price(self, place):
         return Mux(self.dialect, within(place, _PRICE, _HALF), within(place, _PRICE, ENTER["price"].size))
 
-    def _checks(self, m, place):
+    def _checks(self, m, place, enter):
         octet, valid = self.message_octet, self.message_valid
         with m.If(valid & (place == ENTER["side"].offset)):
-            m.d.sync += self.bad_side.eq(~Cat(octet == side for side in Side).any())
+            m.d.sync += self.bad_side.eq(enter & ~Cat(octet == side for side in Side).any())
             m.d.sync += self.buy.eq(octet == Side.BUY)
             m.d.sync += self.is_short.eq((octet == Side.SHORT) | (octet == Side.SHORT_EXEMPT))
 
@@ -261,7 +290,7 @@ class Order(wiring.Component):
         m.d.comb += self.zero_price.eq(none)
         return high, none
 
-    def _order_id(self, m, place, enter, forget):
+    def _order_id(self, m, place, checked, forget):
         """Compare the tag and read the parent's name octet by octet.
 
         Four of each: the low bits of their places are the same in both dialects.
@@ -274,10 +303,10 @@ class Order(wiring.Component):
         m.d.sync += [
             octet.eq(self.message_octet),
             low.eq(place),
-            taking.eq(Cat(self.message_valid & enter & tag, taking)),
+            taking.eq(Cat(self.message_valid & checked & tag, taking)),
             begins.eq(first),
             differs.eq(octet != wanted[low]),
-            naming.eq(self.message_valid & enter & name),
+            naming.eq(self.message_valid & checked & name),
         ]
         with m.If(taking[1]):
             m.d.sync += self.bad_tag.eq((self.bad_tag & ~begins) | differs)
@@ -311,7 +340,9 @@ class Order(wiring.Component):
         # `high`, `low`: an octet of the appendage length is here; `inside`: one of the appendage; `opening`: its first.
         high, low, inside, opening = Signal(), Signal(), Signal(), Signal()
         announced, differs = Signal(16), Signal()
-        before = [kind[message] & (place == length.full - 3) for message, length in LENGTHS.items() if length.full > 3]
+        full = {message: length.full for message, length in LENGTHS.items() if length.full > 3}
+        full[Message.REPLACE] = full[Message.ENTER]
+        before = [kind[message] & (place == octets - 3) for message, octets in full.items()]
         with m.If(valid):
             m.d.sync += [
                 high.eq(Cat(before).any() & ~self.dialect),
@@ -343,7 +374,7 @@ class Order(wiring.Component):
             ends.append(kind[message] & (place == ouch42.LENGTHS[message] - 1 - _SHIFT) & self.dialect)
         with m.If(last):
             m.d.sync += [bare.eq(Cat(ends).any()), empty.eq(low & (octet == 0) & (announced[:8] == 0))]
-        refusable = kind[Message.ENTER] | kind[Message.ENABLE]
+        refusable = Cat(kind[order] for order in ORDERS).any()
         m.d.comb += [
             flags["bad_message"].eq(~bare & ~empty & ~(appendage.closed & ~appendage.wrong & ~differs)),
             flags["pegged"].eq(appendage.pegged & refusable),

@@ -51,6 +51,8 @@ class OrderIndex(wiring.Component):
         From the cycle behind ``probe`` to that of its last word's address.
     room, slot, key : Out(1), Out(9), Out(KEY)
         There is a free slot, and no order of this lane and number; what is to be written there when it is charged.
+    same, same_slot : Out(1), Out(9)
+        There is an order of this lane and number, and where.
     find, lane, ref : In(1), In(3), In(32)
     done, found, found_slot : Out(1), Out(1), Out(9)
     write, write_slot, write_key : In(1), In(9), In(KEY)
@@ -65,6 +67,8 @@ class OrderIndex(wiring.Component):
     room: Out(1)
     slot: Out(SLOT_BITS)
     key: Out(KEY)
+    same: Out(1)
+    same_slot: Out(SLOT_BITS)
     find: In(1)
     lane: In(LANE_BITS)
     ref: In(REF_BITS)
@@ -148,13 +152,15 @@ class OrderIndex(wiring.Component):
         m.d.sync += [found.eq(hit), free.eq(vacant)]
         shown, probed, read = reading[3], probing[3], places[3]
         first = read == 0
-        some, taken = Signal(), Signal()
-        m.d.comb += self.room.eq(some & ~taken)
+        some = Signal()
+        m.d.comb += self.room.eq(some & ~self.same)
         m.d.sync += self.done.eq(shown & ~probed & (read == WORDS - 1))
         with m.If(shown & probed):
-            m.d.sync += [some.eq((some & ~first) | free.any()), taken.eq((taken & ~first) | found.any())]
+            m.d.sync += [some.eq((some & ~first) | free.any()), self.same.eq((self.same & ~first) | found.any())]
             with m.If(first | ~some):
                 m.d.sync += self.slot.eq(Cat(~free[0], read, bucket))
+            with m.If(found.any()):
+                m.d.sync += self.same_slot.eq(Cat(~found[0], read, bucket))
         with m.If(shown & ~probed):
             m.d.sync += self.found.eq((self.found & ~first) | found.any())
             with m.If(found.any()):

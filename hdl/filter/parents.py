@@ -47,9 +47,9 @@ class Parents(wiring.Component):
     letter, index, sell, quantity : In(5), In(9), In(1), In(20)
     over, spent : Out(1)
     apply, charge : In(1)
-        If ``charge`` is up in the cycle behind ``apply``, shares left become shares left less ``quantity``, and
-        children left one less; else shares left plus ``back``, and with ``whole`` one child more, both there in that
-        cycle.
+        If ``charge`` is up in the cycle behind ``apply``, shares left become shares left less ``quantity``, and with
+        ``whole`` children left one less; else shares left plus ``back``, and with ``whole`` one child more. Both are
+        there in that cycle.
     back, whole : In(signed(21)), In(1)
     load, clear, data : In(1), In(1), In(64)
         ``data``: the words of PARENT.
@@ -115,7 +115,9 @@ class Parents(wiring.Component):
         with m.If(applied[0]):
             m.d.sync += [
                 result.shares.eq(total >> 1),
-                result.children.eq(source.children + Mux(self.charge, ~C(0, CHILDREN_BITS), self.whole)),
+                result.children.eq(
+                    source.children + Cat(self.whole, (self.charge & self.whole).replicate(CHILDREN_BITS - 1))
+                ),
                 before.eq(number),
             ]
 

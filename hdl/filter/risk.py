@@ -19,6 +19,7 @@ from hdl.filter.multiplier import NOTIONAL_BITS, PRICE_BITS, QUANTITY_BITS, Mult
 from hdl.filter.net import Net
 from hdl.filter.open_orders import CHANGE, CONTRADICTED, OpenOrders
 from hdl.filter.order_index import REF_BITS
+from hdl.filter.outcome import TOTAL
 from hdl.filter.parents import NAME, Parents
 from hdl.filter.report import REPORT
 from hdl.filter.symbol_terms import SymbolTerms
@@ -27,15 +28,15 @@ from hdl.filter.tally import TOGETHER
 from hdl.wire.registers import KEY_BITS
 from hdl.wire.verdict import LANES
 
-PROBED, CHECK_BEGINS = 2, 9  # cycles after `price_ready`
+PROBED, ASKED, CHECK_BEGINS = 2, 4, 9  # cycles after `price_ready`
 APPLY_CYCLES, ACCESS_CYCLES = 3, 3
 APPLY_WRITES = 4  # cycles after it began
 LOOK_CYCLES = 4
 
 
 class Risk(wiring.Component):
-    """Checks each Enter order against the limits, reserves it when it is let go, undoes what does not leave, and books
-    what the exchange reports.
+    """Checks each Enter and each Replace against the limits, reserves it when it is let go, undoes what does not leave,
+    and books what the exchange reports.
 
     An order is checked between its symbol's octets and the end of its message. With p the cycle of ``price_ready``:
     the tables are read in p+9, and from p+15 on the results show, until the next ``price_ready`` or first octet of a
@@ -64,6 +65,12 @@ class Risk(wiring.Component):
     its shares and its notional; of what was executed, shares are added to the net position and notional stays, and its
     parent gets nothing back.
 
+    A Replace has symbol, side and parent of the order that it replaces, which is sought with ``seek`` in cycle k, p-9
+    or before; if that was not in its frame, it stays undecided. It is charged the shares by which the total that it
+    asks for is above that of the order, which may be none, and its whole notional: gross notional has both until the
+    exchange answers (`OpenOrders`). It is no child of its own. One that is undone is withdrawn, in the first of its
+    three cycles; of frames that were kept, only when no other withdrawal waits.
+
     The host's accesses wait until nothing is to be done or about to come: they change no order's timing. While
     ``clearing``, after a reset and when the host clears the exposure, orders are checked but make no reservation,
     exposure and gross read 0, and undoing changes nothing; after a reset accesses wait for its end, 1024 cycles. It
@@ -80,7 +87,9 @@ class Risk(wiring.Component):
     symbol_valid, symbol_first, symbol_data : In(1), In(1), In(8)
         The eight octets of the symbol, in as many cycles; the first in p-12 at the latest. OUCH has it in p-15.
     user_ref : In(32)
-        Right in p+2.
+        Right in p+2; the number of the order to be replaced in k.
+    seek, replaces : In(1), In(1)
+        ``replaces`` in p+4: it is a Replace. Its lane is ``heard``.
     price_ready : In(1)
     quantity, buy, is_short, price : In(20), In(1), In(1), In(32)
         Held from p to p+10.
@@ -95,10 +104,12 @@ class Risk(wiring.Component):
         ``charge`` in e-1 at the latest, and only for an order that no result forbids.
     index, decided : Out(9), Out(1)
     missing, restricted, blocked, unborrowed, off_collar, over_value, over_position, over_lane, over_firm : Out(1)
+        ``missing``: the symbol is unknown, or the order to be replaced.
     over_parent, over_children : Out(1)
-        Of an order that needs a parent: it is none of its parent's, or more than that has left; one child too many.
+        Of an order that needs a parent: it is none of its parent's, or more than that has left; one child too many. A
+        Replace has to name the parent of its order.
     no_room : Out(1)
-        The order could not be kept.
+        The order could not be kept, or a Replace of the order to be replaced is pending.
     forbidden : Out(1)
         One of `hdl.filter.tally.TOGETHER` is up.
     frame_end, kept : In(1)
@@ -136,6 +147,8 @@ class Risk(wiring.Component):
     symbol_first: In(1)
     symbol_data: In(8)
     user_ref: In(REF_BITS)
+    seek: In(1)
+    replaces: In(1)
     price_ready: In(1)
     quantity: In(QUANTITY_BITS)
     buy: In(1)
@@ -223,6 +236,7 @@ class Risk(wiring.Component):
         check, apply, sweep = Signal(CHECK_CYCLES), Signal(APPLY_CYCLES), Signal()
         access = Signal(ACCESS_CYCLES + 1)  # in the last one only the answer is due
         go_check, go_charge, go_undo, go_change, go_access, go_sweep = (Signal() for _ in range(6))
+        hurries, undoes = Signal(), Signal()  # what is undone: of a frame that was dropped, or of another
         m.d.sync += [
             check.eq(Cat(go_check, check)),
             apply.eq(Cat(go_charge | go_undo | go_change, apply)),
@@ -284,30 +298,51 @@ class Risk(wiring.Component):
             go_charge.eq(charges[-1]),
             others.eq(may & ~(self.charge | self.frame_end | journal.urgent)),
             go_change.eq(others & orders.change.valid),
-            go_undo.eq(journal.due & ((free & journal.urgent & ~go_charge) | (others & ~orders.change.valid))),
+            hurries.eq(journal.due & journal.urgent & free & ~go_charge),
+            undoes.eq(journal.due & others & ~(orders.change.valid | orders.withdrawing)),
+            go_undo.eq(hurries | undoes),
             go_access.eq(clean & tables.wanted & idle & ~self.frame_end),
             go_sweep.eq(clean & tables.sweeping & idle & ~tables.wanted),
             orders.change.ready.eq(go_change),
         ]
 
-        # The order, held while it is checked.
+        # The order, held while it is checked. `quantity`: shares that are charged; `total`: those that it asks for.
         row, quantity, lane = Signal(ROW_BITS), Signal(QUANTITY_BITS), Signal(LANE_BITS)
-        known, is_short = Signal(), Signal()
+        known, is_short, total, beyond = Signal(), Signal(), Signal(QUANTITY_BITS), Signal(TOTAL)
         parent, needs = Signal(NAME), Signal()
+        # Of a Replace: the order that it replaces, and by how much it is to be more.
+        asks, sought, blind, engaged = Signal(), Signal(), Signal(), Signal()
+        original, rises, ref = orders.original, Signal(TOTAL), Signal(REF_BITS)
+        m.d.sync += [rises.eq(self.quantity - original.total), engaged.eq(original.asked | original.pending)]
+        with m.If(self.seek):
+            m.d.sync += sought.eq(1)
+        with m.Elif(self.frame_end):
+            m.d.sync += sought.eq(0)
         with m.If(self.price_ready):
             m.d.sync += lane.eq(self.lane)
+        with m.If(held & (since == PROBED)):
+            m.d.sync += ref.eq(self.user_ref)
+        with m.If(held & (since == ASKED)):
+            m.d.sync += [asks.eq(self.replaces), blind.eq(self.replaces & ~sought)]
         with m.If(go_look):
             m.d.sync += parent.eq(self.parent)
         m.d.sync += [is_heard.eq(self.heard.bit_select(lane, 1)), needs.eq(~self.parentless.bit_select(lane, 1))]
         with m.If(go_check):
             m.d.sync += [
-                row.eq(Cat(~self.buy, directory.index)),
-                quantity.eq(self.quantity),
-                is_short.eq(self.is_short),
+                row.eq(Mux(asks, Cat(original.sell, original.index), Cat(~self.buy, directory.index))),
+                quantity.eq(Mux(asks, Mux(rises[-1] | engaged, 0, rises), self.quantity)),
+                total.eq(self.quantity),
+                beyond.eq(Mux(asks, rises, self.quantity)),
+                is_short.eq(self.is_short & ~asks),
                 terms.price.eq(self.price),
-                known.eq(directory.done & directory.found),
+                known.eq(Mux(asks, orders.open, directory.done & directory.found)),
             ]
-        over_value, notional = Signal(), Signal(NOTIONAL_BITS)
+        over_value, notional, adds, strange = Signal(), Signal(NOTIONAL_BITS), Signal(), Signal()
+        m.d.sync += [
+            adds.eq(quantity.any()),
+            # Another parent than its order's, or one though it should have none.
+            strange.eq(Mux(needs, (original.parent != parent.number) | ~original.child, original.child)),
+        ]
         m.d.comb += self.index.eq(row[1:])
         m.d.sync += [
             over_value.eq(multiplier.product > self.order_value),
@@ -320,17 +355,20 @@ class Risk(wiring.Component):
             "unborrowed": is_short & terms.unborrowed,
             "off_collar": terms.off_collar,
             "over_value": over_value,
-            "over_position": exposure.over,
+            "over_position": exposure.over & adds,
             "over_lane": gross.over_lane,
             "over_firm": gross.over_firm,
-            "no_room": is_heard & ~orders.room,
+            "no_room": is_heard & (~orders.room | (asks & engaged)),
         }
         results["forbidden"] = Cat(results[name] for name in TOGETHER).any()
-        of_parent = {"over_parent": needs & parents.over, "over_children": needs & parents.spent}
+        of_parent = {
+            "over_parent": (needs & parents.over) | (asks & strange),
+            "over_children": needs & parents.spent & ~asks,
+        }
         checked, looked = Signal(), Signal()
         m.d.comb += self.decided.eq(checked & looked)
         for strobe, told, done, good in ((check, results, checked, ~journal.full), (look, of_parent, looked, 1)):
-            with m.If(strobe[-1]):
+            with m.If(strobe[-1] & ~blind):
                 m.d.sync += [getattr(self, name).eq(now) for name, now in told.items()]
                 m.d.sync += done.eq(good)
             with m.If(self.price_ready):
@@ -423,7 +461,7 @@ class Risk(wiring.Component):
                 apply[-1] & Mux(charging[-1], needs, Mux(changing, change.child, entry.child & ~journal.void))
             ),
             parents.charge.eq(charging[-1]),
-            parents.whole.eq(carry),
+            parents.whole.eq(carry & ~(charging[-1] & asks)),
             parents.load.eq(tables.load_parent),
             parents.clear.eq(sweep),
             parents.data.eq(tables.data),
@@ -442,27 +480,37 @@ class Risk(wiring.Component):
             journal.reserved.sell.eq(row[0]),
             journal.reserved.lane.eq(lane),
             journal.reserved.quantity.eq(quantity),
-            journal.reserved.notional.eq(notional),
+            journal.reserved.notional.eq(Mux(asks, ref, notional)),
+            journal.reserved.asks.eq(asks),
             journal.reserved.slot.eq(orders.slot),
             journal.reserved.kept.eq(is_heard),
             journal.reserved.parent.eq(parent.number),
             journal.reserved.child.eq(needs),
-            orders.probe.eq(held & (since == PROBED)),
-            orders.probe_lane.eq(lane),
+            orders.probe.eq(self.seek | (held & (since == PROBED))),
+            orders.seek.eq(self.seek),
+            orders.probe_lane.eq(Mux(self.seek, self.lane, lane)),
             orders.probe_ref.eq(self.user_ref),
+            orders.release.eq(self.checked | self.frame_end),
             orders.enter.eq(enters),
+            orders.asks.eq(asks),
             orders.order.index.eq(row[1:]),
             orders.order.sell.eq(row[0]),
             orders.order.price.eq(terms.price),
-            orders.order.quantity.eq(quantity),
+            orders.order.quantity.eq(total),
+            orders.order.pending.eq(asks),
+            orders.order.total.eq(beyond),
             orders.order.parent.eq(parent.number),
             orders.order.child.eq(needs),
             orders.forget.eq(apply[0] & undoing & entry.kept & ~journal.void),
             orders.forget_slot.eq(entry.slot),
+            orders.withdraw.eq(apply[0] & undoing & journal.asked),
+            orders.withdrawn.lane.eq(entry.lane),
+            orders.withdrawn.user_ref.eq(entry.notional),
             orders.clearing.eq(tables.sweeping),
             orders.clear.eq(sweep),
             orders.clear_place.eq(tables.place[2:]),
-            journal.taken.eq(go_undo),
+            journal.hurried.eq(hurries),
+            journal.taken.eq(undoes),
             journal.annul.eq(tables.cleared),
             tables.swept.eq(sweep),
             tables.step.eq(access),

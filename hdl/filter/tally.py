@@ -63,7 +63,8 @@ def first(flags):
 class Tally(wiring.Component):
     """Judges each message of a frame when it ends, and keeps what the frame's verdict needs of them.
 
-    A message fails for the lowest ``Reason`` of its decoder's flags and, for an Enter, of all the others. On a TCP lane
+    A message fails for the lowest ``Reason`` of its decoder's flags and, for an Enter or a Replace that is checked, of
+    all the others. What is ``missing`` of a Replace is the order to be replaced (REPLACE). On a TCP lane
     an order that fails is stopped, and the frame goes on; but a malformed message, or a stopped order that began in an
     earlier frame, fences. Behind a trip every later order of a TCP frame is stopped too (BLOCKED), and so is an order
     whose number in the frame is above 30 (BUSY). The decoder's flags are taken with ``message_end``, the others one
@@ -81,7 +82,8 @@ class Tally(wiring.Component):
         The frame is a segment of a TCP lane.
     continued : In(1)
         The first order of the frame began in an earlier one.
-    message_end, is_order, is_enter : In(1)
+    message_end, is_order, is_enter, replaces : In(1)
+        ``replaces``: a Replace that is checked.
     bad_message, …, undecided : In(1)
         Named as in ``DECODE_CHECKS`` and ``ENTER_CHECKS``.
     forbidden : In(1)
@@ -130,6 +132,7 @@ class Tally(wiring.Component):
                 "message_end": In(1),
                 "is_order": In(1),
                 "is_enter": In(1),
+                "replaces": In(1),
                 **{name: In(1) for name in (*DECODE_CHECKS, *ENTER_CHECKS, "forbidden")},
                 "index": In(9),
                 "judged": Out(1),
@@ -168,12 +171,14 @@ class Tally(wiring.Component):
         # The decoder's verdict, then, one cycle later, the risk engine's.
         decoded = Signal(Reason)
         m.d.comb += decoded.eq(first((r, getattr(self, name)) for name, r in DECODE_CHECKS.items()))
-        ended, was_order, was_enter, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
-        refused, unfit, in_segment = Signal(), Signal(), Signal()
+        ended, was_order, was_checked, well_formed, by_decoder = Signal(), Signal(), Signal(), Signal(), Signal(Reason)
+        refused, unfit, in_segment, replaced = Signal(), Signal(), Signal(), Signal()
+        is_checked = self.is_enter | self.replaces
         m.d.sync += [
             ended.eq(self.message_end & ~self.over),
             was_order.eq(self.is_order),
-            was_enter.eq(self.is_enter),
+            was_checked.eq(is_checked),
+            replaced.eq(self.replaces),
             well_formed.eq(~self.bad_message),
             by_decoder.eq(decoded),
             refused.eq(decoded != Reason.PASSED),
@@ -181,15 +186,16 @@ class Tally(wiring.Component):
         behind, number = Signal(), Signal(range(LAST_NUMBER + 1))  # of a trip; orders that began here
         # `unfit`: by what the decoder found; `late`, an order before it has decided; `crowded`, there are too many.
         late, crowded = Signal(), Signal()
-        bad_field = self.is_enter & Cat(getattr(self, name) for name in FIELD_CHECKS).any()
+        bad_field = is_checked & Cat(getattr(self, name) for name in FIELD_CHECKS).any()
         m.d.sync += [unfit.eq((decoded != Reason.PASSED) | bad_field), in_segment.eq(self.tcp & self.is_order)]
         m.d.comb += [late.eq(in_segment & behind), crowded.eq(in_segment & self.full)]
-        flags = {r: was_enter & getattr(self, name) for name, r in ENTER_CHECKS.items() if name not in FIELD_CHECKS}
+        flags = {r: was_checked & getattr(self, name) for name, r in ENTER_CHECKS.items() if name not in FIELD_CHECKS}
         alone = [name for name in ENTER_CHECKS if name not in (*FIELD_CHECKS, *TOGETHER)]
-        by_risk = was_enter & Cat(self.forbidden, *(getattr(self, name) for name in alone)).any()
+        by_risk = was_checked & Cat(self.forbidden, *(getattr(self, name) for name in alone)).any()
         for name in FIELD_CHECKS:
-            m.d.sync += (bad := Signal(name=name)).eq(self.is_enter & getattr(self, name))
+            m.d.sync += (bad := Signal(name=name)).eq(is_checked & getattr(self, name))
             flags[ENTER_CHECKS[name]] = bad
+        flags[Reason.REPLACE] = flags[Reason.SYMBOL] & replaced
         flags[Reason.BLOCKED] |= late
         flags[Reason.BUSY] |= crowded
         fails = Signal()
@@ -200,10 +206,10 @@ class Tally(wiring.Component):
             fences.eq(self.tcp & fails & (~well_formed | earlier)),
             self.judged.eq(ended & was_order & ~earlier),
             self.stop.eq(fails),
-            self.checked.eq(ended & was_enter),
+            self.checked.eq(ended & was_checked),
             self.note.eq(ended),
             self.known.eq(well_formed),
-            self.enter.eq(was_enter),
+            self.enter.eq(was_checked),
         ]
         stops, goes = Signal(), Signal()  # it counts a cycle later
         m.d.sync += [
@@ -273,8 +279,13 @@ class Tally(wiring.Component):
 
         was_refused, decoders = Signal(), Signal(Reason)
         reason, trip = Signal(Reason), Signal(Trip)
-        m.d.sync += [was_refused.eq(refused), decoders.eq(by_decoder)]
-        trips = {r: self.trips.word_select(r - FIRST_TRIP, 2) if r <= LAST_TRIP else Trip.NONE.value for r in order}
+        # Before its tags counts that what a Replace is to replace is not there, but not before its form.
+        first_by_risk = flags[Reason.REPLACE] & (by_decoder != Reason.MESSAGE)
+        m.d.sync += [was_refused.eq(refused & ~first_by_risk), decoders.eq(by_decoder)]
+        trips = {
+            r: self.trips.word_select(r - FIRST_TRIP, 2) if FIRST_TRIP <= r <= LAST_TRIP else Trip.NONE.value
+            for r in order
+        }
         m.d.comb += [
             reason.eq(Mux(was_refused, decoders, of_first({number: int(number) for number in order}))),
             trip.eq(of_first(trips)),

@@ -57,7 +57,8 @@ class Verdict(wiring.Component):
         What a kill withheld is not over yet on this lane: it counts as killed, unless it is to starve.
     killing : In(8)
         Lanes that are killed in the next cycle.
-    message_end, is_order, is_enter, bad_message, …, undecided, forbidden, user_ref, index, quantity, price : In
+    message_end, is_order, is_enter, replaces, bad_message, …, undecided, forbidden : In(1)
+    user_ref, index, quantity, price : In
         As `Tally` has them.
     judged_order, stop : Out(1)
         Its ``judged`` and ``stop``.
@@ -93,7 +94,7 @@ class Verdict(wiring.Component):
 
     def __init__(self):
         checks = (*DECODE_CHECKS, *ENTER_CHECKS, "forbidden")
-        messages = {name: In(1) for name in ("message_end", "is_order", "is_enter", *checks)}
+        messages = {name: In(1) for name in ("message_end", "is_order", "is_enter", "replaces", *checks)}
         super().__init__(
             {
                 "start": In(1),
@@ -157,7 +158,7 @@ class Verdict(wiring.Component):
         m.submodules.tally = tally = Tally()
         tcp = Signal()  # as of the cycle before, like the lane and its action
         m.d.sync += tcp.eq(self.tcp)
-        names = ("start", "continued", "message_end", "is_order", "is_enter", *DECODE_CHECKS, *ENTER_CHECKS)
+        names = ("start", "continued", "message_end", "is_order", "is_enter", "replaces", *DECODE_CHECKS, *ENTER_CHECKS)
         for name in (*names, "forbidden", "index"):
             m.d.comb += getattr(tally, name).eq(getattr(self, name))
         m.submodules.particulars = particulars = Particulars()

@@ -35,7 +35,7 @@ class Contradiction(IntEnum):
     """How a report contradicts what is known of open orders."""
 
     UNKNOWN = 1  # of an order that is not known; that it has become less kills nothing
-    OUT_OF_TURN = 2  # a Replaced, and nothing is to be replaced
+    OUT_OF_TURN = 2  # a Replaced of what is not pending, or of what is pending anything but its answer
     ABOVE = 3  # of more shares than are open
 
 

@@ -108,6 +108,6 @@ TAG_VALUES = {
     24: Tag("group_id", 2, (Message.ENTER, Message.MASS_CANCEL)),
     25: Tag("shares_located", 1, (Message.ENTER, Message.REPLACE, Message.MODIFY)),
     26: Tag("locate_broker", 4, (Message.ENTER, Message.REPLACE, Message.MODIFY)),
-    27: Tag("side", 1, (Message.REPLACE, Message.MASS_CANCEL)),
+    27: Tag("side", 1, (Message.REPLACE, Message.MASS_CANCEL), "pegged"),
     28: Tag("user_ref_index", 1, _ALL, "channel"),
 }

@@ -46,8 +46,8 @@ class Reason(IntEnum):
     # Drops for a message; on a TCP lane an order is stopped, and its frame goes on, as the lane's action says.
     KILLED = 29  # an order of a killed lane, at the verdict or at the egress gate
     MESSAGE = 30  # unknown type, wrong length, malformed appendage; TCP: fences
-    REPLACE = 31  # refused until chains of orders are tracked
-    PEGGED = 32  # option tag 6, 7, 9, 10 or 11
+    REPLACE = 31  # the lane may send none (OUCH 4.2, or no evidence), or no order of that number is open
+    PEGGED = 32  # option tag 6, 7, 9, 10 or 11 in an order; 27 in a Replace
     CHANNEL = 33  # option tag 28 in an order
     TAG = 34  # the first four octets of its ClOrdID (4.2: of its token) are not the lane's build tag
     DUPLICATE = 35  # UserRefNum (4.2: the last four octets of the token) not above all that the lane let go
@@ -62,14 +62,18 @@ class Reason(IntEnum):
     MARKET = 44  # above $199,999.9900
     COLLAR = 45  # below the symbol's lowest price or above its highest
     ORDER_VALUE = 46  # quantity times price above the largest order value
-    PARENT = 47  # its parent is unknown, of another symbol or side, or has fewer shares left
+    PARENT = 47  # its parent is unknown, of another symbol or side, not the replaced order's, or has fewer shares left
     CHILDREN = 48  # its parent has had all the children it may have
     RATE = 49  # sooner than the lane's rate allows
     POSITION = 50  # the position that the symbol and side could come to
     LANE_GROSS = 51  # gross notional of the lane
     FIRM_GROSS = 52  # gross notional of the firm
-    FULL = 53  # the order could not be kept: no room among the open ones, or its number is that of one
-    BUSY = 54  # the risk engine had not decided in time (a gap far below 12 octet times)
+    # The order could not be kept: no room among the open ones, or its number is that of one, or another Replace of what
+    # it is to replace is pending.
+    FULL = 53
+    # The risk engine had not decided in time (a gap far below 12 octet times); or a Replace of which the number to be
+    # replaced came in an earlier TCP frame than its price.
+    BUSY = 54
     # Not a verdict's reason.
     ABORTED = 55  # left with an inverted FCS and tx_er: the kill came while it was leaving
     SIBLING = 56  # orders only: another message of the frame failed
