@@ -24,6 +24,7 @@ _TAG_VALUES = {
 _ENTER, _REPLACE = int(Message.ENTER), int(Message.REPLACE)
 _MESSAGE = int(Reason.MESSAGE)
 NEVER = 1 << 32  # octets
+_REPLACES = range(_LENGTHS[_REPLACE][0], 132)  # octets of a Replace that is looked up
 
 
 def shape_replaceable(octets: bytes) -> int:
@@ -122,12 +123,12 @@ class Decoded:
     at: number of its type octet in the frame; below 0 or wrong for one that began in an earlier frame, for which
     `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: why it is wrong or
     refused as such, 0 if it is not. malformed: that is MESSAGE, or no field is told. replaces: it is a Replace that may
-    be let go. original: number of the order that this is to replace, None if it is not there or the message too short.
-    enter: that, or an Enter. priced: so, and with its price, in place `complete`, of which the budgets are asked when
-    `ready`. failure: the lowest one of its fields by themselves; tag, number and symbol have something to be compared
-    with. index: None when it is not in the directory, or of a Replace as long as what it replaces is not known;
-    likewise `buy`. user_ref, tag: of OUCH 4.2, the last and the first four octets of the token. parent: the four octets
-    behind the tag; in place `named` all of them are there, or NEVER.
+    be let go. original: number of the order that this is to replace, None if it is not there, or the message is too
+    short or too long. enter: that, or an Enter. priced: so, and with its price, in place `complete`, of which the
+    budgets are asked when `ready`. failure: the lowest one of its fields by themselves; tag, number and symbol have
+    something to be compared with. index: None when it is not in the directory, or of a Replace as long as what it
+    replaces is not known; likewise `buy`. user_ref, tag: of OUCH 4.2, the last and the first four octets of the token.
+    parent: the four octets behind the tag; in place `named` all of them are there, or NEVER.
     """
 
     __slots__ = (
@@ -168,7 +169,7 @@ class Decoded:
         self.user_ref = self.quantity = self.price = 0
         there, places = len(octets), dialect.replace if self.replaces else dialect.enter
         self.original = None
-        if self.replaces and there >= ORIGINAL.stop and length >= _LENGTHS[_REPLACE][0]:
+        if self.replaces and there >= ORIGINAL.stop and length in _REPLACES:
             self.original = int.from_bytes(octets[ORIGINAL], "big")
         self.complete = places.price.stop
         self.named = places.parent.stop if there >= places.parent.stop else NEVER

@@ -428,7 +428,10 @@ class Model:
             message = item.message
             reason = message.reason if message.whole else 0
             price, named, told = self._times(start, message)
-            sought, late = None, message.replaces and start + message.at + ORIGINAL.stop <= first
+            sought, late = (
+                None,
+                message.replaces and (message.original is None or start + message.at + ORIGINAL.stop <= first),
+            )
             if message.original is not None and not late:
                 sought = self._seek(message, lane, start + message.at + DECODED + SOUGHT, verdict)
             if message.priced:

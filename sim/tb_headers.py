@@ -236,7 +236,7 @@ async def a_header_must_end_before_the_fcs(dut):
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def the_payload_of_a_giant_stops(dut):
-    """Up to the octet that makes the frame a giant, number 1519: a frame never holds more than 29 orders."""
+    """Up to the octet that makes the frame a giant, number 1519: a frame never holds more than 33 orders."""
     await reset(dut)
     results, _ = await read(dut, [good(bytes(3000)), good()])
     assert results[0]["reason"] == Reason.GIANT

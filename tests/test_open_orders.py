@@ -396,6 +396,29 @@ def test_a_replace_that_is_cut_holds_nothing_up(behind):
     bench(scene)
 
 
+@pytest.mark.parametrize("before", range(1, 8))
+def test_the_release_of_another_one_does_not_unlock(before):
+    """P5: a message that was held is judged so many cycles before a seek; then shares of the order are canceled."""
+
+    async def scene(one):
+        await one.enter(3, 7)
+        await one.tick(release=True)
+        for _ in range(before - 1):
+            await one.tick()
+        assert await one.seek(3, 7)
+        await one.tick(probe=(3, 9), report=says("C", 7, 40))
+        for _ in range(40):
+            await one.tick()
+        await one.tick(release=True)
+        await one.tick()
+        await one.tick(ask=(9, 150, 11_000))
+        await one.rest()
+        assert [change[2:5] for change in one.changes] == [(0, 0, -400_000)]
+        assert not await one.replace(3, 7, 10, 150)
+
+    bench(scene)
+
+
 class Chains:
     """Orders, Replaces of them and reports at random, as an exchange could send them; some Replaces do not leave."""
 
@@ -414,6 +437,8 @@ class Chains:
             lane = self.random.randrange(8)
             return [("probe", (lane, self.number), LOOKUP + 1), ("enter", (lane, self.number), 4)]
         steps = [("seek", (lane, original), SEEN), ("probe", (lane, self.number), LOOKUP + 1)]
+        if self.random.random() < 0.3:  # another one's, just before
+            steps.insert(0, ("release", None, self.random.randint(1, 6)))
         return [*steps, ("release", None, 2), ("ask", (lane, original), 3)]
 
     async def step(self):

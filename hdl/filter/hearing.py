@@ -12,7 +12,7 @@ from hdl.filter.order_index import REF_BITS
 from hdl.filter.report import REPORT
 from hdl.wire.verdict import LANES
 
-REPORTS = 16  # places for them
+REPORTS = 16  # places for them, of which one stays free
 WITHDRAWALS = 32
 
 
@@ -59,7 +59,7 @@ class Hearing(wiring.Component):
     clearing : In(1)
         Level: nothing is taken, and what has come is forgotten.
     fault : Out(1)
-        Strobe: something was lost, since there was no place.
+        Strobe: one was lost, since there was no place.
     """
 
     heard: In(LANES)
@@ -152,12 +152,17 @@ class _Ring:
 
     def keep(self, m, comes, item, goes, clearing):
         """Take one item, and let the head go; return that there is no place for it. One place stays free."""
-        into, out_of = self._into, self._out_of
-        m.d.comb += [self._write.en.eq(comes), self._write.addr.eq(into), self._write.data.eq(item)]
-        with m.If(comes):
+        into, out_of, full = self._into, self._out_of, Signal()
+        m.d.comb += [
+            full.eq((into + 1)[: len(into)] == out_of),
+            self._write.en.eq(comes),
+            self._write.addr.eq(into),
+            self._write.data.eq(item),
+        ]
+        with m.If(comes & ~full):
             m.d.sync += into.eq(into + 1)
         with m.If(goes):
             m.d.sync += out_of.eq(out_of + 1)
         with m.If(clearing):
             m.d.sync += out_of.eq(into)
-        return comes & ((into + 1)[: len(into)] == out_of)
+        return comes & full

@@ -15,7 +15,7 @@ from hdl.filter.parents import PARENT_BITS
 ENTRIES = 1 << PLACE_BITS
 ERA_BITS = 3
 TAPS = (2, 1)  # x^3 + x^2 + 1 is primitive: an era comes again when all but 0 have come
-MOST = (1 << COUNT_BITS) - 1  # of one frame; the longest frame has 29 orders
+MOST = (1 << COUNT_BITS) - 1  # of one frame; the longest frame has 29 Enters, or 33 Replaces
 
 # ``kept``: as an open order, in ``slot``. ``child``: of ``parent``. ``asks``: of a Replace, with its number as
 # ``notional``, which has a bit less than a product: no order can be worth more.
@@ -48,9 +48,10 @@ class Journal(wiring.Component):
     ``urgent`` says that some are left; then the failed ones, in the order of their items. A drop in cycle c makes
     ``due`` from c+4, an item accepted in c, if nothing else is left, from c+4 on.
 
-    The ring is never overrun: an entry's frame, and what stands behind it, is at most 8192 octets in the frame
-    buffer, which are 163 orders; and failed frames' entries are undone before 93 more orders have come in, nine or more
-    between two orders. An entry that was annulled seven times would count again, but the control link is not so fast.
+    An entry's frame, and what stands behind it, is at most 8192 octets in the frame buffer, which are 190 orders. So
+    the ring is overrun only if failed frames' entries are not undone before 66 more orders have come in: those of
+    Enters take nine cycles or more between two orders, those of Replaces wait for one another. Then ``overrun`` tells
+    it. An entry that was annulled seven times would count again, but the control link is not so fast.
 
     Members
     -------
@@ -74,6 +75,8 @@ class Journal(wiring.Component):
         It is a Replace's, and was not annulled.
     annul : In(1)
         Annuls all entries; not together with ``reserve``.
+    overrun : Out(1)
+        An entry that is left to be undone has been written over (strobe).
     """
 
     reserve: In(1)
@@ -93,6 +96,7 @@ class Journal(wiring.Component):
     void: Out(1)
     asked: Out(1)
     annul: In(1)
+    overrun: Out(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -161,6 +165,7 @@ class Journal(wiring.Component):
             self.void.eq(asks | (ring.read_data[ENTRY.size :] != era)),
             self.asked.eq(asks & (ring.read_data[ENTRY.size :] == era)),
         ]
+        m.d.sync += self.overrun.eq(self.reserve & holding & (write == failed_place))
         m.d.comb += [
             self.active.eq(self.urgent | holding | failures.o.valid),
             ring.read_addr.eq(Mux(self.urgent, dropped_place, failed_place)),

@@ -89,7 +89,7 @@ class OpenOrders(wiring.Component):
     withdraw, withdrawn : In(1), In(WITHDRAWN)
         A Replace did not leave. Nothing happens if it is not pending.
     withdrawing : Out(1)
-        Some waited in the cycle before, of 32 that can.
+        Some waited in the cycle before.
     heard : In(8)
         Lanes whose orders are kept.
     report_valid, report, older : In(1), In(REPORT), In(1)
@@ -309,8 +309,6 @@ class OpenOrders(wiring.Component):
             same.eq(index.found_slot == sought),
             self.open.eq(found & self.original.quantity.any()),
         ]
-        with m.If(self.probe & self.seek):
-            m.d.sync += [since.eq(1), closed.eq(1), locked.eq(0), over.eq(0)]
         with m.If(since == APART):
             m.d.sync += closed.eq(0)
         forgotten = self.forget & (self.forget_slot == sought)
@@ -318,12 +316,19 @@ class OpenOrders(wiring.Component):
             m.d.sync += over.eq(1)
         with m.If(released[-1] | forgotten | self.clearing):
             m.d.sync += locked.eq(0)
+        with m.If(self.probe & self.seek):  # what was released before was another one's
+            m.d.sync += [since.eq(1), closed.eq(1), locked.eq(0), over.eq(0), released.eq(0)]
         return look, sought, closed | (locked & same), locked
 
     def _keep(self, m, index, rows, outcome, was, new, names, sought, locked, judged, first):
         """What enters is written first, then what is forgotten, then what is left of an order and of its Replace."""
         entered, asks = Signal(), Signal()  # an order has in the cycle before; its original is told that it is asked
         m.d.sync += [entered.eq(self.enter), asks.eq(self.enter & self.asks)]
+        # What is forgotten is asked no more, as soon as nothing enters: nobody finds it, but its Replace leads to it.
+        forgotten, forgotten_slot = Signal(), Signal(SLOT_BITS)
+        m.d.sync += forgotten.eq(self.forget | (forgotten & (self.enter | asks)))
+        with m.If(self.forget):
+            m.d.sync += forgotten_slot.eq(self.forget_slot)
         over, alive = outcome.settles | outcome.lapses | outcome.dies, outcome.settles & ~outcome.dies
         order, asked, left, renewed = Signal(ROW), Signal(ROW), Signal(ROW), Signal(ROW)
         m.d.comb += [
@@ -343,7 +348,7 @@ class OpenOrders(wiring.Component):
         ]
         # Both are written at a fixed time, so that who seeks knows when.
         writes, deletes, later = Signal(2), Signal(2), Signal()
-        taken = self.enter | asks | self.forget
+        taken = self.enter | asks | forgotten
         with m.If(judged):
             m.d.sync += writes.eq(
                 Cat(
@@ -372,14 +377,14 @@ class OpenOrders(wiring.Component):
                 Mux(self.enter, index.slot, Mux(self.forget, self.forget_slot, Mux(deletes[0], slots[0], slots[1])))
             ),
             index.write_key.eq(Mux(self.enter, index.key.as_value(), 0)),
-            rows.write_en.eq(Cat(whole, whole, whole | (asks & locked) | self.forget)),
+            rows.write_en.eq(Cat(whole, whole, whole | (asks & locked) | (forgotten & ~self.enter & ~asks))),
         ]
         with m.If(self.enter):
             m.d.comb += [rows.write_addr.eq(index.slot), rows.write_data.eq(order)]
         with m.Elif(asks):
             m.d.comb += [rows.write_addr.eq(sought), rows.write_data.eq(asked)]
-        with m.Elif(self.forget):
-            m.d.comb += rows.write_addr.eq(self.forget_slot)
+        with m.Elif(forgotten):
+            m.d.comb += rows.write_addr.eq(forgotten_slot)
         with m.Elif(writes[0]):
             m.d.comb += [rows.write_addr.eq(slots[0]), rows.write_data.eq(left)]
         with m.Else():

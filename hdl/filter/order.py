@@ -20,6 +20,7 @@ _NEW_TOKEN_END = ouch42.REPLACE["token"].offset + ouch42.REPLACE["token"].size -
 _TAG = ENTER["order_id"].offset, (ouch42.ENTER["token"].offset - _SHIFT) % (2 * _LAST_PLACE + 2)
 _PARENT = _TAG[0] + 4, _TAG[1] + 4
 _LEFT = LENGTHS[Message.REPLACE].full - _REF.size  # octets of a Replace from the last one of its `original_ref` on
+_LONG = 128
 _PRICE, _HALF = ENTER["price"].offset, ouch42.ENTER["price"].size
 # A Replace of OUCH 5.0 has its price and its ClOrdID as far from one another and from the end as an Enter, but for the
 # octets in between: behind its quantity, and behind its sweep, its places go on with those of an Enter's.
@@ -72,7 +73,8 @@ class Order(wiring.Component):
         message.
         Of a Replace ``user_ref`` is the new one; of a price it is the low half (``market`` covers the high one).
     seek : Out(1)
-        In s0 + 6 of a Replace that is not too short: ``user_ref`` is that of the order to be replaced.
+        In s0 + 6 of a Replace of 40 to 131 octets: ``user_ref`` is that of the order to be replaced. All its TagValues
+        take 42; one that repeats them would keep reports waiting too long.
     symbol_octet, symbol_valid, symbol_first : Out(8), Out(1), Out(1)
         The symbol of an Enter, octet by octet in s0 + 11 to s0 + 18 (s0 + 21 to s0 + 28).
     price_ready : Out(1)
@@ -217,12 +219,13 @@ class Order(wiring.Component):
         user_ref, enter = Signal(32), kind[Message.ENTER]
         new_ref = Mux(self.dialect, within(place, _NEW_TOKEN_END, _REF.size), within(place, _NEW_REF.offset, _REF.size))
         # It is told with the message's end: there is time to take it a cycle later.
-        taken, taking, beginning, sought = Signal(8), Signal(), Signal(), Signal()
+        taken, taking, beginning, sought, fits = Signal(8), Signal(), Signal(), Signal(), Signal()
+        m.d.comb += fits.eq((self.message_left >= _LEFT) & (self.message_left < _LONG))
         m.d.sync += [
             taken.eq(octet),
             taking.eq(valid & (within(place, _REF.offset, _REF.size) | (kind[Message.REPLACE] & new_ref))),
             beginning.eq(self.message_first),
-            sought.eq(valid & replaces & (place == _REF.offset + _REF.size - 1) & (self.message_left >= _LEFT)),
+            sought.eq(valid & replaces & (place == _REF.offset + _REF.size - 1) & fits),
             self.seek.eq(sought),
         ]
         with m.If(taking):

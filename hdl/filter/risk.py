@@ -524,7 +524,7 @@ class Risk(wiring.Component):
             tables.parent_left.eq(parents.left),
         ]
 
-        with m.If(exposure.below | gross.beyond | net.beyond | parents.beyond | orders.fault):
+        with m.If(exposure.below | gross.beyond | net.beyond | parents.beyond | orders.fault | journal.overrun):
             m.d.sync += self.fault.eq(1)
         m.d.comb += [
             self.clearing.eq(tables.sweeping | directory.clearing),

@@ -68,12 +68,8 @@ class Reason(IntEnum):
     POSITION = 50  # the position that the symbol and side could come to
     LANE_GROSS = 51  # gross notional of the lane
     FIRM_GROSS = 52  # gross notional of the firm
-    # The order could not be kept: no room among the open ones, or its number is that of one, or another Replace of what
-    # it is to replace is pending.
-    FULL = 53
-    # The risk engine had not decided in time (a gap far below 12 octet times); or a Replace of which the number to be
-    # replaced came in an earlier TCP frame than its price.
-    BUSY = 54
+    FULL = 53  # no room among the open orders, or its number is one of theirs, or a Replace of its order is pending
+    BUSY = 54  # not decided in time (a gap far below 12 octet times), or a Replace that is cut or too long for it
     # Not a verdict's reason.
     ABORTED = 55  # left with an inverted FCS and tx_er: the kill came while it was leaving
     SIBLING = 56  # orders only: another message of the frame failed
