@@ -343,6 +343,29 @@ def a_replace_ends_in_every_way(engine):
     duel.audit()
 
 
+def a_replace_behind_an_order_in_two_segments(engine):
+    """P5: the order ends with the first octets of the segment; it is judged when the Replace is on its way already."""
+    stand = Stand()
+    stand.config.modes = [Talk.HEARD | 64, *[80] * 7]
+    duel = Duel(stand, engine)
+    duel.arm()
+    lane = Talk(duel, 0)
+    for cut in range(1, 6):
+        old, other, new = 3 * cut, 3 * cut + 1, 3 * cut + 2
+        assert lane.send(enter(old, SYMBOL, 100, 10)) == 0
+        asks = replace(old, new, 150, 12)
+        assert lane.send(enter(other, SYMBOL, 5, 10), asks, cut=len(packet(asks)) + cut) == 0
+        assert lane.books(300) == (0, 155, 1_000 + 50 + 1_800)
+        lane.report("C", old, 40)
+        assert lane.books(300) == (0, 155, 600 + 50 + 1_800)
+        lane.report("U", new, 150, original=old)
+        assert lane.books(300) == (0, 155, 50 + 1_800)
+        lane.report("C", new, 150)
+        lane.report("C", other, 5)
+    assert lane.books(300) == (0, 0, 0)
+    duel.audit()
+
+
 def reset_in_mid_frame(engine):
     """P4: a reset in any part of a frame, in or out, cuts it, kills all, forgets all; its rest is no frame."""
     frame = order(0)
@@ -596,6 +619,7 @@ SCENES = (
     a_parent_has_no_more_children_than_it_may,
     a_replace_holds_the_worse_of_old_and_new,
     a_replace_ends_in_every_way,
+    a_replace_behind_an_order_in_two_segments,
     reset_in_mid_frame,
     every_size_leaves_as_it_came,
     mixed_sizes_queue,

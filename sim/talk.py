@@ -27,12 +27,17 @@ class Talk:
         duel.play(_carriers(syn), returns=[self._answer(sequence=0, acknowledgment=1, flags=SYN | ACK)])
         self._say(LOGIN)
 
-    def send(self, *messages: bytes, behind: bytes = b"", loop=()) -> int:
-        """Send a segment, `behind` another frame; return why the first order of it is stopped, 0 if none is."""
-        octets = b"".join(map(packet, messages))
-        frame = packets.segment(SERVERS[self.lane], octets, sequence=self._sent, acknowledgment=self._said)
-        self._sent += len(octets)
-        self.duel.play(_carriers(*filter(None, (behind, frame))), loop=loop)
+    def send(self, *messages: bytes, behind: bytes = b"", cut: int = 0, loop=()) -> int:
+        """Send a segment, `behind` another frame, or two, if the first is `cut`: its last octets are in the second.
+
+        Return why the first order of the last one is stopped, 0 if none is.
+        """
+        octets, frames = b"".join(map(packet, messages)), [behind] * bool(behind)
+        for part in (octets[:-cut], octets[-cut:]) if cut else (octets,):
+            where = {"sequence": self._sent, "acknowledgment": self._said}
+            frames.append(packets.segment(SERVERS[self.lane], part, **where))
+            self._sent += len(part)
+        self.duel.play(_carriers(*frames), loop=loop)
         return self.duel.model.left[-1].kept.flow.why
 
     def report(self, letter: str, ref: int, quantity: int = 0, price: int = 0, original: int = 0, dead: int = 0):
