@@ -1,6 +1,6 @@
 """Places and routes the core and tells whether it is fast enough: `make timing`, build/timing.json.
 
-    python -m boards.timing [--component hdl.filter.gate:Gate] [--seed 2] [--mhz 125]
+    python -m boards.timing [--component hdl.filter.gate:Gate] [--seed 3] [--mhz 125]
 
 Exit code 1 when a clock is slower than asked for, was not timed, or its constraint was not applied.
 """
@@ -19,7 +19,7 @@ from boards.pads import Pads
 
 CORE = "hdl.filter.core:Filter"
 REQUIRED_MHZ = 125.0  # one octet a cycle at 1 Gbit/s
-SEED = 2  # of the placement
+SEED = 3  # of the placement
 
 
 def measure(component, folder: Path, *, seed: int, mhz: float) -> dict:

@@ -105,8 +105,8 @@ class Tally(wiring.Component):
     passes : Out(1)
         Strobe two cycles after ``message_end``: the message does not fail.
     checked, charge : Out(1)
-        Strobes, one and two cycles after ``message_end``: an Enter has been judged; it is let go, and so is its frame
-        as far as that is known.
+        Strobes, one and two cycles after ``message_end``: an Enter or a Replace has been judged; it is let go, and so
+        is its frame as far as that is known.
     full : Out(1)
         As many orders have begun and ended here as can be told apart.
     first_place : Out(2)
