@@ -656,6 +656,60 @@ def test_a_replace_whose_order_did_not_leave_is_withdrawn_by_itself():
     bench(scene)
 
 
+SAME = [ref for ref in range(1, 4000) if bucket(ref) == 5][:2]  # numbers that have a bucket in common
+
+
+@pytest.mark.parametrize("behind", range(1, 36))
+def test_what_is_withdrawn_leaves_the_slot_of_its_order_to_another_one(behind):
+    """The order was forgotten; another one enters its slot so many cycles behind the withdrawal."""
+
+    async def scene(one):
+        slot = await one.enter(3, SAME[0])
+        assert await one.replace(3, SAME[0], 9, 150)
+        await one.tick(forget=(3, SAME[0], slot))
+        await one.tick(probe=(4, SAME[1]))
+        for _ in range(LOOKUP):
+            await one.tick()
+        assert one.ctx.get(one.parts.slot) == slot
+        await one.tick(withdraw=(3, 9))
+        for _ in range(behind - 1):
+            await one.tick()
+        await one.tick(enter=(4, SAME[1], 20, 7, 10_000, None))
+        await one.rest()
+        await one.tick(report=says("C", SAME[1], 3, lane=4))
+        await one.rest()
+        assert one.changes == [Change(10, 3, 50, 0, -1_650_000, None), Change(20, 4, 3, 0, -30_000, None)]
+        assert await one.seek(4, SAME[1])
+
+    bench(scene)
+
+
+def test_an_order_that_is_forgotten_before_its_replace_is_charged_is_not_asked():
+    """Another one has its slot by then: nothing of that changes, and the Replace is by itself."""
+
+    async def scene(one):
+        slot = await one.enter(3, SAME[0])
+        assert await one.seek(3, SAME[0])
+        await one.tick(forget=(3, SAME[0], slot))
+        assert await one.enter(4, SAME[1], row=20, quantity=7) == slot
+        await one.tick(probe=(3, 9))
+        for _ in range(LOOKUP):
+            await one.tick()
+        await one.tick(release=True)
+        await one.tick()
+        await one.tick(ask=(9, 150, 11_000))
+        await one.tick()
+        assert await one.seek(4, SAME[1])
+        await one.tick(release=True)
+        await one.tick(withdraw=(3, 9))
+        await one.rest()
+        await one.tick(report=says("C", SAME[1], 7, lane=4))
+        await one.rest()
+        assert one.changes == [Change(10, 3, 50, 0, -1_650_000, None), Change(20, 4, 7, 0, -70_000, None)]
+
+    bench(scene)
+
+
 @pytest.mark.parametrize("after", range(45))
 def test_a_report_counts_before_a_replace_or_behind_it(after):
     """Shares are canceled so many cycles behind a seek, or before: the Replace sees all of it or waits with it."""
