@@ -291,6 +291,15 @@ def a_replace_holds_the_worse_of_old_and_new(engine):
     assert free.send(enter(3, OTHER, 1, 1)) == Reason.POSITION
     duel.audit()
 
+    # Beyond a limit that was lowered nothing is added, and what adds nothing passes.
+    duel.play((), kills=[(100, ALL)])
+    duel.console.write(Reg.EXPOSURE_LIMIT + 4 * 300, [299, 0])
+    (duel.config_crc,) = duel.console.read(Reg.CONFIG_CRC)
+    duel.model.budget.limits[2 * 300] = 299
+    duel.arm()
+    assert ask(3, 4, 301, 5) == Reason.POSITION
+    assert ask(3, 4, 300, 6) == 0
+
 
 def a_replace_ends_in_every_way(engine):
     """P5: Replaced, rejected, never left, or gone with its order; what is executed and canceled before and behind."""
