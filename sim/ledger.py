@@ -145,7 +145,7 @@ def _event(kind, at, lane, reason, orders, message):
     if message is None or message.malformed:
         return event
     event = event._replace(user_ref=message.user_ref)
-    if message.enter:
+    if message.priced:
         symbol = NO_SYMBOL if message.index is None else message.index
         event = event._replace(symbol=symbol, quantity=message.quantity, price=message.price & 0xFFFFFFFF)
     return event

@@ -124,11 +124,11 @@ class Decoded:
     `continued` is true. length: in octets, as framed. whole: its last octet is there. reason: why it is wrong or
     refused as such, 0 if it is not. malformed: that is MESSAGE, or no field is told. replaces: it is a Replace that may
     be let go. original: number of the order that this is to replace, None if it is not there, or the message is too
-    short or too long. enter: that, or an Enter. priced: so, and with its price, in place `complete`, of which the
-    budgets are asked when `ready`. failure: the lowest one of its fields by themselves; tag, number and symbol have
-    something to be compared with. index: None when it is not in the directory, or of a Replace as long as what it
-    replaces is not known; likewise `buy`. user_ref, tag: of OUCH 4.2, the last and the first four octets of the token.
-    parent: the four octets behind the tag; in place `named` all of them are there, or NEVER.
+    short or too long. priced: that, or an Enter, with its price, in place `complete`, of which the budgets are asked
+    when `ready`. failure: the lowest one of its fields by themselves; tag, number and symbol have something to be
+    compared with. index: None when it is not in the directory, or of a Replace as long as what it replaces is not
+    known; likewise `buy`. user_ref, tag: of OUCH 4.2, the last and the first four octets of the token. parent: the four
+    octets behind the tag; in place `named` all of them are there, or NEVER.
     """
 
     __slots__ = (
@@ -136,7 +136,6 @@ class Decoded:
         "buy",
         "complete",
         "continued",
-        "enter",
         "failure",
         "index",
         "length",
@@ -163,7 +162,6 @@ class Decoded:
         self.at, self.length, self.continued = at, length, continued
         self.whole = len(octets) == length
         self.replaces, self.order = kind == _REPLACE and dialect.replace is not None, kind in dialect.orders
-        self.enter = self.replaces or kind == _ENTER
         self.numbered = kind in dialect.numbered
         self.index, self.buy, self.short, self.failure, self.tag, self.parent = None, False, False, 0, b"", b""
         self.user_ref = self.quantity = self.price = 0
@@ -179,7 +177,7 @@ class Decoded:
         if not self.malformed:
             first = dialect.replaced if kind == _REPLACE else dialect.named
             self.user_ref = int.from_bytes(octets[first : first + 4], "big")
-        self.priced = self.enter and there >= self.complete
+        self.priced = (self.replaces or kind == _ENTER) and there >= self.complete
         if self.priced:
             self._fields(octets, config, places)
         if self.priced and not self.replaces:

@@ -311,10 +311,10 @@ class OpenOrders(wiring.Component):
         ]
         with m.If(since == APART):
             m.d.sync += closed.eq(0)
-        forgotten = self.forget & (self.forget_slot == sought)
+        forgets = self.forget & (self.forget_slot == sought)
         with m.If(released[-1]):
             m.d.sync += over.eq(1)
-        with m.If(released[-1] | forgotten | self.clearing):
+        with m.If(released[-1] | forgets | self.clearing):
             m.d.sync += locked.eq(0)
         with m.If(self.probe & self.seek):  # what was released before was another one's
             m.d.sync += [since.eq(1), closed.eq(1), locked.eq(0), over.eq(0), released.eq(0)]
@@ -329,7 +329,7 @@ class OpenOrders(wiring.Component):
         m.d.sync += forgotten.eq(self.forget | (forgotten & (self.enter | asks)))
         with m.If(self.forget):
             m.d.sync += forgotten_slot.eq(self.forget_slot)
-        over, alive = outcome.settles | outcome.lapses | outcome.dies, outcome.settles & ~outcome.dies
+        settled, alive = outcome.settles | outcome.lapses | outcome.dies, outcome.settles & ~outcome.dies
         order, asked, left, renewed = Signal(ROW), Signal(ROW), Signal(ROW), Signal(ROW)
         m.d.comb += [
             *(order[name].eq(self.order[name]) for name in ORDER.members),
@@ -340,15 +340,15 @@ class OpenOrders(wiring.Component):
             left.eq(was),
             left.quantity.eq(Mux(outcome.settles, 0, outcome.remaining)),
             left.total.eq(outcome.total),
-            left.asked.eq(was.asked & ~over),
+            left.asked.eq(was.asked & ~settled),
             renewed.eq(new),
-            renewed.pending.eq(~over),
-            renewed.quantity.eq(Mux(alive, outcome.remaining, Mux(over, 0, new.quantity))),
+            renewed.pending.eq(~settled),
+            renewed.quantity.eq(Mux(alive, outcome.remaining, Mux(settled, 0, new.quantity))),
             renewed.total.eq(Mux(alive, outcome.total, outcome.more)),
         ]
         # Both are written at a fixed time, so that who seeks knows when.
         writes, deletes, later = Signal(2), Signal(2), Signal()
-        taken = self.enter | asks | forgotten
+        waits = self.enter | asks | forgotten
         with m.If(judged):
             m.d.sync += writes.eq(
                 Cat(
@@ -356,7 +356,7 @@ class OpenOrders(wiring.Component):
                     outcome.lapses | outcome.settles | (outcome.books & outcome.asked),
                 )
             )
-        with m.Elif(~taken):
+        with m.Elif(~waits):
             m.d.sync += writes.eq(writes & (writes - 1))
         m.d.sync += later.eq(first)
         gone = deletes.any() & ~(self.enter | entered | self.forget | index.looks)
@@ -368,7 +368,7 @@ class OpenOrders(wiring.Component):
             m.d.sync += [writes.eq(0), deletes.eq(0), later.eq(0)]
 
         slots = Signal(SLOT_BITS), Signal(SLOT_BITS)
-        whole = self.enter | (writes.any() & ~taken)
+        whole = self.enter | (writes.any() & ~waits)
         m.d.comb += [
             slots[0].eq(Mux(names, new.link, index.found_slot)),
             slots[1].eq(Mux(names, index.found_slot, was.link)),
