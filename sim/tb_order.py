@@ -199,6 +199,9 @@ async def the_checks_of_a_replace_are_those_of_an_enter(dut):
     windows = await decode(dut, with_tags, **options)
     for refused, window in zip(tags.values(), windows, strict=True):
         assert late(window) == ({refused} if refused else set())
+    sizes = (5, 9, 39, 40, 41, 130, 131, 132, 400)  # of what is sought, from 40 to 131 octets
+    windows = await decode(dut, [(right + bytes(400))[:size] for size in sizes], **options)
+    assert [any(row["seek"] for row in window) for window in windows] == [size in range(40, 132) for size in sizes]
     for refused in ({"dialect": 0}, {"dialect": 1, "replaceable": 1}):
         message = REPLACE_42 if refused["dialect"] else right
         (window,) = await decode(dut, [message], **refused)

@@ -121,6 +121,15 @@ def test_a_replace_by_no_more_shares_passes_where_limit_and_parent_are_used_up()
         assert trader.budget.parents.left == {0x1A7: [0, 0]}
 
 
+def test_a_replace_of_130_octets_is_looked_up_and_one_with_another_tag_is_not():
+    """P12: what waits for it would wait too long. It is undecided."""
+    for tags, reason in ((30, 0), (31, Reason.BUSY)):
+        trader = Trader()
+        assert trader.order(bought(1, 100)) == 0
+        assert trader.order(replace(1, 2, 150, 10, tag_value(12, b"N") * tags)) == reason
+        assert trader.sums[1] == (100 if reason else 150)
+
+
 def test_a_replace_names_the_parent_of_its_order_and_takes_what_it_adds():
     parents = {0x1A7: Parent("P", 5, True, 150, 2), 9: Parent("P", 5, True, 500, 2)}
     trader = Trader(mode=33, parents=parents)
