@@ -212,6 +212,26 @@ def test_a_place_that_is_free_in_the_cycle_of_a_probe_counts_for_it(behind):
     bench(scene)
 
 
+@pytest.mark.parametrize("entered", [-1, 0])
+@pytest.mark.parametrize("late", [0, 1])
+def test_no_place_is_free_while_an_order_enters_or_in_the_cycle_behind(entered, late):
+    """It enters in the cycle in which the place would be, or before; who looks one cycle later finds it."""
+    refs = [ref for ref in range(1, 4000) if bucket(ref) == 5][:9]
+
+    async def scene(one):
+        for ref in refs[:8]:
+            await one.enter(3, ref)
+        await one.probe(4, 1 << 31)
+        free = one.cycle + 18
+        await one.wait(18 + entered, report=says("C", refs[4], 100))
+        await one.tick(enter=(4, 1 << 31, 5, 9, 3, None))
+        while one.cycle != free + entered + 1 + late:
+            await one.tick()
+        assert (await one.enter(3, refs[8]) is not None) == late
+
+    bench(scene)
+
+
 def test_a_report_too_many_is_a_fault():
     async def scene(one):
         ctx, parts = one.ctx, one.parts
