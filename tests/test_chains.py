@@ -206,15 +206,23 @@ def test_an_order_that_is_forgotten_before_its_replace_is_charged_is_not_asked()
     bench(scene)
 
 
-def test_a_withdrawal_too_many_is_a_fault():
+def test_a_withdrawal_too_many_is_a_fault_and_the_others_are_applied():
     async def scene(one):
         ctx, parts = one.ctx, one.parts
+        await one.enter(3, 7)
+        assert await one.replace(3, 7, 9, 150)
         ctx.set(parts.withdraw, 1)
-        faults = []
-        for _ in range(WITHDRAWALS + 8):
+        faults, changes = [], 0
+        for number in range(WITHDRAWALS + 8):
+            ctx.set(parts.withdrawn, {"lane": 3, "user_ref": number})
             await ctx.tick()
             faults.append(ctx.get(parts.fault))
+        ctx.set(parts.withdraw, 0)
+        for _ in range(1000):
+            await ctx.tick()
+            changes += ctx.get(parts.change.valid)
         assert not any(faults[: WITHDRAWALS - 1]) and any(faults)
+        assert changes == 1
 
     bench(scene)
 
